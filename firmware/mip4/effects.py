@@ -1,0 +1,67 @@
+"""What engines answer with: things for a runtime to do, in order. Plain records; somebody else runs them."""
+
+from mip4.record import Record
+
+
+class Dropped(Record):
+    """A datagram changed nothing. error: the MipError that says why. source: int, the address it claimed to be from."""
+
+    __slots__ = ("error", "source")
+
+
+class Solicit(Record):
+    """Send an Agent Solicitation on the uplink: to 224.0.0.2, TTL 1 (RFC 5944 §2.2)."""
+
+    __slots__ = ()
+
+
+class Send(Record):
+    """Send a registration message from UDP 434 to UDP 434 of `destination`, TTL 255 (RFC 3024 §3.2).
+
+    link_address: octets, where the agent's advertisement came from; no ARP is to be broadcast (RFC 5944 §3.6.1.1).
+    """
+
+    __slots__ = ("datagram", "destination", "link_address")
+
+
+class UseAgent(Record):
+    """Make the agent the default router of the node and of all behind it. address 0: nobody is.
+
+    source: the home address that the node's own packets carry, 0 if it has none.
+    """
+
+    __slots__ = ("address", "link_address", "source")
+
+
+class Attach(Record):
+    """A session's home address is valid here: carry its packets.
+
+    downlink: name of the link its device is on, "" for the node itself and its applications.
+    link_address: octets, the device's; empty for the node itself. gateway: int, the address the node answers for there.
+    """
+
+    __slots__ = ("home_address", "downlink", "link_address", "gateway")
+
+
+class Detach(Record):
+    """A session's home address is no longer valid here. Fields as in Attach."""
+
+    __slots__ = ("home_address", "downlink", "link_address", "gateway")
+
+
+class AnswerDhcp(Record):
+    """Send a DHCP message from UDP 67 of `source` to UDP 68 of `destination`, which may be 255.255.255.255."""
+
+    __slots__ = ("downlink", "datagram", "source", "destination")
+
+
+class Remember(Record):
+    """Keep this over a power cut, if the platform can: lists of [sub-NAI, downlink, link address, home address]."""
+
+    __slots__ = ("sessions",)
+
+
+class Said(Record):
+    """Something happened that a person wants to read: one log line. level: "info" or "warning"."""
+
+    __slots__ = ("level", "text")

@@ -1,0 +1,27 @@
+"""Record: our dataclass, because MicroPython has none."""
+
+
+class Record:
+    """Named fields, equality and a repr on both interpreters. The fields are the __slots__, and all are required."""
+
+    __slots__ = ()
+
+    def __init__(self, *values, **named):
+        if len(values) + len(named) != len(self.__slots__):
+            raise TypeError("%s takes %s" % (type(self).__name__, ", ".join(self.__slots__)))
+        for field, value in zip(self.__slots__, values):
+            setattr(self, field, value)
+        for field, value in named.items():
+            if field not in self.__slots__[len(values) :]:  # MicroPython would accept the misspelt name
+                raise TypeError("%s has no field %s left" % (type(self).__name__, field))
+            setattr(self, field, value)
+
+    def values(self) -> tuple:
+        return tuple([getattr(self, field) for field in self.__slots__])
+
+    def __eq__(self, other) -> bool:
+        return type(self) is type(other) and self.values() == other.values()
+
+    def __repr__(self) -> str:
+        shown = ["%s=%r" % (field, getattr(self, field)) for field in self.__slots__]
+        return "%s(%s)" % (type(self).__name__, ", ".join(shown))

