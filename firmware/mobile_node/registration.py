@@ -1,0 +1,308 @@
+"""One session's registration (RFC 5944 §3.6): states, retransmission, renewal, what each denial asks for."""
+
+from mip4.address import show
+from mip4.compat import const
+from mip4.const import (
+    ACCEPTED,
+    ACCEPTED_NO_SIMULTANEOUS,
+    ADVERT_T,
+    CONFIG_REQUEST,
+    FA_LIFETIME,
+    FA_REVERSE_TUNNEL,
+    FA_REVERSE_TUNNEL_MANDATORY,
+    FLAG_T,
+    HA_IDENTIFICATION,
+    HA_PROHIBITED,
+    HA_REVERSE_TUNNEL,
+    HA_REVERSE_TUNNEL_MANDATORY,
+    HA_UNKNOWN_HOME_AGENT,
+    INFINITE,
+    code_name,
+)
+from mip4.effects import Said, Send
+from mip4.errors import Unexpected
+from mip4.extensions import ForeignAgentError, MessageString, Nai, find, find_host_configuration, host_configuration
+from mip4.identification import LOW
+from mip4.messages import RegistrationRequest
+from mip4.record import Record
+from mip4.sub_nai import SubNai, find_sub_nai
+
+IDLE = "idle"  # nothing is wanted, or nobody to ask
+REGISTERING = "registering"  # asked for, not yet granted
+REGISTERED = "registered"  # granted; a renewal may be under way
+LEAVING = "leaving"  # to be deregistered
+
+_FIRST_RETRY = const(1000)  # ms, the floor of RFC 5944 §3.6.3
+_LAST_RETRY = const(60000)
+_DENIED_RETRY = const(10000)  # ms, where the owner has to do something first
+_DENIED_LAST_RETRY = const(300000)
+_GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
+
+# Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
+_PASSING = (64, 65, 66, 69, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138)
+_OWN_PACE = (66, 96, 97)  # the agent cannot tell our sessions apart, or has no room: one at a time there
+
+
+class Granted(Record):
+    """The home agent granted, or renewed, a home address."""
+
+    __slots__ = ()
+
+
+class Ended(Record):
+    """The registration is over: deregistered, or its lifetime ran out. wanted: whether it is still asked for."""
+
+    __slots__ = ("wanted",)
+
+
+class Refused(Record):
+    """A denial came. code: the Reply code; one_at_a_time: whether the agent should get our requests singly."""
+
+    __slots__ = ("code", "one_at_a_time")
+
+
+class Registration:
+    """Drives one (NAI, sub-NAI) through one agent at a time. node: what all registrations of a node share.
+
+    home_address, lifetime (seconds granted), sent and expires (ms): of the registration that holds. configuration:
+    RFC 4332 sub-type -> octets, from the home agent.
+    """
+
+    def __init__(self, node, sub_nai: bytes, home_address: int):
+        self._node = node
+        self.sub_nai = sub_nai
+        self.home_address = home_address
+        self.state = IDLE
+        self.agent = None
+        self.lifetime = 0
+        self.expires = None
+        self.configuration = {}
+        self.code = None
+        self._home_agent = node.home_agent
+        self._most = node.lifetime
+        self._reverse = node.reverse_tunnel
+        self._request = None
+        self._answered = True
+        self._sent = 0
+        self._retry = _FIRST_RETRY
+        self._next = None
+        self._goodbyes = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a request is under way."""
+        return not self._answered
+
+    def is_valid(self, now: int) -> bool:
+        """Whether the home agent holds a binding for us, as far as we know."""
+        return self.lifetime > 0 and (self.expires is None or self.expires > now)
+
+    def register(self, agent, now: int) -> list:
+        """Register through `agent`, for the first time or anew."""
+        self.agent = agent
+        self._reverse = self._node.reverse_tunnel
+        self._retry = _FIRST_RETRY
+        self.state = REGISTERED if self.is_valid(now) else REGISTERING
+        return self._send(self._lifetime(), now)
+
+    def suspend(self, now: int) -> None:
+        """The link or the agent is gone: nothing is sent until register() is called."""
+        self.agent = None
+        self._answered = True
+        if self.state != LEAVING:
+            self.state = REGISTERED if self.is_valid(now) else REGISTERING
+        self._next = None
+
+    def deregister(self, now: int) -> list:
+        """Give the home address back; asks as often as _GOODBYES says, if there is anything to give back."""
+        if self.lifetime == 0 and self._request is None:
+            self.state = IDLE
+            return [Ended(False)]
+        self.state = LEAVING
+        self._retry = _FIRST_RETRY
+        self._goodbyes = 0
+        return self._goodbye(now)
+
+    def go_on(self, agent, now: int) -> list:
+        """An agent is there (again) for a session that is leaving."""
+        self.agent = agent
+        return self._goodbye(now)
+
+    def deadline(self) -> int | None:
+        """When wake() has something to do, ms."""
+        times = [time for time in (self._next, self.expires if self.lifetime else None) if time is not None]
+        return min(times) if times else None
+
+    def wake(self, now: int) -> list:
+        """Retransmit, renew, or notice that the lifetime is over. Every request has a new Identification."""
+        effects = []
+        if self.lifetime and self.expires is not None and self.expires <= now:
+            effects += self._over()
+        if self._next is None or self._next > now:
+            return effects
+        if self.state == LEAVING:
+            return effects + self._goodbye(now)
+        if self.agent is None:
+            self._next = None
+            return effects
+        if self.waiting:
+            self._retry = min(self._retry * 2, _LAST_RETRY, self._lifetime() * 1000)
+        return effects + self._send(self._lifetime(), now)
+
+    def matches(self, reply) -> bool:
+        """Whether `reply` answers our last request: by the word that is always copied (RFC 5944 §5.7)."""
+        return self._request is not None and (reply.identification ^ self._request.identification) & LOW == 0
+
+    def receive(self, datagram: bytes, reply, now: int) -> list:
+        """Take a reply that matches. Raises MipError for one that is not authentic or not ours to believe."""
+        self._node.security.verify(datagram, reply, self._request.care_of_address)
+        if reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+            return self._accepted(reply, now)
+        if self._answered:
+            raise Unexpected("a denial of a request that was answered before")
+        return self._denied(reply, now)
+
+    # ---- replies
+
+    def _accepted(self, reply, now: int) -> list:
+        if reply.identification != self._request.identification:
+            raise Unexpected("accepted with another Identification")
+        errors = find(reply.extensions, ForeignAgentError)
+        if errors:
+            return self._denied_with(errors[0].status, "", now)
+        self._check_echo(reply)
+        self._answered = True
+        self.code = reply.code
+        if self._request.lifetime == 0:
+            self._forget()
+            self.state = IDLE
+            return [Ended(False)]
+        if self.state == LEAVING:
+            return []
+        return self._granted(reply)
+
+    def _granted(self, reply) -> list:
+        """Its lifetime began when the request left (RFC 5944 §3.6.2.2), so that we are the first to end it."""
+        self.home_address = reply.home_address
+        self.lifetime = min(reply.lifetime, self._request.lifetime)
+        self.configuration = find_host_configuration(reply.extensions)
+        self.state = REGISTERED
+        self._retry = _FIRST_RETRY
+        if self.lifetime == INFINITE:
+            self.expires = self._next = None
+        else:
+            self.expires = self._sent + self.lifetime * 1000
+            # 45..50 %, so that the sessions of many nodes do not renew in step
+            self._next = self._sent + self.lifetime * (450 + self._request.identification % 51)
+        return [Granted()]
+
+    def _check_echo(self, reply) -> None:
+        """An accepted reply repeats NAI and sub-NAI, octet for octet (MN-18). Raises Unexpected."""
+        nais = find(reply.extensions, Nai)
+        if len(nais) != 1 or nais[0].nai != self._node.nai:
+            raise Unexpected("accepted without our NAI")
+        found = find_sub_nai(reply.extensions, self._node.sub_nai_vendor, self._node.nai)
+        if (b"" if found is None else found.sub_nai) != self.sub_nai:
+            raise Unexpected("accepted without our sub-NAI: does that home agent know sub-NAIs?")
+        if reply.lifetime and not (reply.home_address and reply.home_agent):
+            raise Unexpected("accepted without an address")
+
+    def _denied(self, reply, now: int) -> list:
+        if reply.code == HA_IDENTIFICATION:
+            self._node.identifications.resynchronise(reply.identification, now)
+        elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
+            self._most = reply.lifetime
+        elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
+            self._home_agent = reply.home_agent
+        elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
+            self.home_address = 0  # remembered from another life; any other will do
+        elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
+            self._reverse = False
+        elif reply.code in (FA_REVERSE_TUNNEL_MANDATORY, HA_REVERSE_TUNNEL_MANDATORY):
+            self._reverse = True
+        texts = find(reply.extensions, MessageString)
+        return self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
+
+    def _denied_with(self, code: int, text: str, now: int) -> list:
+        """Try again later, sooner where that may help by itself. Each repetition doubles the wait; none is the last."""
+        self._answered = True
+        repeated = self.code == code
+        self.code = code
+        floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if code in _PASSING else (_DENIED_RETRY, _DENIED_LAST_RETRY)
+        self._retry = min(max(self._retry * 2, floor), ceiling) if repeated else floor
+        self._next = max(self._sent + self._retry, now)
+        said = "denied sub_nai=%s code=%s" % (self._name(), code_name(code))
+        # A node without a clock meets 133 at every start; only when the answer to it does not help, it is news.
+        level = "info" if code == HA_IDENTIFICATION and not repeated else "warning"
+        return [Refused(code, code in _OWN_PACE), Said(level, said + (": " + text if text else ""))]
+
+    # ---- requests
+
+    def _lifetime(self) -> int:
+        return min(self._most, self.agent.lifetime)
+
+    def _goodbye(self, now: int) -> list:
+        if self.agent is None:
+            self._next = None
+            return [] if self.is_valid(now) else self._gone()
+        if self._goodbyes >= _GOODBYES:
+            return self._gone()
+        self._goodbyes += 1
+        self._retry *= 2
+        return self._send(0, now)
+
+    def _gone(self) -> list:
+        """Nobody answers our goodbye: the home agent lets the binding run out by itself."""
+        self._forget()
+        self.state = IDLE
+        return [Ended(False)]
+
+    def _over(self) -> list:
+        """The lifetime ran out. The address is asked for again, but no packet may carry it until then."""
+        leaving = self.state == LEAVING
+        home_address = self.home_address
+        self._forget()
+        if leaving:
+            return self._gone()
+        self.home_address = home_address
+        self.state = REGISTERING
+        return [Ended(True), Said("warning", "lifetime over sub_nai=%s home=%s" % (self._name(), show(home_address)))]
+
+    def _forget(self) -> None:
+        self.lifetime = 0
+        self.expires = None
+        self._next = None
+        self._request = None
+        self._answered = True
+
+    def _send(self, lifetime: int, now: int) -> list:
+        node = self._node
+        extensions = [Nai(node.nai)]
+        if self.sub_nai:
+            inner = node.nai if node.sub_nai_type == 2 else None
+            extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
+        if lifetime:
+            extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
+        reverse = self._reverse and self.agent.flags & ADVERT_T
+        self._request = RegistrationRequest(
+            flags=FLAG_T if reverse else 0,
+            lifetime=lifetime,
+            home_address=self.home_address,
+            home_agent=self._home_agent,
+            care_of_address=self.agent.care_of_address,
+            identification=node.identifications.next(now),
+            extensions=extensions,
+        )
+        self._answered = False
+        self._sent = now
+        self._next = now + self._retry
+        datagram = node.security.sign(self._request.encode(), self.agent.care_of_address)
+        return [Send(datagram, self.agent.address, self.agent.link_address)]
+
+    def _name(self) -> str:
+        return self.sub_nai.decode() or "-"
+
+
+def _printable(text: bytes) -> str:
+    """A peer's text for a log line, bounded and without control characters."""
+    return "".join([chr(octet) if 0x20 <= octet < 0x7F else "?" for octet in text[:100]])

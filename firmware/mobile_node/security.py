@@ -1,0 +1,34 @@
+"""The keys of a mobile node, and what it puts on and demands of registration messages with them (RFC 5944 §3.5)."""
+
+from mip4.const import is_from_home_agent
+from mip4.errors import BadAuthenticator
+from mip4.extensions import MobileForeignAuthentication, MobileHomeAuthentication, find
+
+
+class Security:
+    """home: the association with the home agent. foreign: care-of address -> association with that foreign agent."""
+
+    def __init__(self, home, foreign: dict):
+        self._home = home
+        self._foreign = foreign
+
+    def sign(self, message: bytes, care_of_address: int) -> bytes:
+        """A request, with the home agent's authenticator and, where there is a key for it, the foreign agent's."""
+        signed = self._home.sign(message, MobileHomeAuthentication)
+        foreign = self._foreign.get(care_of_address)
+        return signed if foreign is None else foreign.sign(signed, MobileForeignAuthentication)
+
+    def verify(self, datagram: bytes, reply, care_of_address: int) -> None:
+        """Raises BadAuthenticator. A foreign agent's own denial needs none of the home agent's (MN-14 … MN-16)."""
+        foreign = self._foreign.get(care_of_address)
+        if foreign is not None:
+            foreign.verify(datagram, _only(reply, MobileForeignAuthentication))
+        if is_from_home_agent(reply.code):
+            self._home.verify(datagram, _only(reply, MobileHomeAuthentication))
+
+
+def _only(reply, cls):
+    found = find(reply.extensions, cls)
+    if len(found) != 1:
+        raise BadAuthenticator("%d extensions of type %d, one is needed" % (len(found), cls.kind))
+    return found[0]

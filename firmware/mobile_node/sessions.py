@@ -1,0 +1,101 @@
+"""The sessions of a mobile node: itself, its applications, and the devices attached to it."""
+
+from mip4.address import show, show_link
+from mip4.compat import const
+from mip4.errors import MipError
+from mobile_node.registration import Registration
+
+OWN = const(0)
+APPLICATION = const(1)
+DEVICE = const(2)
+
+_CAPACITY = const(16)  # the heap of a board is the limit; an attached device more is refused, and told in the log
+
+
+class NoRoom(MipError):
+    """One device more than the node can serve."""
+
+    kind = "no-room"
+
+
+class Session:
+    """One of them. sub_nai: text. downlink, link_address: where its device is, "" and b"" for the node's own.
+
+    waiting: the DHCP message to be answered when the home agent has answered. attached: the home address that the
+    platform carries packets of, 0 for none. lease_ends: ms, None until the device has a lease. absent_since: ms.
+    """
+
+    def __init__(self, kind: int, sub_nai: str, downlink: str, link_address: bytes, registration: Registration):
+        self.kind = kind
+        self.sub_nai = sub_nai
+        self.downlink = downlink
+        self.link_address = link_address
+        self.registration = registration
+        self.wanted = True
+        self.waiting = None
+        self.attached = 0
+        self.lease_ends = None
+        self.absent_since = None
+
+    def status(self, now: int) -> dict:
+        registration = self.registration
+        expires = registration.expires
+        return {
+            "sub_nai": self.sub_nai,
+            "state": registration.state,
+            "home_address": show(registration.home_address) if registration.home_address else None,
+            "lifetime": registration.lifetime,
+            "expires_in": None if expires is None else max(0, (expires - now) // 1000),
+            "downlink": self.downlink,
+            "link_address": show_link(self.link_address) if self.link_address else None,
+            "code": registration.code,
+        }
+
+
+class SessionTable:
+    """Sessions in the order they came. names: what an owner calls his devices, any of their names -> sub-NAI."""
+
+    def __init__(self, names: dict):
+        self._names = names
+        self._sessions = []
+
+    def __iter__(self):
+        return iter(list(self._sessions))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def add(self, session: Session) -> Session:
+        """Raises NoRoom."""
+        if len(self._sessions) >= _CAPACITY:
+            raise NoRoom("%d sessions are all there is room for" % _CAPACITY)
+        self._sessions.append(session)
+        return session
+
+    def remove(self, session: Session) -> None:
+        self._sessions = [one for one in self._sessions if one is not session]
+
+    def find_link(self, link_address: bytes) -> Session | None:
+        for session in self._sessions:
+            if session.link_address == link_address:
+                return session
+        return None
+
+    def find_reply(self, reply) -> Session | None:
+        """The session whose last request `reply` answers."""
+        for session in self._sessions:
+            if session.registration.matches(reply):
+                return session
+        return None
+
+    def name(self, link_address: bytes, called: list) -> str:
+        """The sub-NAI of a device: its configured name, by link address or what it calls itself, else its link address.
+
+        A name that another device has already is not given twice.
+        """
+        plain = show_link(link_address)
+        for key in [plain] + called:
+            name = self._names.get(key)
+            if name and name not in [session.sub_nai for session in self._sessions]:
+                return name
+        return plain

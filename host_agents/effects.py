@@ -1,0 +1,169 @@
+"""What the home and foreign agent engines ask of their daemon, and the records they ask it about.
+
+A list of effects is one turn. Its Store* effects are made durable first, together; then the kernel is programmed;
+then messages leave. Addresses: int. Times: `expires` is milliseconds of the engine's own clock, None for never.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class MobilityBinding:
+    """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
+
+    lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
+    direct: whether the node registered without a foreign agent.
+    """
+
+    nai: str
+    sub_nai: str
+    home_address: int
+    care_of_address: int
+    lifetime: int
+    expires: int | None
+    flags: int
+    identification: int
+    direct: bool
+
+
+@dataclass(slots=True, frozen=True)
+class Visitor:
+    """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
+
+    link_address: 6 octets, the node's on `interface`. flags: of the request.
+    """
+
+    nai: str
+    sub_nai: str
+    home_address: int
+    home_agent: int
+    care_of_address: int
+    interface: str
+    link_address: bytes
+    lifetime: int
+    expires: int | None
+    flags: int
+
+
+@dataclass(slots=True, frozen=True)
+class StoreBinding:
+    """Insert or replace the binding and the last Identification of its session."""
+
+    binding: MobilityBinding
+
+
+@dataclass(slots=True, frozen=True)
+class RemoveBinding:
+    """Delete the binding; its session stays the last owner of the address. released: clock ms."""
+
+    binding: MobilityBinding
+    released: int
+
+
+@dataclass(slots=True, frozen=True)
+class StoreIdentification:
+    """The last Identification of a session, for an authentic denial or a deregistration too (RFC 5944 §5.7)."""
+
+    nai: str
+    sub_nai: str
+    identification: int
+
+
+@dataclass(slots=True, frozen=True)
+class ForgetIdentification:
+    """An Identification so old that the timestamp check alone refuses it."""
+
+    nai: str
+    sub_nai: str
+
+
+@dataclass(slots=True, frozen=True)
+class StoreVisitor:
+    """Insert or replace a visitor."""
+
+    visitor: Visitor
+
+
+@dataclass(slots=True, frozen=True)
+class RemoveVisitor:
+    """Delete a visitor."""
+
+    visitor: Visitor
+
+
+@dataclass(slots=True, frozen=True)
+class InstallTunnel:
+    """Carry packets of `home_address` through the tunnel from `local` to `remote`; replaces what was there."""
+
+    home_address: int
+    local: int
+    remote: int
+
+
+@dataclass(slots=True, frozen=True)
+class RemoveTunnel:
+    """Stop carrying packets of `home_address`."""
+
+    home_address: int
+
+
+@dataclass(slots=True, frozen=True)
+class InstallDelivery:
+    """Deliver what the tunnel brings for a visitor to its link-layer address.
+
+    reverse: whether what the visitor sends goes back into the tunnel (RFC 3024) or is routed like anything else.
+    """
+
+    home_address: int
+    interface: str
+    link_address: bytes
+    reverse: bool
+
+
+@dataclass(slots=True, frozen=True)
+class RemoveDelivery:
+    """Undo InstallDelivery."""
+
+    home_address: int
+    interface: str
+
+
+@dataclass(slots=True, frozen=True)
+class SendDatagram:
+    """A UDP datagram from port 434 of the agent's own address."""
+
+    datagram: bytes
+    destination: int
+    port: int
+
+
+@dataclass(slots=True, frozen=True)
+class SendFrame:
+    """An IPv4 packet, whole, in a unicast or multicast frame on a visited link."""
+
+    interface: str
+    link_address: bytes
+    packet: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class Said:
+    """One log line for an operator. level: "info" or "warning". kind: counted and limited under this word."""
+
+    level: str
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one event leads to: effects in order.
+
+    session: (NAI, sub-NAI) when the engine must hear how the turn ended, through settled() or refused(); no other turn
+    of that session begins before.
+    """
+
+    effects: list[object]
+    session: tuple[str, str] | None = None

@@ -1,0 +1,409 @@
+"""The foreign agent engine (RFC 5944 §3.7): frames of visited links, datagrams of home agents and time in, turns out.
+
+Steps are numbered FA-01 … FA-54 as the checklist in the documentation. now: ms that no restart of ours sets back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from host_agents.effects import (
+    InstallDelivery,
+    InstallTunnel,
+    RemoveDelivery,
+    RemoveTunnel,
+    RemoveVisitor,
+    Said,
+    SendDatagram,
+    SendFrame,
+    StoreVisitor,
+    Turn,
+    Visitor,
+)
+from host_agents.foreign_agent.advertiser import Advertiser
+from host_agents.foreign_agent.policy import Policy
+from host_agents.foreign_agent.request import Request, decode_request, judge, relayed
+from host_agents.foreign_agent.visitor_table import Full, Pending, VisitorTable
+from host_agents.limiter import Limiter
+from mip4.address import in_prefix, is_unicast, show, show_link
+from mip4.const import (
+    ACCEPTED,
+    ACCEPTED_NO_SIMULTANEOUS,
+    ALL_MOBILITY_AGENTS,
+    BROADCAST,
+    FA_LIFETIME,
+    FA_MISSING_HOME_ADDRESS,
+    FA_MISSING_HOME_AGENT,
+    FA_MISSING_NAI,
+    FA_RESOURCES,
+    FA_TIMEOUT,
+    FLAG_D,
+    FLAG_T,
+    INFINITE,
+    MESSAGE_FROM_FOREIGN_AGENT,
+    PORT,
+    PROTO_ICMP,
+    code_name,
+)
+from mip4.discovery import AgentSolicitation
+from mip4.effects import Dropped
+from mip4.errors import BadAuthenticator, Denied, MipError, Unexpected
+from mip4.extensions import (
+    ForeignAgentError,
+    ForeignHomeAuthentication,
+    MessageString,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+    Nai,
+    find,
+)
+from mip4.ip import Datagram, Packet
+from mip4.messages import RegistrationReply
+from mip4.sub_nai import find_sub_nai
+
+Session = tuple[str, str]
+
+_PENDING_TIMEOUT = 7000  # ms (RFC 5944 §3.7.1)
+_EXPIRE_AT_ONCE = 256
+_BURST = 5
+_NODES_WORTH = 64  # sessions' worth of requests that one (link address, NAI) may send
+
+
+@dataclass(slots=True)
+class _Open:
+    """A turn whose end is not known yet: the reply it confirms, and the visitor that was there before."""
+
+    pending: Pending
+    reply: bytes
+    visitor: Visitor
+    former: Visitor | None
+    refusing: bool = False
+
+
+class ForeignAgent:
+    """Relays registrations, keeps the visitor list, advertises."""
+
+    def __init__(self, policy: Policy, visitors: list[Visitor], now: int) -> None:
+        """visitors: what was durable. Their lifetimes are not believed beyond the longest we relay."""
+        self.policy = policy
+        self.visitors = VisitorTable(policy.visitors)
+        self._own = policy.own_addresses()
+        self._open: dict[Session, _Open] = {}
+        self._requests = Limiter(policy.requests_per_minute, 60_000, _BURST)
+        self._node_requests = Limiter(policy.requests_per_minute * _NODES_WORTH, 60_000, _BURST * _NODES_WORTH)
+        self._denials = Limiter(1, 1000, 1)
+        served = {one.name for one in policy.interfaces}
+        for visitor in visitors:
+            if visitor.interface in served and (visitor.expires is None or visitor.expires > now):
+                latest = None if visitor.expires is None else min(visitor.expires, now + policy.lifetime * 1000)
+                self.visitors.put(replace(visitor, expires=latest))
+        kept = len(self.visitors) > 0
+        self._advertisers = {one.name: Advertiser(policy, one, kept, now) for one in policy.interfaces}
+
+    def start(self) -> Turn:
+        """The data path of the visitors that were restored."""
+        return Turn([effect for visitor in self.visitors for effect in self._carry(visitor)])
+
+    def deadline(self) -> int | None:
+        """When wake() has something to do, ms."""
+        first = self.visitors.first_pending()
+        times = [None if first is None else first.since + _PENDING_TIMEOUT, self.visitors.next_expiry()]
+        times += [advertiser.due for advertiser in self._advertisers.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def wake(self, now: int) -> Turn:
+        """Advertise, give up on requests that no home agent answered, forget visitors whose lifetime is over."""
+        effects: list[object] = []
+        for advertiser in self._advertisers.values():
+            if advertiser.due <= now:
+                effects.append(advertiser.advertise(self.visitors.full, now))
+        while (first := self.visitors.first_pending()) is not None and first.since + _PENDING_TIMEOUT <= now:
+            self.visitors.answered(first)
+            effects += self._deny(first, Denied(FA_TIMEOUT, "the home agent does not answer"), now)
+        for _ in range(_EXPIRE_AT_ONCE):
+            visitor = self.visitors.first_expired(now)
+            if visitor is None:
+                break
+            effects += self._forget(visitor, "lifetime over")
+        return Turn(effects)
+
+    # ---- from visited links
+
+    def heard(self, interface: str, link_address: bytes, octets: bytes, checked: bool, now: int) -> Turn:
+        """An IPv4 packet from a visited link. checked: False where its UDP checksum is not there yet. Never raises."""
+        try:
+            packet = Packet.decode(octets)
+            if packet.protocol == PROTO_ICMP:
+                return self._solicited(interface, link_address, packet, now)
+            return self._requested(interface, link_address, packet, checked, now)
+        except MipError as error:
+            return Turn([Dropped(error, int.from_bytes(octets[12:16], "big"))])
+
+    def _solicited(self, interface: str, link_address: bytes, packet: Packet, now: int) -> Turn:
+        AgentSolicitation.decode(packet.payload)
+        if packet.ttl != 1:
+            raise Unexpected("solicitation from off the link")
+        return Turn(list(self._advertisers[interface].solicited(link_address, self.visitors.full, now)))
+
+    def _requested(self, interface: str, link_address: bytes, packet: Packet, checked: bool, now: int) -> Turn:
+        datagram = Datagram.decode(packet, checked)
+        if packet.destination not in self._own and packet.destination not in (ALL_MOBILITY_AGENTS, BROADCAST):
+            raise Unexpected("on its way to somebody else")
+        request = decode_request(datagram.payload, self.policy)
+        pending = self._pending(request, interface, link_address, datagram, now)
+        limited = (interface, link_address, *pending.session)
+        if not self._requests.allows(limited, now) or not self._node_requests.allows(limited[1:3], now):
+            raise Unexpected("too many requests")
+        try:
+            judge(request, packet.ttl, self.policy)
+            self._refuse_address(request.message.home_address)
+            if self.visitors.full and self.visitors.find_session(pending.session) is None:
+                raise Denied(FA_RESOURCES, "no room for another visitor")
+            self.visitors.await_reply(pending)
+        except Denied as denial:
+            return Turn(self._deny(pending, denial, now))
+        except Full as full:
+            return Turn(self._deny(pending, Denied(FA_RESOURCES, str(full)), now))
+        home_agent = request.message.home_agent
+        octets = relayed(request)
+        association = self.policy.home_agents.get(home_agent)
+        if association is not None and request.message.lifetime:
+            octets = association.sign(octets, ForeignHomeAuthentication)
+        return Turn([SendDatagram(octets, home_agent, PORT)])
+
+    def _pending(self, request: Request, interface: str, link_address: bytes, datagram: Datagram, now: int) -> Pending:
+        destination = datagram.destination
+        if destination not in self._own:
+            destination = next(one.address for one in self.policy.interfaces if one.name == interface)
+        return Pending(
+            request=request,
+            interface=interface,
+            link_address=link_address,
+            source=datagram.source,
+            destination=destination,
+            port=datagram.source_port,
+            since=now,
+        )
+
+    def _refuse_address(self, home_address: int) -> None:
+        """Raises Denied 66 for an address that we could not deliver to without harm to our own links."""
+        inside = any(in_prefix(home_address, *prefix) for prefix in self.policy.connected)
+        if home_address and (inside or not is_unicast(home_address)):
+            raise Denied(FA_RESOURCES, f"{show(home_address)} cannot be a visitor's here")
+
+    # ---- from home agents
+
+    def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
+        """Take one UDP payload that came to the care-of address. Never raises for what a peer sent."""
+        try:
+            reply = RegistrationReply.decode(datagram)
+            pending = self._match(reply, source)
+            kept = self._verified(datagram, reply)
+            self.visitors.answered(pending)
+            return self._replied(pending, reply, kept, now)
+        except MipError as error:
+            return Turn([Dropped(error, source)])
+
+    def unreachable(self, datagram: bytes, code: int, now: int) -> Turn:
+        """ICMP says that a relayed request, given back here, did not arrive. code: 80, 81, 82 or 88 (FA-23)."""
+        try:
+            request = decode_request(datagram, self.policy)
+        except MipError as error:
+            return Turn([Dropped(error, 0)])
+        message = request.message
+        low = message.identification & 0xFFFFFFFF
+        pending = self.visitors.find_pending(low, request.session, message.home_address)
+        if pending is None:
+            return Turn([])
+        self.visitors.answered(pending)
+        return Turn(self._deny(pending, Denied(code, f"{show(message.home_agent)} is unreachable"), now))
+
+    def _match(self, reply: RegistrationReply, source: int) -> Pending:
+        """FA-33. Raises Unexpected."""
+        nais = find(reply.extensions, Nai)
+        nai = nais[0].nai if nais else b""
+        sub_nai = find_sub_nai(reply.extensions, self.policy.sub_nai_vendor, nai)
+        try:
+            session = (nai.decode(), "" if sub_nai is None else sub_nai.sub_nai.decode())
+        except UnicodeDecodeError:
+            raise Unexpected("a reply for nobody") from None
+        pending = self.visitors.find_pending(reply.identification & 0xFFFFFFFF, session, reply.home_address)
+        if pending is None or source != pending.request.message.home_agent:
+            raise Unexpected("a reply that answers no request")
+        if pending.session in self._open:
+            raise Unexpected("a reply while another is being carried out")
+        return pending
+
+    def _verified(self, datagram: bytes, reply: RegistrationReply) -> bytes:
+        """What may go on to the node: all up to the Mobile-Home Authentication. FA-34. Raises BadAuthenticator."""
+        association = self.policy.home_agents.get(reply.home_agent)
+        found = find(reply.extensions, ForeignHomeAuthentication)
+        if association is not None and (reply.lifetime or found):
+            if len(found) != 1:
+                raise BadAuthenticator("one Foreign-Home Authentication is needed")
+            association.verify(datagram, found[0])
+        own = find(reply.extensions, MobileHomeAuthentication)
+        if own:
+            return datagram[: own[-1].covered() + len(own[-1].authenticator)]
+        return datagram[: found[0].at] if found else datagram
+
+    def _replied(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> Turn:
+        """FA-35, FA-39, FA-40."""
+        if reply.code not in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+            return Turn([self._pass_on(pending, kept, reply.home_address)])
+        missing = self._missing(pending, reply)
+        if missing:
+            kept = (
+                bytes((kept[0], missing)) + kept[2:]
+            )  # RFC 2794 §3 has it overwritten, whatever that does to the MHAE
+            return Turn([self._pass_on(pending, kept, reply.home_address)])
+        if pending.request.message.flags & FLAG_D:
+            return Turn([self._pass_on(pending, kept, reply.home_address)])
+        visitor = self.visitors.find(reply.home_address)
+        if reply.lifetime == 0:
+            effects: list[object] = []
+            if visitor is not None and (visitor.nai, visitor.sub_nai) == pending.session:
+                effects = self._forget(visitor, "deregistered")
+            return Turn([*effects, self._pass_on(pending, kept, reply.home_address)])
+        return self._admit(pending, reply, kept, now)
+
+    def _missing(self, pending: Pending, reply: RegistrationReply) -> int:
+        """The code for what an accepting reply lacks, 0 for nothing (RFC 2794 §3)."""
+        missing: int = 0
+        if pending.session[0] and not find(reply.extensions, Nai):
+            missing = FA_MISSING_NAI
+        elif not reply.home_agent:
+            missing = FA_MISSING_HOME_AGENT
+        elif not reply.home_address:
+            missing = FA_MISSING_HOME_ADDRESS
+        return missing
+
+    def _admit(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> Turn:
+        lifetime = min(reply.lifetime, self.policy.lifetime)
+        visitor = Visitor(
+            nai=pending.session[0],
+            sub_nai=pending.session[1],
+            home_address=reply.home_address,
+            home_agent=reply.home_agent,
+            care_of_address=self.policy.care_of_address,
+            interface=pending.interface,
+            link_address=pending.link_address,
+            lifetime=lifetime,
+            expires=None if lifetime == INFINITE else now + lifetime * 1000,
+            flags=pending.request.message.flags,
+        )
+        holder = self.visitors.find(reply.home_address)
+        former = self.visitors.find_session(pending.session)
+        effects: list[object] = []
+        try:
+            self._refuse_address(reply.home_address)
+            if holder is not None and (holder.nai, holder.sub_nai) != pending.session:
+                raise Denied(FA_RESOURCES, f"{show(reply.home_address)} is another visitor's")
+            if former is not None and former.home_address != visitor.home_address:
+                effects += self._forget(former, "has another address now")
+                former = None
+            self.visitors.put(visitor)
+        except (Denied, Full) as error:
+            return Turn(self._cannot(pending, kept, reply.home_address, str(error)))
+        effects.append(StoreVisitor(visitor))
+        if former is None or self._carry(former) != self._carry(visitor):
+            if former is not None and former.interface != visitor.interface:
+                effects.append(RemoveDelivery(former.home_address, former.interface))
+            effects += self._carry(visitor)
+        effects.append(self._pass_on(pending, kept, visitor.home_address))
+        if former is None:
+            effects.append(Said("info", "visiting", f"visiting {_describe(visitor)}"))
+        self._open[pending.session] = _Open(pending, kept, visitor, former or holder)
+        return Turn(effects, pending.session)
+
+    def settled(self, session: Session, now: int) -> Turn:
+        """The turn of `session` ran to its end."""
+        del self._open[session]
+        return Turn([])
+
+    def refused(self, session: Session, reason: str, now: int) -> Turn:
+        """The store or the kernel would not: the former visitor stands again, and the node is told 66 (RFC 4636)."""
+        open_ = self._open[session]
+        if open_.refusing:
+            del self._open[session]
+            return Turn([Said("warning", "refused", f"gave up on {_describe(open_.visitor)}: {reason}")])
+        open_.refusing = True
+        self.visitors.remove(open_.visitor.home_address)
+        effects: list[object] = []
+        if open_.former is None:
+            effects += self._dismantle(open_.visitor)
+        else:
+            self.visitors.put(open_.former)
+            effects += [StoreVisitor(open_.former), *self._carry(open_.former)]
+        effects += self._cannot(open_.pending, open_.reply, open_.visitor.home_address, reason)
+        return Turn(effects, session)
+
+    # ---- answers and effects
+
+    def _pass_on(self, pending: Pending, octets: bytes, home_address: int) -> SendFrame:
+        """A reply to the node (FA-41): straight to its link-layer address, since it must not be asked for by ARP."""
+        if pending.request.association is not None:
+            octets = pending.request.association.sign(octets, MobileForeignAuthentication)
+        destination = pending.source or home_address or BROADCAST
+        datagram = Datagram(pending.destination, PORT, destination, pending.port, octets)
+        return SendFrame(pending.interface, pending.link_address, datagram.packet(ttl=255).encode())
+
+    def _deny(self, pending: Pending, denial: Denied, now: int) -> list[object]:
+        """Our own denial, at most one a second for each session. Text only where the node is known to be authentic."""
+        if not self._denials.allows((pending.link_address, *pending.session), now):
+            return []
+        message = pending.request.message
+        lifetime = self.policy.lifetime if denial.code == FA_LIFETIME else message.lifetime
+        extensions = find(message.extensions, Nai)[:1]
+        if pending.session[1]:
+            nai = extensions[0].nai
+            sub_nai = find_sub_nai(message.extensions, self.policy.sub_nai_vendor, nai)
+            if sub_nai is not None:
+                extensions.append(sub_nai.extension())
+        if pending.request.association is not None:
+            extensions.append(MessageString(MESSAGE_FROM_FOREIGN_AGENT, denial.text.encode()[:200]))
+        reply = RegistrationReply(
+            denial.code, lifetime, message.home_address, message.home_agent, message.identification, extensions
+        )
+        text = f"denied {_show(pending.session)} link={show_link(pending.link_address)} code={code_name(denial.code)}"
+        return [
+            self._pass_on(pending, reply.encode(), message.home_address),
+            Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"),
+        ]
+
+    def _cannot(self, pending: Pending, kept: bytes, home_address: int, reason: str) -> list[object]:
+        """The home agent accepted but we cannot carry it: an FA Error behind its untouched reply (RFC 4636 §3)."""
+        text = f"cannot carry {_show(pending.session)} home={show(home_address)}: {reason}"
+        return [
+            self._pass_on(pending, kept + ForeignAgentError(FA_RESOURCES).encode(), home_address),
+            Said("warning", "refused", text),
+        ]
+
+    def _carry(self, visitor: Visitor) -> list[object]:
+        reverse = bool(visitor.flags & FLAG_T)
+        return [
+            InstallTunnel(visitor.home_address, visitor.care_of_address, visitor.home_agent),
+            InstallDelivery(visitor.home_address, visitor.interface, visitor.link_address, reverse),
+        ]
+
+    def _dismantle(self, visitor: Visitor) -> list[object]:
+        return [
+            RemoveVisitor(visitor),
+            RemoveDelivery(visitor.home_address, visitor.interface),
+            RemoveTunnel(visitor.home_address),
+        ]
+
+    def _forget(self, visitor: Visitor, reason: str) -> list[object]:
+        self.visitors.remove(visitor.home_address)
+        return [*self._dismantle(visitor), Said("info", "left", f"left {_describe(visitor)}: {reason}")]
+
+
+def _show(session: Session) -> str:
+    return f"nai={session[0]} sub_nai={session[1]!r}"
+
+
+def _describe(visitor: Visitor) -> str:
+    return (
+        f"{_show((visitor.nai, visitor.sub_nai))} home={show(visitor.home_address)} "
+        f"home_agent={show(visitor.home_agent)} link={show_link(visitor.link_address)}"
+    )

@@ -1,0 +1,140 @@
+"""A Registration Request as a foreign agent sees it: whose it is, whether it may pass, what goes on (RFC 5944 §3.7.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from host_agents.foreign_agent.policy import Policy
+from mip4.address import is_unicast, show
+from mip4.authentication import SecurityAssociation
+from mip4.const import (
+    BROADCAST,
+    FA_ENCAPSULATION,
+    FA_INVALID_CARE_OF,
+    FA_INVALID_HOME_AGENT,
+    FA_LIFETIME,
+    FA_MISSING_NAI,
+    FA_MN_AUTHENTICATION,
+    FA_NONZERO_HOME_AGENT,
+    FA_POORLY_FORMED_REQUEST,
+    FA_REVERSE_TUNNEL,
+    FA_TOO_DISTANT,
+    FA_UNKNOWN_CRITICAL,
+    FLAG_D,
+    FLAG_G,
+    FLAG_M,
+    FLAG_T,
+    FLAG_r,
+    FLAG_x,
+)
+from mip4.errors import BadAuthenticator, Denied, Malformed
+from mip4.extensions import (
+    Authentication,
+    CriticalVendor,
+    GeneralizedAuthentication,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+    Nai,
+    find,
+)
+from mip4.messages import RegistrationRequest
+from mip4.nai import check_nai
+from mip4.sub_nai import find_sub_nai
+
+
+@dataclass(slots=True)
+class Request:
+    """A decoded request. fault: what is malformed about it, or None. association: the MN-FA one that verified it."""
+
+    datagram: bytes
+    message: RegistrationRequest
+    session: tuple[str, str]
+    fault: Malformed | None
+    association: SecurityAssociation | None = None
+
+
+def decode_request(datagram: bytes, policy: Policy) -> Request:
+    """Raises MipError for what deserves no answer (FA-01, FA-03). A lesser fault is noted, to be answered."""
+    message = RegistrationRequest.salvage(datagram)
+    session, fault = ("", ""), None
+    try:
+        session = _session(message, policy)
+        RegistrationRequest.decode(datagram)
+    except Malformed as error:
+        fault = error
+    return Request(datagram, message, session, fault)
+
+
+def _session(message: RegistrationRequest, policy: Policy) -> tuple[str, str]:
+    nais = find(message.extensions, Nai)
+    if not nais:
+        return "", ""
+    if len(nais) > 1:
+        raise Malformed("two NAIs")
+    nai = check_nai(nais[0].nai)
+    sub_nai = find_sub_nai(message.extensions, policy.sub_nai_vendor, nais[0].nai)
+    return nai, "" if sub_nai is None else sub_nai.sub_nai.decode()
+
+
+def judge(request: Request, ttl: int, policy: Policy) -> None:
+    """FA-02 … FA-20, first failing check first; sets the association. Raises Denied with the code the RFC gives."""
+    message = request.message
+    if request.fault is not None:
+        raise Denied(FA_POORLY_FORMED_REQUEST, str(request.fault))
+    if message.flags & (FLAG_r | FLAG_x):
+        raise Denied(FA_POORLY_FORMED_REQUEST, "a reserved flag is set")
+    _judge_authenticators(message)
+    if not message.home_address and not request.session[0]:
+        raise Denied(FA_MISSING_NAI, "neither home address nor NAI")
+    _authenticate(request, policy)
+    if message.home_agent in (0, BROADCAST):
+        raise Denied(FA_NONZERO_HOME_AGENT, "which home agent?")
+    if message.home_agent in policy.own_addresses() or not is_unicast(message.home_agent):
+        raise Denied(FA_INVALID_HOME_AGENT, f"{show(message.home_agent)} is no home agent")
+    if not message.flags & FLAG_D and message.lifetime and message.care_of_address != policy.care_of_address:
+        raise Denied(FA_INVALID_CARE_OF, f"{show(message.care_of_address)} is not offered here")
+    if message.lifetime > policy.lifetime:
+        raise Denied(FA_LIFETIME, f"{policy.lifetime} s is the most")
+    if message.flags & (FLAG_M | FLAG_G) and not message.flags & FLAG_D:
+        raise Denied(FA_ENCAPSULATION, "IP-in-IP is what this foreign agent has")
+    own = find(message.extensions, MobileHomeAuthentication)[0].at
+    for critical in find(message.extensions, CriticalVendor):
+        if critical.at > own:
+            raise Denied(FA_UNKNOWN_CRITICAL, f"critical extension of vendor {critical.vendor}")
+    if message.flags & FLAG_T:
+        if ttl != 255:
+            raise Denied(FA_TOO_DISTANT, f"TTL {ttl}, not 255")
+        if not policy.reverse_tunnel:
+            raise Denied(FA_REVERSE_TUNNEL, "no reverse tunnels here")
+
+
+def _judge_authenticators(message: RegistrationRequest) -> None:
+    """FA-05: one Mobile-Home Authentication, before a Mobile-Foreign one."""
+    found = [one for one in message.extensions if isinstance(one, Authentication)]
+    if len(find(found, MobileHomeAuthentication)) != 1 or not isinstance(found[0], MobileHomeAuthentication):
+        raise Denied(FA_POORLY_FORMED_REQUEST, "one Mobile-Home Authentication, first of its kind, is needed")
+
+
+def _authenticate(request: Request, policy: Policy) -> None:
+    """FA-07: a node that we share a key with proves it. Raises Denied 67."""
+    associations = policy.mobile_nodes.get(request.session[0])
+    if associations is None:
+        return
+    found = find(request.message.extensions, MobileForeignAuthentication)
+    association = associations.get(found[0].spi) if len(found) == 1 else None
+    if association is None:
+        raise Denied(FA_MN_AUTHENTICATION, "one Mobile-Foreign Authentication is needed")
+    try:
+        association.verify(request.datagram, found[0])
+    except BadAuthenticator:
+        raise Denied(FA_MN_AUTHENTICATION, "Mobile-Foreign Authentication does not verify") from None
+    request.association = association
+
+
+def relayed(request: Request) -> bytes:
+    """What goes on to the home agent: byte for byte up to the last extension that authorises (RFC 5944 §3.7.2.2)."""
+    authorising = find(request.message.extensions, MobileHomeAuthentication) + find(
+        request.message.extensions, GeneralizedAuthentication
+    )
+    last = authorising[-1]
+    return request.datagram[: last.covered() + len(last.authenticator)]

@@ -1,0 +1,109 @@
+"""Home addresses: which are free, whose each one was last, and which one a session gets."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from mip4.address import show
+from mip4.const import HA_PROHIBITED, HA_RESOURCES
+from mip4.errors import Denied
+
+Session = tuple[str, str]
+
+
+class AddressPool:
+    """The pool addresses of all home networks, and the reserved ones, which need not lie in a pool.
+
+    An address that was given back remembers its last session, which gets it again if it is still free. A stranger gets
+    one that nobody ever had, else the one given back longest ago.
+    """
+
+    def __init__(
+        self,
+        ranges: Iterable[tuple[int, int]],
+        reserved: Mapping[int, Session],
+        never: Iterable[int],
+        owners: Iterable[tuple[int, Session]] = (),
+    ) -> None:
+        """never: of agents and gateways. owners: (address, last session) of those given back, oldest first."""
+        self._ranges = tuple(ranges)
+        self._reserved = dict(reserved)
+        self._reserved_for = {session: address for address, session in reserved.items()}
+        self._never = frozenset(never)
+        self._holder: dict[int, Session] = {}
+        self._given_back: OrderedDict[int, Session] = OrderedDict()
+        self._last: dict[Session, int] = {}
+        for address, session in owners:
+            if self._in_pool(address):
+                self._given_back[address] = session
+                self._last[session] = address
+        self._range, self._candidate = 0, self._ranges[0][0] if self._ranges else 0
+
+    def choose(self, session: Session, asked: int) -> int:
+        """The address `session` may have. asked: the request's Home Address field, 0 for any.
+
+        Raises Denied 129 for an address that is not its to have, 130 when no address is free.
+        """
+        if asked:
+            return self._asked(session, asked)
+        reserved = self._reserved_for.get(session)
+        if reserved is not None:
+            return reserved
+        last = self._last.get(session)
+        if last is not None and last not in self._holder:
+            return last
+        unused = self._never_used()
+        if unused is not None:
+            return unused
+        for address in self._given_back:
+            return address
+        raise Denied(HA_RESOURCES, "no home address is free")
+
+    def holder(self, address: int) -> Session | None:
+        return self._holder.get(address)
+
+    def take(self, address: int, session: Session) -> None:
+        """`session` holds `address` from now on. Raises ValueError if another does."""
+        if self._holder.setdefault(address, session) != session:
+            raise ValueError(f"{show(address)} is held by another session")
+        former = self._given_back.pop(address, None)
+        if former is not None:
+            self._last.pop(former, None)
+
+    def give_back(self, address: int) -> None:
+        """The holder of `address` no longer needs it, and is remembered as its last one."""
+        session = self._holder.pop(address)
+        if address in self._reserved or not self._in_pool(address):
+            return
+        stale = self._last.pop(session, None)
+        if stale is not None:
+            self._given_back[stale] = ("", "")  # it remembers nobody now, but keeps its place in the queue
+        self._given_back[address] = session
+        self._last[session] = address
+
+    def _asked(self, session: Session, asked: int) -> int:
+        holder = self._holder.get(asked)
+        reserved = self._reserved.get(asked)
+        if holder == session or (reserved == session and holder is None):
+            return asked
+        if holder is None and reserved is None and self._in_pool(asked):
+            return asked
+        raise Denied(HA_PROHIBITED, f"{show(asked)} is not this session's home address")
+
+    def _in_pool(self, address: int) -> bool:
+        return address not in self._never and any(first <= address <= last for first, last in self._ranges)
+
+    def _never_used(self) -> int | None:
+        """The first address that nobody ever had. Addresses are never un-used, so the search goes on where it ended."""
+        while self._range < len(self._ranges):
+            if self._candidate > self._ranges[self._range][1]:
+                self._range += 1
+                self._candidate = self._ranges[self._range][0] if self._range < len(self._ranges) else 0
+            elif any(
+                self._candidate in taken for taken in (self._holder, self._given_back, self._reserved, self._never)
+            ):
+                self._candidate += 1
+            else:
+                return self._candidate
+        return None

@@ -1,0 +1,509 @@
+"""The home agent engine (RFC 5944 §3.8): datagrams and time in, turns of effects out. No socket, clock or disk.
+
+Receive, authenticate, check the Identification, find or give an address, update the binding; then, by the effects'
+order, durable write, data path, reply. The steps are numbered HA-01 … HA-26 as the checklist in the documentation.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+from host_agents.effects import (
+    ForgetIdentification,
+    InstallTunnel,
+    MobilityBinding,
+    RemoveBinding,
+    RemoveTunnel,
+    Said,
+    SendDatagram,
+    StoreBinding,
+    StoreIdentification,
+    Turn,
+)
+from host_agents.home_agent.address_pool import AddressPool
+from host_agents.home_agent.alternation import Alternation
+from host_agents.home_agent.binding_table import MobilityBindingTable
+from host_agents.home_agent.policy import Policy, Subscriber
+from host_agents.home_agent.replay import ReplayCheck
+from host_agents.limiter import Limiter
+from mip4.address import is_unicast, show
+from mip4.authentication import SecurityAssociation
+from mip4.const import (
+    ACCEPTED,
+    ACCEPTED_NO_SIMULTANEOUS,
+    ANY,
+    BROADCAST,
+    CONFIG_DNS,
+    CONFIG_GATEWAY,
+    CONFIG_PREFIX_LENGTH,
+    CONFIG_REQUEST,
+    FLAG_D,
+    FLAG_G,
+    FLAG_M,
+    FLAG_S,
+    HA_ENCAPSULATION,
+    HA_FA_AUTHENTICATION,
+    HA_IDENTIFICATION,
+    HA_MN_AUTHENTICATION,
+    HA_POORLY_FORMED,
+    HA_PROHIBITED,
+    HA_RESOURCES,
+    HA_UNKNOWN_CRITICAL_FROM_FA,
+    HA_UNKNOWN_CRITICAL_FROM_MN,
+    HA_UNKNOWN_HOME_AGENT,
+    INFINITE,
+    MESSAGE_FROM_HOME_AGENT,
+    FLAG_r,
+    FLAG_x,
+    code_name,
+)
+from mip4.cursor import pack
+from mip4.effects import Dropped
+from mip4.errors import BadAuthenticator, Denied, Malformed, MipError, Unexpected
+from mip4.extensions import (
+    Authentication,
+    CriticalVendor,
+    ForeignHomeAuthentication,
+    MessageString,
+    MobileHomeAuthentication,
+    Nai,
+    find,
+    find_host_configuration,
+    host_configuration,
+)
+from mip4.messages import RegistrationReply, RegistrationRequest
+from mip4.nai import check_nai
+from mip4.sub_nai import SubNai, find_sub_nai
+
+Session = tuple[str, str]
+
+_JITTER = 10  # percent by which a granted lifetime may be shorter, so that renewals do not march in step
+_EXPIRE_AT_ONCE = 256  # bindings in one turn
+_UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identification is kept without a binding
+_UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
+
+
+@dataclass(slots=True)
+class _Request:
+    """A decoded request with what is known of it so far. association: set once the MHAE holds."""
+
+    datagram: bytes
+    message: RegistrationRequest
+    source: int
+    port: int
+    subscriber: Subscriber
+    association: SecurityAssociation
+    foreign: SecurityAssociation | None
+    nai: Nai | None
+    sub_nai: SubNai | None = None
+    session: Session = ("", "")
+    fresh: bool = False  # whether its Identification was accepted
+
+
+@dataclass(slots=True)
+class _Open:
+    """A turn whose end is not known yet: what to go back to, whom to deny, what came in the meantime."""
+
+    request: _Request
+    former: MobilityBinding | None
+    held: tuple[bytes, int, int] | None = None
+    refusing: bool = False
+
+
+class HomeAgent:
+    """Answers Registration Requests, keeps the mobility bindings, and says what becomes of every packet's tunnel."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        ntp_ms: int,
+        bindings: list[MobilityBinding],
+        identifications: dict[Session, int],
+        owners: list[tuple[int, Session]],
+    ) -> None:
+        """ntp_ms: NTP time at now = 0, ms. The rest is what was durable. owners: as of AddressPool."""
+        self.policy = policy
+        self.bindings = MobilityBindingTable()
+        ranges = [one for network in policy.networks for one in network.pool]
+        never = [policy.address, *(network.gateway for network in policy.networks)]
+        self._reserved = policy.reserved()
+        self._pool = AddressPool(ranges, self._reserved, never, owners)
+        self._alternation = Alternation()
+        self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
+        self._open: dict[Session, _Open] = {}
+        for binding in bindings:
+            session = (binding.nai, binding.sub_nai)
+            self.bindings.put(binding)
+            self._pool.take(binding.home_address, session)
+        bound = {(binding.nai, binding.sub_nai) for binding in bindings}
+        self._replay = ReplayCheck(ntp_ms, identifications, bound)
+
+    def start(self) -> Turn:
+        """The tunnels of the bindings that were restored."""
+        return Turn([self._tunnel(binding) for binding in self.bindings])
+
+    def clock(self, now: int) -> int:
+        """The clock that bindings' `expires` are told by, ms. now: monotonic ms, as everywhere here."""
+        return self._replay.clock(now)
+
+    def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
+        """Take one UDP payload from source:port. Never raises for what a peer sent."""
+        try:
+            request = self._recognise(datagram, source, port)
+        except MipError as error:
+            return Turn([Dropped(error, source)])
+        try:
+            request.association.verify(datagram, find(request.message.extensions, MobileHomeAuthentication)[0])
+        except BadAuthenticator as error:
+            return self._not_authentic(request, error, now)
+        try:
+            self._name(request)
+            open_ = self._open.get(request.session)
+            if open_ is not None:
+                open_.held = (datagram, source, port)
+                return Turn([])
+            return self._register(request, now)
+        except Denied as denial:
+            return Turn(self._deny(request, denial, now))
+        except Malformed as error:
+            return Turn(self._deny(request, Denied(HA_POORLY_FORMED, str(error)), now))
+        except MipError as error:
+            return Turn([Dropped(error, source)])
+
+    def settled(self, session: Session, now: int) -> Turn:
+        """The turn of `session` ran to its end. What came for it meanwhile is looked at now."""
+        open_ = self._open.pop(session)
+        return Turn([]) if open_.held is None else self.receive(*open_.held, now)
+
+    def refused(self, session: Session, reason: str, now: int) -> Turn:
+        """The store or the kernel would not: the former binding stands again, durably, and then 130 goes."""
+        open_ = self._open[session]
+        if open_.refusing:
+            del self._open[session]
+            return Turn([Said("warning", "refused", f"gave up on {_show(session)}: {reason}")])
+        open_.refusing = True
+        effects: list[object] = []
+        self._put_back(session, open_.former, now, effects)
+        effects += self._answer(open_.request, HA_RESOURCES, 0, open_.request.message.home_address, "cannot carry this")
+        effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
+        return Turn(effects, session)
+
+    def deadline(self) -> int | None:
+        """Monotonic ms at which wake() has something to do."""
+        expiry = self.bindings.next_expiry()
+        times = [self._replay.next_forget(), None if expiry is None else expiry - self.clock(0)]
+        return min((time for time in times if time is not None), default=None)
+
+    def wake(self, now: int) -> Turn:
+        """End the bindings whose lifetime is over (no message is sent for that) and forget old Identifications."""
+        effects: list[object] = []
+        for _ in range(_EXPIRE_AT_ONCE):
+            binding = self.bindings.first_expired(self.clock(now))
+            if binding is None:
+                break
+            self._remove(binding, now, effects)
+            effects.append(Said("info", "unbound", f"unbound {_describe(binding)}: lifetime over"))
+        effects += [ForgetIdentification(*session) for session in self._replay.forget(now)]
+        return Turn(effects)
+
+    # ---- HA-02 … HA-07, HA-09: who says this
+
+    def _recognise(self, datagram: bytes, source: int, port: int) -> _Request:
+        """Find the security association. Raises MipError for what deserves no answer."""
+        message = RegistrationRequest.salvage(datagram)
+        authenticators = find(message.extensions, MobileHomeAuthentication)
+        if not authenticators:
+            raise Unexpected("no Mobile-Home Authentication")
+        nai = next(iter(find(message.extensions, Nai)), None)
+        subscriber = self._subscriber(message, nai)
+        association = None if subscriber is None else subscriber.associations.get(authenticators[0].spi)
+        if subscriber is None or association is None:
+            raise Unexpected(f"no security association with SPI {authenticators[0].spi} for that NAI")
+        foreign = self.policy.foreign_agents.get(source)
+        return _Request(datagram, message, source, port, subscriber, association, foreign, nai)
+
+    def _subscriber(self, message: RegistrationRequest, nai: Nai | None) -> Subscriber | None:
+        """By NAI; a node that sends none is known by its home address (RFC 5944 §3.2)."""
+        if nai is not None:
+            try:
+                return self.policy.subscribers.get(nai.nai.decode())
+            except UnicodeDecodeError:
+                return None
+        owner = self._reserved.get(message.home_address)
+        return None if owner is None else self.policy.subscribers.get(owner[0])
+
+    def _not_authentic(self, request: _Request, error: MipError, now: int) -> Turn:
+        """131 (HA-07), but not to a flood, nor to a foreign agent that has a key and did not use it."""
+        effects: list[object] = [Dropped(error, request.source)]
+        try:
+            self._verify_foreign(request)
+        except MipError:
+            return Turn(effects)
+        if self._unauthenticated.allows("", now):
+            message = request.message
+            effects += self._answer(request, HA_MN_AUTHENTICATION, message.lifetime, message.home_address)
+        return Turn(effects)
+
+    def _verify_foreign(self, request: _Request) -> None:
+        """HA-09. Raises Denied 132, and Unexpected for a Foreign-Home Authentication nobody can check."""
+        message = request.message
+        found = find(message.extensions, ForeignHomeAuthentication)
+        if request.foreign is None:
+            if found:
+                raise Unexpected("Foreign-Home Authentication without an association")
+            if self.policy.require_foreign_agent_key and not message.flags & FLAG_D and message.lifetime:
+                raise Denied(HA_FA_AUTHENTICATION, "no security association with this foreign agent")
+            return
+        if not found and not message.lifetime:
+            return  # RFC 5944 §3.5.4: none on a deregistration, and none may be demanded
+        if len(found) != 1:
+            raise Denied(HA_FA_AUTHENTICATION, "one Foreign-Home Authentication is needed")
+        try:
+            request.foreign.verify(request.datagram, found[0])
+        except BadAuthenticator:
+            raise Denied(HA_FA_AUTHENTICATION, "Foreign-Home Authentication does not verify") from None
+
+    # ---- HA-03, HA-05, HA-14: which session
+
+    def _name(self, request: _Request) -> None:
+        """Fill in the session. Raises Malformed, now that its sender is known to be authentic."""
+        extensions = request.message.extensions
+        if request.nai is None:
+            request.session = self._reserved[request.message.home_address]
+        else:
+            check_nai(request.nai.nai)
+            request.sub_nai = find_sub_nai(
+                [one for one in extensions if one.at < find(extensions, MobileHomeAuthentication)[0].at],
+                self.policy.sub_nai_vendor,
+                request.nai.nai,
+            )
+            sub_nai = "" if request.sub_nai is None else request.sub_nai.sub_nai.decode()
+            request.session = (request.subscriber.nai, sub_nai)
+        RegistrationRequest.decode(request.datagram)  # whole, no longer salvaged
+        authenticators = [one for one in extensions if isinstance(one, Authentication)]
+        if not isinstance(authenticators[0], MobileHomeAuthentication):
+            raise Malformed("the first authentication extension is not the Mobile-Home one")
+        if len({type(one) for one in authenticators}) != len(authenticators):
+            raise Malformed("two authentication extensions of one kind")
+        if len(find(extensions, Nai)) > 1:
+            raise Malformed("two NAIs")
+
+    # ---- HA-08, HA-10 … HA-26: what becomes of it
+
+    def _register(self, request: _Request, now: int) -> Turn:
+        """Raises Denied."""
+        message, session = request.message, request.session
+        former = self.bindings.find(session)
+        self._replay.check(session, message.identification, now, request.subscriber.sessions + _UNBOUND)
+        self._verify_foreign(request)
+        self._replay.accept(session, message.identification)
+        request.fresh = True
+        if former is None:
+            self._replay.unbind(session, now)
+        self._judge(request)
+        if message.lifetime == 0:
+            return self._deregister(request, former, now)
+        if former is None and self.bindings.sessions_of(session[0]) >= request.subscriber.sessions:
+            raise Denied(HA_RESOURCES, f"all {request.subscriber.sessions} sessions of this NAI are in use")
+        home_address = self._address(message.home_address, session, former)
+        return self._bind(request, former, home_address, now)
+
+    def _judge(self, request: _Request) -> None:
+        """The checks that need no table. Raises Denied with the code the RFC gives."""
+        message = request.message
+        if message.home_agent != self.policy.address:
+            raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(self.policy.address)}")
+        if message.flags & (FLAG_r | FLAG_x):
+            raise Denied(HA_POORLY_FORMED, "a reserved flag is set")
+        if message.home_address == BROADCAST:
+            raise Denied(HA_POORLY_FORMED, "home address 255.255.255.255")
+        at_home = message.care_of_address == message.home_address
+        if message.lifetime and at_home:
+            raise Denied(HA_POORLY_FORMED, "care-of address is the home address")
+        if not is_unicast(message.care_of_address) or message.care_of_address == self.policy.address:
+            raise Denied(HA_POORLY_FORMED, f"care-of address {show(message.care_of_address)}")
+        own = find(message.extensions, MobileHomeAuthentication)[0].at
+        for critical in find(message.extensions, CriticalVendor):
+            code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < own else HA_UNKNOWN_CRITICAL_FROM_FA
+            raise Denied(code, f"critical extension of vendor {critical.vendor}")
+        if request.source not in (message.care_of_address, message.home_address, ANY):
+            raise Denied(HA_PROHIBITED, f"source {show(request.source)} is not the care-of address: NAT in between?")
+        if message.flags & (FLAG_M | FLAG_G):
+            raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
+
+    def _address(self, asked: int, session: Session, former: MobilityBinding | None) -> int:
+        """HA-18, HA-25. Raises Denied."""
+        if former is not None and asked in (ANY, former.home_address):
+            return former.home_address
+        return self._pool.choose(session, asked)
+
+    def _bind(self, request: _Request, former: MobilityBinding | None, home_address: int, now: int) -> Turn:
+        message, session = request.message, request.session
+        lifetime = self._granted(message)
+        binding = MobilityBinding(
+            nai=session[0],
+            sub_nai=session[1],
+            home_address=home_address,
+            care_of_address=message.care_of_address,
+            lifetime=lifetime,
+            expires=None if lifetime == INFINITE else self.clock(now) + lifetime * 1000,
+            flags=message.flags,
+            identification=message.identification,
+            direct=bool(message.flags & FLAG_D),
+        )
+        effects: list[object] = []
+        self._replace(former, binding, now, effects)
+        effects.append(StoreBinding(binding))
+        if former is None or self._tunnel(former) != self._tunnel(binding):
+            effects.append(self._tunnel(binding))
+        code = ACCEPTED_NO_SIMULTANEOUS if message.flags & FLAG_S else ACCEPTED
+        effects += self._answer(request, code, lifetime, home_address)
+        effects += self._tell(former, binding, now)
+        return self._opened(request, former, effects)
+
+    def _replace(
+        self, former: MobilityBinding | None, binding: MobilityBinding, now: int, effects: list[object]
+    ) -> None:
+        """Put `binding` where `former` was; effects: what giving up a former address takes."""
+        session = (binding.nai, binding.sub_nai)
+        if former is not None and former.home_address != binding.home_address:
+            effects += [RemoveBinding(former, self.clock(now)), RemoveTunnel(former.home_address)]
+            self._pool.give_back(former.home_address)
+        self._pool.take(binding.home_address, session)
+        self.bindings.put(binding)
+        self._replay.bind(session)
+
+    def _deregister(self, request: _Request, former: MobilityBinding | None, now: int) -> Turn:
+        """Lifetime 0 ends the binding, unless that is of another care-of address (RFC 5944 §3.8.2.2)."""
+        message, session = request.message, request.session
+        home_address = message.home_address or (former.home_address if former else ANY)
+        if former is not None and home_address != former.home_address:
+            raise Denied(HA_PROHIBITED, f"{show(home_address)} is not this session's home address")
+        other = self.bindings.find_home_address(home_address)
+        if other is not None and (other.nai, other.sub_nai) != session:
+            raise Denied(HA_PROHIBITED, f"{show(home_address)} is not this session's home address")
+        effects: list[object] = []
+        if former is not None and message.care_of_address in (former.care_of_address, home_address):
+            self._remove(former, now, effects)
+            effects.append(Said("info", "unbound", f"unbound {_describe(former)}: deregistered"))
+        effects.append(StoreIdentification(*session, message.identification))
+        effects += self._answer(request, ACCEPTED, 0, home_address)
+        return self._opened(request, former, effects)
+
+    def _remove(self, binding: MobilityBinding, now: int, effects: list[object]) -> None:
+        session = (binding.nai, binding.sub_nai)
+        self.bindings.remove(session)
+        self._pool.give_back(binding.home_address)
+        self._replay.unbind(session, now)
+        effects += [RemoveBinding(binding, self.clock(now)), RemoveTunnel(binding.home_address)]
+
+    def _put_back(self, session: Session, former: MobilityBinding | None, now: int, effects: list[object]) -> None:
+        """The table as it was before the turn, save that the request's Identification stays used."""
+        current = self.bindings.find(session)
+        if current is not None and (former is None or former.home_address != current.home_address):
+            self._remove(current, now, effects)
+        last = self._replay.last(session)
+        if former is not None and self._pool.holder(former.home_address) in (None, session):
+            former = replace(former, identification=last)
+            self._pool.take(former.home_address, session)
+            self.bindings.put(former)
+            self._replay.bind(session)
+            effects += [StoreBinding(former), self._tunnel(former)]
+        effects.append(StoreIdentification(*session, last))
+
+    # ---- answers
+
+    def _opened(self, request: _Request, former: MobilityBinding | None, effects: list[object]) -> Turn:
+        self._open[request.session] = _Open(request, former)
+        return Turn(effects, request.session)
+
+    def _deny(self, request: _Request, denial: Denied, now: int) -> list[object]:
+        """A denial of an authentic request; its Identification is used up, unless that is what was wrong with it."""
+        message, session = request.message, request.session
+        effects: list[object] = []
+        if request.fresh:
+            effects.append(StoreIdentification(*session, message.identification))
+        identification = message.identification
+        if denial.code == HA_IDENTIFICATION:
+            identification = self._replay.resynchronising(session, identification, now)
+        effects += self._answer(
+            request, denial.code, message.lifetime, message.home_address, denial.text, identification
+        )
+        text = f"denied {_show(session)} care_of={show(message.care_of_address)} code={code_name(denial.code)}"
+        effects.append(Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"))
+        return effects
+
+    def _answer(
+        self,
+        request: _Request,
+        code: int,
+        lifetime: int,
+        home_address: int,
+        text: str = "",
+        identification: int | None = None,
+    ) -> list[object]:
+        """The reply, signed for the node and, where there is an association, for the foreign agent (HA-26)."""
+        message = request.message
+        extensions: list[object] = [] if request.nai is None else [request.nai]
+        if request.sub_nai is not None:
+            extensions.append(request.sub_nai.extension())
+        if lifetime and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+            extensions += self._host_configuration(message, home_address)
+        if text:
+            extensions.append(MessageString(MESSAGE_FROM_HOME_AGENT, text.encode()[:200]))
+        identification = message.identification if identification is None else identification
+        reply = RegistrationReply(code, lifetime, home_address, self.policy.address, identification, extensions)
+        octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
+        if request.foreign is not None and message.lifetime:
+            octets = request.foreign.sign(octets, ForeignHomeAuthentication)
+        return [SendDatagram(octets, request.source, request.port)]
+
+    def _host_configuration(self, message: RegistrationRequest, home_address: int) -> list[object]:
+        """RFC 4332 extensions, where the request asked for them."""
+        network = self.policy.network_of(home_address)
+        if network is None or CONFIG_REQUEST not in find_host_configuration(message.extensions):
+            return []
+        found = [
+            host_configuration(CONFIG_PREFIX_LENGTH, pack("B", network.prefix[1])),
+            host_configuration(CONFIG_GATEWAY, pack("I", network.gateway)),
+        ]
+        if network.dns:
+            primary, secondary = (*network.dns, ANY)[:2]
+            found.append(host_configuration(CONFIG_DNS, pack("II", primary, secondary)))
+        return list(found)
+
+    def _granted(self, message: RegistrationRequest) -> int:
+        """Never more than was asked. Shortened by up to a tenth, by an amount that the request itself decides."""
+        lifetime: int = min(message.lifetime, self.policy.lifetime)
+        if lifetime == INFINITE:
+            return lifetime
+        noise = zlib.crc32(pack("Q", message.identification)) % 1000
+        return lifetime - lifetime * _JITTER * noise // 100_000
+
+    def _tunnel(self, binding: MobilityBinding) -> InstallTunnel:
+        return InstallTunnel(binding.home_address, self.policy.address, binding.care_of_address)
+
+    def _tell(self, former: MobilityBinding | None, binding: MobilityBinding, now: int) -> list[object]:
+        """Log lines: a binding that is new or has moved, and one that alternates."""
+        if former is not None and former.home_address == binding.home_address:
+            if former.care_of_address == binding.care_of_address:
+                return []
+            session = (binding.nai, binding.sub_nai)
+            said: list[object] = [Said("info", "moved", f"moved {_describe(binding)}")]
+            if self._alternation.moved(session, former.care_of_address, now):
+                text = f"{_show(session)} alternates between two care-of addresses: one sub-NAI on two nodes?"
+                said.append(Said("warning", "alternates", text))
+            return said
+        return [Said("info", "bound", f"bound {_describe(binding)}")]
+
+
+def _show(session: Session) -> str:
+    return f"nai={session[0]} sub_nai={session[1]!r}"
+
+
+def _describe(binding: MobilityBinding) -> str:
+    return (
+        f"{_show((binding.nai, binding.sub_nai))} home={show(binding.home_address)} "
+        f"care_of={show(binding.care_of_address)} lifetime={binding.lifetime}s"
+    )

@@ -1,0 +1,59 @@
+"""What the operator has decided: home networks, subscribers, foreign agents, limits. Read once, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mip4.authentication import SecurityAssociation
+
+
+@dataclass(slots=True, frozen=True)
+class HomeNetwork:
+    """A home network: (address, length) of its prefix, pool as inclusive (first, last) ranges, what devices are told.
+
+    interface: name of the link where the network is a real one, "" where it is virtual.
+    """
+
+    prefix: tuple[int, int]
+    pool: tuple[tuple[int, int], ...]
+    gateway: int
+    dns: tuple[int, ...]
+    interface: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Subscriber:
+    """A mobile node's owner. associations: by SPI. sessions: the most bindings at a time. addresses: reserved ones."""
+
+    nai: str
+    associations: dict[int, SecurityAssociation]
+    sessions: int
+    addresses: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True)
+class Policy:
+    """The whole of it. lifetime: the most that is granted, seconds. foreign_agents: FA-HA associations by address."""
+
+    address: int
+    lifetime: int
+    networks: tuple[HomeNetwork, ...]
+    subscribers: dict[str, Subscriber]
+    foreign_agents: dict[int, SecurityAssociation]
+    sub_nai_vendor: int = 0
+    require_foreign_agent_key: bool = False
+
+    def reserved(self) -> dict[int, tuple[str, str]]:
+        """Home address -> the session it is kept for."""
+        return {
+            address: (subscriber.nai, sub_nai)
+            for subscriber in self.subscribers.values()
+            for sub_nai, address in subscriber.addresses.items()
+        }
+
+    def network_of(self, home_address: int) -> HomeNetwork | None:
+        for network in self.networks:
+            base, length = network.prefix
+            if home_address >> (32 - length) == base >> (32 - length):
+                return network
+        return None

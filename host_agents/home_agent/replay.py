@@ -1,0 +1,96 @@
+"""The last Identification of every session, and what it allows next (RFC 5944 §5.7.1)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+
+from mip4.const import HA_IDENTIFICATION
+from mip4.errors import Denied, MipError
+from mip4.identification import TOLERANCE, seconds
+
+Session = tuple[str, str]
+
+
+class TooManySessions(MipError):
+    """A NAI whose owner, authentic as he is, tries one sub-NAI after another."""
+
+    kind = "too-many-sub-nais"
+
+
+class ReplayCheck:
+    """Timestamps: accepted within the tolerance of the clock and above the last accepted of that session.
+
+    The clock starts at NTP time, but not before the largest Identification it ever accepted (less the tolerance), so
+    that a clock which was put back lets no old request in; then it follows the monotonic clock.
+    """
+
+    def __init__(self, ntp_ms: int, identifications: Mapping[Session, int], bound: Collection[Session]) -> None:
+        """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bound: the sessions that have a binding."""
+        self._last = dict(identifications)
+        largest = max(identifications.values(), default=0)
+        self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE) * 1000)
+        self._unbound: dict[str, set[str]] = {}
+        self._ageing: deque[tuple[int, Session]] = deque()
+        for session in identifications:
+            if session not in bound:
+                self.unbind(session, 0)
+
+    def clock(self, now: int) -> int:
+        """The home agent's clock, ms since 1900. now: monotonic ms."""
+        return self._base + now
+
+    def last(self, session: Session) -> int:
+        return self._last.get(session, 0)
+
+    def check(self, session: Session, identification: int, now: int, unbound: int) -> None:
+        """Raises Denied 133, and TooManySessions for one more than `unbound` sessions of a NAI without a binding."""
+        if session not in self._last and len(self._unbound.get(session[0], ())) >= unbound:
+            raise TooManySessions(f"{unbound} sub-NAIs of {session[0]} without a binding")
+        late = self.clock(now) - seconds(identification) * 1000
+        if abs(late) > TOLERANCE * 1000:
+            raise Denied(HA_IDENTIFICATION, f"clock differs by {late // 1000} s")
+        if identification <= self.last(session):
+            raise Denied(HA_IDENTIFICATION, "Identification is not above the last one")
+
+    def resynchronising(self, session: Session, identification: int, now: int) -> int:
+        """The Identification of a 133: our clock, but above the last accepted; the low word is the request's."""
+        high: int = max(self.clock(now) // 1000, seconds(self.last(session)) + 1)
+        return high << 32 | identification & 0xFFFFFFFF
+
+    def accept(self, session: Session, identification: int) -> None:
+        self._last[session] = identification
+
+    def bind(self, session: Session) -> None:
+        """The session has a binding, which keeps its Identification."""
+        unbound = self._unbound.get(session[0])
+        if unbound is not None:
+            unbound.discard(session[1])
+            if not unbound:
+                del self._unbound[session[0]]
+
+    def unbind(self, session: Session, now: int) -> None:
+        """The session has no binding; its Identification is kept while a replay of it could still be believed."""
+        unbound = self._unbound.setdefault(session[0], set())
+        if session[1] not in unbound:
+            unbound.add(session[1])
+            self._ageing.append((now + 2 * TOLERANCE * 1000, session))
+
+    def next_forget(self) -> int | None:
+        """When forget() next has something to do, monotonic ms."""
+        return self._ageing[0][0] if self._ageing else None
+
+    def forget(self, now: int) -> list[Session]:
+        """Sessions without a binding whose Identification is so old that the tolerance alone refuses it."""
+        forgotten = []
+        while self._ageing and self._ageing[0][0] <= now:
+            _, session = self._ageing.popleft()
+            if session[1] not in self._unbound.get(session[0], ()):
+                continue
+            if self.clock(now) <= (seconds(self._last[session]) + TOLERANCE + 1) * 1000:
+                self._ageing.append((now + TOLERANCE * 1000, session))
+                continue
+            self.bind(session)
+            del self._last[session]
+            forgotten.append(session)
+        return forgotten
