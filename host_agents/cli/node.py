@@ -1,0 +1,73 @@
+"""`entourage node status`: what a mobile node on this machine says of itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from host_agents.cli.show import print_json, print_table
+from host_agents.runtime.errors import ConfigurationError
+
+_PATIENCE = 10.0  # seconds
+_SESSIONS = {
+    "sub_nai": "sub-NAI",
+    "state": "state",
+    "home_address": "IP address",
+    "expires_in": "lifetime left",
+    "downlink": "downlink",
+    "link_address": "link address",
+    "code": "last code",
+}
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `node`."""
+    commands = subparsers.add_parser("node", help="mobile node").add_subparsers(required=True, metavar="COMMAND")
+    status = commands.add_parser("status", help="sessions and handoffs of a running node")
+    where = status.add_mutually_exclusive_group(required=True)
+    where.add_argument("--config", type=Path, metavar="FILE", help="the node's JSON file")
+    where.add_argument("--control", type=Path, metavar="SOCKET", help="its control socket")
+    status.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    status.set_defaults(handler=_status)
+
+
+def _status(args: argparse.Namespace) -> int:
+    control = args.control or _control(args.config)
+    try:
+        status = ask_node(control)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"entourage: {control}: no answer from the node: {reason}", file=sys.stderr)
+        return 1
+    if args.json:
+        print_json(status)
+    else:
+        print(f"{status['nai']} at {status['care_of_address'] or 'no agent'}, home agent {status['home_agent']}")
+        print_table(_SESSIONS, status["sessions"])
+    return 0
+
+
+def ask_node(control: Path) -> dict[str, Any]:
+    """The status document of the node behind `control`. Raises OSError, ValueError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
+        client.connect(str(control))
+        client.sendall(b"status\n")
+        with client.makefile("rb") as answer:
+            status = json.loads(answer.read())
+    if not isinstance(status, dict):
+        raise ValueError("not a JSON object")
+    return status
+
+
+def _control(config: Path) -> Path:
+    try:
+        return config.parent / str(json.loads(config.read_text())["control"])
+    except OSError as error:
+        raise ConfigurationError(f"{config}: {error.strerror}") from error
+    except (ValueError, KeyError) as error:
+        raise ConfigurationError(f"{config}: control: {error}") from error

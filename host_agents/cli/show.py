@@ -1,0 +1,35 @@
+"""Tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout and nothing else."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """columns: key of a row -> heading."""
+    console = Console()
+    console.print(make_table(columns, rows, title))
+
+
+def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
+    """A rich table; what is null shows as a dash, and no cell is taken for markup."""
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for key, heading in columns.items():
+        table.add_column(heading, justify="right" if rows and isinstance(rows[0].get(key), int) else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(key)) for key in columns))
+    return table
+
+
+def _cell(value: Any) -> str:
+    return "–" if value in (None, "") else str(value).replace("[", "\\[")

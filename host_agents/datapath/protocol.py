@@ -1,0 +1,46 @@
+"""What carries tunnelled packets, whichever way this router can do it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+from host_agents.effects import InstallTunnel, RemoveTunnel
+
+
+@dataclass(slots=True)
+class Counters:
+    """Packets of one home address and their octets, outer headers not counted. in: towards the device."""
+
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class Datapath(Protocol):
+    """Tunnels between home and foreign agent, one per home address. name: as the configuration calls it."""
+
+    name: str
+    dropped: Counter[str]  # reason -> packets that went nowhere
+
+    def open(self) -> None:
+        """Take hold of the device and of what a former run left in it. Raises KernelRefused."""
+        ...
+
+    def close(self) -> None:
+        """Let go; the device and its routes stay, for a restart to go on with."""
+        ...
+
+    def install(self, effect: InstallTunnel) -> None:
+        """Begin, or move, a tunnel. Raises KernelRefused."""
+        ...
+
+    def remove(self, effect: RemoveTunnel) -> None:
+        """End a tunnel; one that is not there is no error. Raises KernelRefused."""
+        ...
+
+    def counters(self, home_address: int) -> Counters:
+        """What was carried since the tunnel began; zeros for an address that has none."""
+        ...

@@ -1,0 +1,323 @@
+"""The agents' TOML files, checked key by key, and the policies that the engines get from them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from host_agents.home_agent.policy import HomeNetwork, Subscriber
+from host_agents.home_agent.policy import Policy as HomeAgentPolicy
+from host_agents.runtime.errors import ConfigurationError
+from mip4.address import in_prefix, is_unicast, parse, parse_prefix, show
+from mip4.authentication import SecurityAssociation, parse_key
+from mip4.const import INFINITE, PORT
+from mip4.errors import Malformed
+from mip4.nai import check_nai, check_sub_nai
+
+DATAPATHS = ("auto", "tun", "none")
+_NARROWEST = 8  # prefix length of the largest home network
+
+T = TypeVar("T")
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file; a key that it does not have is an error and not a hope."""
+
+
+class _HomeAgentSection(_Section):
+    address: str
+    state: str = "ha.sqlite"
+    control: str = "ha.sock"
+    http: str = ""
+    datapath: str = "auto"
+    device: str = "mip0"
+    lifetime: int = 1800
+    port: int = PORT
+    sub_nai_vendor: int = 0
+    require_foreign_agent_key: bool = False
+
+
+class _Network(_Section):
+    prefix: str
+    pool: list[str]
+    gateway: str
+    dns: list[str] = []
+    interface: str = ""
+
+
+class _Key(_Section):
+    spi: int
+    key: str
+    algorithm: str = "hmac-md5"
+
+
+class _Subscriber(_Key, kw_only=True):
+    nai: str
+    replay: str = "timestamps"
+    sessions: int = 8
+    addresses: dict[str, str] = {}
+
+
+class _Peer(_Key, kw_only=True):
+    address: str
+
+
+class _MobileNode(_Key, kw_only=True):
+    nai: str
+
+
+class _HomeAgentFile(_Section):
+    home_agent: _HomeAgentSection
+    network: list[_Network]
+    subscriber: list[_Subscriber] = []
+    foreign_agent: list[_Peer] = []
+
+
+class _ForeignAgentSection(_Section):
+    care_of_address: str
+    interfaces: list[str]
+    state: str = "fa.sqlite"
+    control: str = "fa.sock"
+    http: str = ""
+    datapath: str = "auto"
+    device: str = "mip0"
+    lifetime: int = 600
+    advertise_interval: float = 1.0
+    registration_required: bool = True
+    reverse_tunnel: bool = True
+    requests_per_minute: int = 60
+    sub_nai_from_link: bool = False
+    sub_nai_vendor: int = 0
+    visitors: int = 4096
+
+
+class _ForeignAgentFile(_Section):
+    foreign_agent: _ForeignAgentSection
+    home_agent: list[_Peer] = []
+    mobile_node: list[_MobileNode] = []
+
+
+@dataclass(slots=True, frozen=True)
+class Common:
+    """What both daemons need besides their policy. warnings: lines for the log."""
+
+    state: Path
+    control: Path
+    datapath: str
+    device: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class HomeAgentConfig:
+    common: Common
+    policy: HomeAgentPolicy
+    port: int
+
+
+@dataclass(slots=True, frozen=True)
+class ForeignAgentConfig:
+    """The policy itself is made when the addresses of the interfaces are known."""
+
+    common: Common
+    care_of_address: int
+    interfaces: tuple[str, ...]
+    lifetime: int
+    advertise_interval: int
+    registration_required: bool
+    reverse_tunnel: bool
+    requests_per_minute: int
+    sub_nai_vendor: int
+    visitors: int
+    home_agents: dict[int, SecurityAssociation]
+    mobile_nodes: dict[str, dict[int, SecurityAssociation]]
+
+
+class _Reader:
+    """Turns one file's values into ours; every complaint names the file and the key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self, cls: type[T]) -> T:
+        try:
+            return msgspec.convert(tomllib.loads(self.path.read_text()), cls)
+        except OSError as error:
+            raise ConfigurationError(f"{self.path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{self.path}: not TOML: {error}") from error
+        except msgspec.ValidationError as error:
+            reason, _, where = str(error).partition(" - at `$")
+            raise ConfigurationError(f"{self.path}: {where.rstrip('`').lstrip('.') or 'file'}: {reason}") from error
+
+    def need(self, key: str, holds: bool, reason: str) -> None:
+        if not holds:
+            raise ConfigurationError(f"{self.path}: {key}: {reason}")
+
+    def value(self, key: str, make: Any, *given: Any) -> Any:
+        """make(*given), with what it objects to as a complaint about `key`."""
+        try:
+            return make(*given)
+        except (ValueError, Malformed) as error:
+            raise ConfigurationError(f"{self.path}: {key}: {error}") from error
+
+    def address(self, key: str, text: str) -> int:
+        address: int = self.value(key, parse, text)
+        self.need(key, is_unicast(address), f"{text} is no host's address")
+        return address
+
+    def lifetime(self, key: str, seconds: int) -> int:
+        self.need(key, 0 < seconds <= INFINITE, f"{seconds} is outside 1..{INFINITE} seconds")
+        return seconds
+
+    def beside(self, name: str) -> Path:
+        """Relative paths start at the file's own folder."""
+        return self.path.parent / name
+
+    def association(self, key: str, one: _Key) -> SecurityAssociation:
+        octets = self.value(f"{key}.key", self._key, one.key)
+        return self.value(key, SecurityAssociation, one.spi, octets, one.algorithm)
+
+    def _key(self, text: str) -> bytes:
+        if not text.startswith("file:"):
+            return bytes(parse_key(text))
+        path = self.beside(text.removeprefix("file:"))
+        try:
+            if path.stat().st_mode & 0o077:
+                raise ValueError(f"{path} is open to others: chmod 600 it")
+            return bytes(parse_key(path.read_text().strip()))
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from error
+
+    def common(self, section: _HomeAgentSection | _ForeignAgentSection, name: str, keys: list[str]) -> Common:
+        self.need(
+            f"{name}.datapath", section.datapath in DATAPATHS, f"{section.datapath} is none of {', '.join(DATAPATHS)}"
+        )
+        self.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
+        self.need(f"{name}.sub_nai_vendor", 0 <= section.sub_nai_vendor < 1 << 24, "no enterprise number")
+        warnings = []
+        if os.stat(self.path).st_mode & 0o077 and any(not key.startswith("file:") for key in keys):
+            warnings.append(f"{self.path} holds keys and is open to others: chmod 600 it")
+        if section.http:
+            warnings.append(f"{self.path}: {name}.http: nothing is served over HTTP in this version")
+        state, control = self.beside(section.state), self.beside(section.control)
+        return Common(state, control, section.datapath, section.device, tuple(warnings))
+
+
+def load_home_agent(path: Path) -> HomeAgentConfig:
+    """Read ha.toml. Raises ConfigurationError: one line with file, key and reason."""
+    reader = _Reader(path)
+    file = reader.load(_HomeAgentFile)
+    section = file.home_agent
+    reader.need("network", bool(file.network), "at least one home network is needed")
+    reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
+    networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
+    policy = HomeAgentPolicy(
+        address=reader.address("home_agent.address", section.address),
+        lifetime=reader.lifetime("home_agent.lifetime", section.lifetime),
+        networks=networks,
+        subscribers=_subscribers(reader, file.subscriber, networks),
+        foreign_agents=_peers(reader, "foreign_agent", file.foreign_agent),
+        sub_nai_vendor=section.sub_nai_vendor,
+        require_foreign_agent_key=section.require_foreign_agent_key,
+    )
+    keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
+    return HomeAgentConfig(reader.common(section, "home_agent", keys), policy, section.port)
+
+
+def load_foreign_agent(path: Path) -> ForeignAgentConfig:
+    """Read fa.toml. Raises ConfigurationError: one line with file, key and reason."""
+    reader = _Reader(path)
+    file = reader.load(_ForeignAgentFile)
+    section = file.foreign_agent
+    reader.need("foreign_agent.interfaces", bool(section.interfaces), "at least one visited link is needed")
+    reader.need(
+        "foreign_agent.advertise_interval", 0.1 <= section.advertise_interval <= 1800, "outside 0.1..1800 seconds"
+    )
+    reader.need("foreign_agent.requests_per_minute", 0 < section.requests_per_minute <= 900, "outside 1..900")
+    reader.need("foreign_agent.visitors", 0 < section.visitors <= 65536, "outside 1..65536")
+    reader.need("foreign_agent.sub_nai_from_link", not section.sub_nai_from_link, "not in this version")
+    mobile_nodes: dict[str, dict[int, SecurityAssociation]] = {}
+    for at, one in enumerate(file.mobile_node):
+        association = reader.association(f"mobile_node[{at}]", one)
+        nai = reader.value(f"mobile_node[{at}].nai", check_nai, one.nai.encode())
+        mobile_nodes.setdefault(nai, {})[association.spi] = association
+    keys = [one.key for one in (*file.home_agent, *file.mobile_node)]
+    return ForeignAgentConfig(
+        common=reader.common(section, "foreign_agent", keys),
+        care_of_address=reader.address("foreign_agent.care_of_address", section.care_of_address),
+        interfaces=tuple(section.interfaces),
+        lifetime=reader.lifetime("foreign_agent.lifetime", section.lifetime),
+        advertise_interval=round(section.advertise_interval * 1000),
+        registration_required=section.registration_required,
+        reverse_tunnel=section.reverse_tunnel,
+        requests_per_minute=section.requests_per_minute,
+        sub_nai_vendor=section.sub_nai_vendor,
+        visitors=section.visitors,
+        home_agents=_peers(reader, "home_agent", file.home_agent),
+        mobile_nodes=mobile_nodes,
+    )
+
+
+def _network(reader: _Reader, key: str, one: _Network) -> HomeNetwork:
+    prefix = reader.value(f"{key}.prefix", parse_prefix, one.prefix)
+    reader.need(f"{key}.prefix", prefix[1] >= _NARROWEST, f"{one.prefix} is larger than a /{_NARROWEST}")
+    reader.need(f"{key}.interface", not one.interface, "a home network on a real link is not in this version")
+    pool = tuple(_range(reader, f"{key}.pool", text, prefix) for text in one.pool)
+    gateway = reader.address(f"{key}.gateway", one.gateway)
+    dns = tuple(reader.address(f"{key}.dns", text) for text in one.dns)
+    reader.need(f"{key}.dns", len(dns) <= 2, "two servers are all that RFC 4332 can name")
+    return HomeNetwork(prefix, pool, gateway, dns)
+
+
+def _range(reader: _Reader, key: str, text: str, prefix: tuple[int, int]) -> tuple[int, int]:
+    first_text, _, last_text = text.partition("-")
+    first, last = reader.address(key, first_text.strip()), reader.address(key, (last_text or first_text).strip())
+    reader.need(key, first <= last, f"{text} ends before it begins")
+    inside = in_prefix(first, *prefix) and in_prefix(last, *prefix)
+    reader.need(key, inside, f"{text} is not inside the prefix")
+    return first, last
+
+
+def _subscribers(
+    reader: _Reader, entries: list[_Subscriber], networks: tuple[HomeNetwork, ...]
+) -> dict[str, Subscriber]:
+    """Entries with one NAI are several SPIs of one subscriber; the first says what else it has."""
+    found: dict[str, Subscriber] = {}
+    taken: dict[int, str] = {network.gateway: "a gateway" for network in networks}
+    for at, one in enumerate(entries):
+        key = f"subscriber[{at}]"
+        nai = reader.value(f"{key}.nai", check_nai, one.nai.encode())
+        reader.need(f"{key}.replay", one.replay == "timestamps", f"{one.replay} is not in this version")
+        reader.need(f"{key}.sessions", 0 < one.sessions <= 65536, "outside 1..65536")
+        association = reader.association(key, one)
+        if nai in found:
+            reader.need(f"{key}.spi", one.spi not in found[nai].associations, f"{one.spi} twice for {nai}")
+            found[nai].associations[one.spi] = association
+            continue
+        addresses = {}
+        for sub_nai, text in one.addresses.items():
+            if sub_nai:
+                reader.value(f"{key}.addresses", check_sub_nai, sub_nai.encode())
+            address = reader.address(f"{key}.addresses", text)
+            reader.need(f"{key}.addresses", address not in taken, f"{text} is {taken.get(address)}'s already")
+            inside = any(in_prefix(address, *network.prefix) for network in networks)
+            reader.need(f"{key}.addresses", inside, f"{show(address)} is in no home network")
+            taken[address] = nai
+            addresses[sub_nai] = address
+        found[nai] = Subscriber(nai, {one.spi: association}, one.sessions, addresses)
+    return found
+
+
+def _peers(reader: _Reader, key: str, entries: list[_Peer]) -> dict[int, SecurityAssociation]:
+    found: dict[int, SecurityAssociation] = {}
+    for at, one in enumerate(entries):
+        address = reader.address(f"{key}[{at}].address", one.address)
+        reader.need(f"{key}[{at}].address", address not in found, f"{one.address} twice")
+        found[address] = reader.association(f"{key}[{at}]", one)
+    return found

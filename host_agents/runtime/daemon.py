@@ -1,0 +1,154 @@
+"""What both daemons do: run an engine's turns in order, wake it when it wants, end cleanly.
+
+A turn's rows become durable, then the kernel learns of it, then messages leave; whatever fails, the engine hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol, get_args
+
+from host_agents.datapath.protocol import Datapath
+from host_agents.effects import InstallTunnel, RemoveTunnel, Said, Turn
+from host_agents.runtime.config import Common
+from host_agents.runtime.control import ControlSocket
+from host_agents.runtime.errors import KernelRefused, StoreFailed
+from host_agents.runtime.journal import Journal
+from host_agents.runtime.notify import notify
+from host_agents.store.protocol import Row, Store
+from mip4.effects import Dropped
+
+Session = tuple[str, str]
+
+_ROWS = tuple(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
+
+
+class Engine(Protocol):
+    """What the home and the foreign agent's engine have in common."""
+
+    def start(self) -> Turn: ...
+    def deadline(self) -> int | None: ...
+    def wake(self, now: int) -> Turn: ...
+    def settled(self, session: Session, now: int) -> Turn: ...
+    def refused(self, session: Session, reason: str, now: int) -> Turn: ...
+
+
+def now() -> int:
+    """Milliseconds since the machine booted, sleep included: what `now` is to the engines."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+class Daemon:
+    """Runs one engine. A subclass knows which effects there are besides rows, tunnels and log lines."""
+
+    engine: Engine
+    datapath: Datapath
+    store: Store[Any]
+
+    def __init__(self, common: Common) -> None:
+        self.common = common
+        self.journal = Journal()
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = asyncio.Event()
+        self._control = ControlSocket(common.control, self.answer)
+
+    def open(self) -> None:
+        """Take hold of socket, device and state, and start the engine. Raises KernelRefused, StoreFailed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go. Kernel state of live sessions stays."""
+        raise NotImplementedError
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A request of the control socket. Raises KeyError, ValueError for one that makes no sense."""
+        raise NotImplementedError
+
+    def counters(self) -> dict[str, int]:
+        """How often what happened since the start, packets that the datapath dropped included."""
+        dropped = {f"packet-{reason}": count for reason, count in self.datapath.dropped.items()}
+        return {**self.journal.counts, **dropped}
+
+    def carry_out(self, effect: Any) -> None:
+        """An effect that is particular to this agent. Raises KernelRefused."""
+        raise NotImplementedError
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises KernelRefused, StoreFailed, ConfigurationError before it is ready."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopped.set)
+        for warning in self.common.warnings:
+            self.journal.warn(warning)
+        try:
+            self.open()
+            self.take(self.engine.start())
+            await self._control.open()
+            notify("READY=1")
+            await self._stopped.wait()
+            notify("STOPPING=1")
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            await self._control.close()
+            self.close()
+
+    def take(self, turn: Turn) -> None:
+        """Run a turn: at once where nothing has to be durable first."""
+        rows = [effect for effect in turn.effects if isinstance(effect, _ROWS)]
+        rest = [effect for effect in turn.effects if not isinstance(effect, _ROWS)]
+        if rows:
+            self.store.submit(rows, partial(self._durable, turn, rest))
+        else:
+            self._carry_out(turn, rest)
+        self._set_timer()
+
+    def _durable(self, turn: Turn, rest: Sequence[Any], error: StoreFailed | None) -> None:
+        if error is None:
+            self._carry_out(turn, rest)
+        else:
+            self._refused(turn, str(error))
+
+    def _carry_out(self, turn: Turn, effects: Sequence[Any]) -> None:
+        try:
+            for effect in effects:
+                self._effect(effect)
+        except KernelRefused as error:
+            self._refused(turn, str(error))
+            return
+        if turn.session is not None:
+            self.take(self.engine.settled(turn.session, now()))
+
+    def _effect(self, effect: Any) -> None:
+        match effect:
+            case InstallTunnel():
+                self.datapath.install(effect)
+            case RemoveTunnel():
+                self.datapath.remove(effect)
+            case Said():
+                self.journal.said(effect, now())
+            case Dropped():
+                self.journal.dropped(effect, now())
+            case _:
+                self.carry_out(effect)
+
+    def _refused(self, turn: Turn, reason: str) -> None:
+        self.journal.warn(reason)
+        if turn.session is not None:
+            self.take(self.engine.refused(turn.session, reason, now()))
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.engine.deadline()
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0, deadline - now()) / 1000, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.take(self.engine.wake(now()))

@@ -1,0 +1,16 @@
+"""What can be wrong with the machine or its configuration, as opposed to with a message."""
+
+
+class KernelRefused(Exception):
+    """The kernel would not do what was asked. what: the operation and the address it was about."""
+
+    def __init__(self, what: str, reason: str):
+        super().__init__(f"{what}: {reason}")
+
+
+class ConfigurationError(Exception):
+    """A file says something we cannot run with. One line: file, key, reason."""
+
+
+class StoreFailed(Exception):
+    """The state file could not be read or written; nothing that was asked for since the last commit is durable."""

@@ -1,0 +1,101 @@
+"""The home agent as a daemon: its engine between UDP 434, the state file, the tunnel device and the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from host_agents.datapath.choose import open_datapath
+from host_agents.effects import MobilityBinding, SendDatagram
+from host_agents.home_agent.home_agent import HomeAgent
+from host_agents.runtime.config import HomeAgentConfig
+from host_agents.runtime.daemon import Daemon, now
+from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.netlink import HomeRouter
+from host_agents.runtime.privileges import drop_privileges
+from host_agents.runtime.sockets import AgentSocket
+from host_agents.runtime.sysctl import complaints
+from host_agents.store.sqlite import HomeAgentStore
+from mip4.address import show
+from mip4.identification import NTP_UNIX
+
+
+class HomeAgentDaemon(Daemon):
+    """`entourage ha run`."""
+
+    engine: HomeAgent
+    store: HomeAgentStore
+
+    def __init__(self, config: HomeAgentConfig) -> None:
+        super().__init__(config.common)
+        self._config = config
+        self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
+        self._router: HomeRouter | None = None
+
+    def open(self) -> None:
+        loop, policy, common = asyncio.get_running_loop(), self._config.policy, self.common
+        # First what a second daemon would be refused, while nothing of the kernel is touched.
+        self.store = HomeAgentStore(str(common.state), loop)
+        snapshot = self.store.load()
+        self._socket.open(policy.address, self._config.port)
+        prefixes = [network.prefix for network in policy.networks]
+        self.datapath, why = open_datapath(common.datapath, common.device, policy.address, "home", loop, prefixes)
+        self.journal.info(why)
+        if self.datapath.name != "none":
+            self._router = HomeRouter(common.device, prefixes)
+            self._router.open()
+            for complaint in complaints(common.device):
+                raise KernelRefused("start", complaint)
+        drop_privileges()
+        started = now()
+        owners = sorted(snapshot.owners.items(), key=lambda item: item[1].released)
+        self.engine = HomeAgent(
+            policy,
+            ntp_ms=time.time_ns() // 1_000_000 + NTP_UNIX * 1000 - started,
+            bindings=snapshot.bindings,
+            identifications=snapshot.identifications,
+            owners=[(address, (owner.nai, owner.sub_nai)) for address, owner in owners],
+        )
+        self.journal.info(f"home agent {show(policy.address)}: {len(snapshot.bindings)} bindings restored")
+
+    def close(self) -> None:
+        self._socket.close()
+        for one in (getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
+            if one is not None:
+                one.close()
+
+    def carry_out(self, effect: Any) -> None:
+        if isinstance(effect, SendDatagram):
+            self._socket.send(effect.datagram, effect.destination, effect.port)
+        else:
+            raise TypeError(f"no home agent does {effect}")
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        what = request["show"]
+        if what == "bindings":
+            clock = self.engine.clock(now())
+            return {"bindings": [self._show(binding, clock) for binding in self.engine.bindings]}
+        if what == "counters":
+            return {"counters": self.counters()}
+        raise ValueError(f"nothing called {what} to show")
+
+    def _arrived(self, payload: bytes, source: int, port: int) -> None:
+        self.take(self.engine.receive(payload, source, port, now()))
+
+    def _show(self, binding: MobilityBinding, clock: int) -> dict[str, Any]:
+        counters = self.datapath.counters(binding.home_address)
+        return {
+            "nai": binding.nai,
+            "sub_nai": binding.sub_nai,
+            "home_address": show(binding.home_address),
+            "care_of_address": show(binding.care_of_address),
+            "lifetime": binding.lifetime,
+            "expires_in": None if binding.expires is None else max(0, binding.expires - clock) // 1000,
+            "tunnel": "none" if self.datapath.name == "none" else "ipip",
+            "via": "direct" if binding.direct else "fa",
+            "packets_in": counters.packets_in,
+            "packets_out": counters.packets_out,
+            "bytes_in": counters.bytes_in,
+            "bytes_out": counters.bytes_out,
+        }

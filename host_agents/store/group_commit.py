@@ -1,0 +1,120 @@
+"""Group commit: a thread that takes everything that waits the moment the previous commit has ended, and never waits for
+company. N waiting requests cost one fsync; a lone one waits for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+
+from host_agents.runtime.errors import StoreFailed
+from host_agents.store.protocol import Done, Row
+
+CAPACITY = 65536  # submissions that may wait for a disk that hangs; beyond it they are refused at once
+
+_Submission = tuple[Sequence[Row], Done]
+_Outcome = tuple[Done, StoreFailed | None]
+
+
+class GroupCommit:
+    """Writes submissions to `connection`, one transaction for all that wait.
+
+    write: puts one row, in the writer thread. path: of the file, for error lines. A submission whose rows the database
+    refuses (an address given twice) fails alone; a transaction that fails (disk full) fails all that were in it.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        write: Callable[[sqlite3.Connection, Row], None],
+        loop: asyncio.AbstractEventLoop,
+        path: str,
+    ) -> None:
+        self.commits = 0
+        self._connection = connection
+        self._write = write
+        self._loop = loop
+        self._path = path
+        self._waiting: list[_Submission] = []
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, rows: Sequence[Row], done: Done) -> None:
+        """As Store.submit. Never blocks: what cannot be queued is refused through `done` too."""
+        with self._changed:
+            reason = "is closed" if self._closed else "the disk does not keep up" if self._is_full() else None
+            if reason is None:
+                self._waiting.append((rows, done))
+                self._changed.notify()
+                if self._thread is None:  # not before: a daemon gives up its privileges while it has one thread
+                    self._thread = threading.Thread(target=self._run, name=f"commit {self._path}", daemon=True)
+                    self._thread.start()
+        if reason is not None:
+            self._loop.call_soon(done, StoreFailed(f"{self._path}: {reason}"))
+
+    def close(self) -> None:
+        """Commit what waits, then end the thread. The last `done`s still need a turn of the event loop."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= CAPACITY
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                taken, self._waiting = self._waiting, []
+            if not taken:
+                return
+            outcomes = self._commit(taken)
+            try:
+                self._loop.call_soon_threadsafe(self._report, outcomes)
+            except RuntimeError:  # the loop is closed: nobody is left to be told, the rows are durable all the same
+                continue
+
+    def _commit(self, taken: list[_Submission]) -> list[_Outcome]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = [(done, self._put(rows)) for rows, done in taken]
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            failed = StoreFailed(f"{self._path}: {error}")
+            self._roll_back()
+            return [(done, failed) for _, done in taken]
+        self.commits += 1
+        return outcomes
+
+    def _put(self, rows: Sequence[Row]) -> StoreFailed | None:
+        """One submission inside the transaction, undone on its own. Raises sqlite3.Error where the file is at fault."""
+        self._connection.execute("SAVEPOINT submission")
+        try:
+            for row in rows:
+                self._write(self._connection, row)
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError) as error:
+            self._connection.execute("ROLLBACK TO submission")
+            return StoreFailed(f"{self._path}: {error}")
+        finally:
+            if self._connection.in_transaction:  # a full disk may have ended the transaction by itself
+                self._connection.execute("RELEASE submission")
+        return None
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:  # the next BEGIN says what is wrong, to those who ask then
+                return
+
+    def _report(self, outcomes: list[_Outcome]) -> None:
+        for done, failed in outcomes:
+            try:
+                done(failed)
+            except Exception as error:  # one submitter's mistake must not silence the others
+                self._loop.call_exception_handler({"message": f"after a commit to {self._path}", "exception": error})

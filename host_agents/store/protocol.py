@@ -1,0 +1,61 @@
+"""What a daemon asks of its durable state, whichever database keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from host_agents.effects import (
+    ForgetIdentification,
+    MobilityBinding,
+    RemoveBinding,
+    RemoveVisitor,
+    StoreBinding,
+    StoreIdentification,
+    StoreVisitor,
+)
+from host_agents.runtime.errors import StoreFailed
+
+HomeAgentRow = StoreBinding | RemoveBinding | StoreIdentification | ForgetIdentification
+ForeignAgentRow = StoreVisitor | RemoveVisitor
+Row = HomeAgentRow | ForeignAgentRow
+Done = Callable[[StoreFailed | None], None]
+Loaded = TypeVar("Loaded", covariant=True)
+
+
+@dataclass(slots=True, frozen=True)
+class Owner:
+    """Who held a free address last. released: clock ms."""
+
+    nai: str
+    sub_nai: str
+    released: int
+
+
+@dataclass(slots=True, frozen=True)
+class Snapshot:
+    """A home agent's durable state. identifications: (nai, sub_nai) -> 64 bits. owners: home address -> Owner."""
+
+    bindings: list[MobilityBinding]
+    identifications: dict[tuple[str, str], int]
+    owners: dict[int, Owner]
+
+
+class Store(Protocol[Loaded]):
+    """Durable state of one agent: a home agent's loads a Snapshot, a foreign agent's list[Visitor]."""
+
+    def load(self) -> Loaded:
+        """What the last run made durable; to be called before the first submit. Raises StoreFailed."""
+        ...
+
+    def submit(self, rows: Sequence[Row], done: Done) -> None:
+        """Make `rows` durable, all or none, after every earlier submission.
+
+        done: called on the event loop in order of submission, with None once the rows are on the disk, or why not.
+        """
+        ...
+
+    def close(self) -> None:
+        """Commit what waits and let go of the database. Blocks for the last commit."""
+        ...

@@ -1,0 +1,171 @@
+"""The agents' durable state in SQLite: bindings, Identifications and last owners; visitors.
+
+An Identification is 64 unsigned bits and SQLite's integers are signed, so it is kept as its eight octets on the wire:
+they compare in the same order as the numbers, and hex() shows them as a packet decoder would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from host_agents.effects import (
+    ForgetIdentification,
+    MobilityBinding,
+    RemoveBinding,
+    RemoveVisitor,
+    StoreBinding,
+    StoreIdentification,
+    StoreVisitor,
+    Visitor,
+)
+from host_agents.runtime.errors import StoreFailed
+from host_agents.store.database import open_database
+from host_agents.store.group_commit import GroupCommit
+from host_agents.store.protocol import Done, Owner, Row, Snapshot
+
+_HOME_AGENT_FILE = 0x454E5448  # "ENTH"
+_FOREIGN_AGENT_FILE = 0x454E5446  # "ENTF"
+
+_HOME_AGENT_SCHEMA = """
+CREATE TABLE binding (
+    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL UNIQUE, care_of_address INTEGER NOT NULL,
+    lifetime INTEGER NOT NULL, expires INTEGER, flags INTEGER NOT NULL, identification BLOB NOT NULL,
+    direct INTEGER NOT NULL, PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
+CREATE TABLE identification (
+    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL,
+    PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
+CREATE TABLE owner (
+    address INTEGER PRIMARY KEY, nai TEXT NOT NULL, sub_nai TEXT NOT NULL, released INTEGER NOT NULL)
+"""
+_FOREIGN_AGENT_SCHEMA = """
+CREATE TABLE visitor (
+    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL, home_agent INTEGER NOT NULL,
+    care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
+    expires INTEGER, flags INTEGER NOT NULL, PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID
+"""
+
+_BINDING = "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct"
+_VISITOR = "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags"
+_binding_values = attrgetter(*_BINDING.split(", "))
+_visitor_values = attrgetter(*_VISITOR.split(", "))
+
+
+class _SqliteStore:
+    """What both stores share: one file, and the thread that writes it."""
+
+    def __init__(
+        self,
+        path: str,
+        loop: asyncio.AbstractEventLoop,
+        application_id: int,
+        schema: str,
+        write: Callable[[sqlite3.Connection, Row], None],
+    ) -> None:
+        self._path = path
+        self._connection = open_database(path, application_id, schema)
+        self._commit = GroupCommit(self._connection, write, loop, path)
+
+    @property
+    def commits(self) -> int:
+        """Transactions that reached the disk since the file was opened."""
+        return self._commit.commits
+
+    def submit(self, rows: Sequence[Row], done: Done) -> None:
+        """As Store.submit."""
+        self._commit.submit(rows, done)
+
+    def close(self) -> None:
+        """As Store.close."""
+        self._commit.close()
+        self._connection.close()
+
+    def _all(self, query: str) -> list[Any]:
+        try:
+            return self._connection.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise StoreFailed(f"{self._path}: {error}") from error
+
+
+class HomeAgentStore(_SqliteStore):
+    """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
+
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _write_home_agent_row)
+
+    def load(self) -> Snapshot:
+        """As Store.load."""
+        bindings = []
+        for *columns, identification, direct in self._all(f"SELECT {_BINDING} FROM binding"):
+            values = [*columns, int.from_bytes(identification, "big"), bool(direct)]
+            bindings.append(MobilityBinding(*values))
+        identifications = {
+            (nai, sub_nai): int.from_bytes(identification, "big")
+            for nai, sub_nai, identification in self._all("SELECT nai, sub_nai, identification FROM identification")
+        }
+        owners = {row[0]: Owner(*row[1:]) for row in self._all("SELECT address, nai, sub_nai, released FROM owner")}
+        return Snapshot(bindings, identifications, owners)
+
+
+class ForeignAgentStore(_SqliteStore):
+    """Visitors. Raises StoreFailed: the file cannot be used."""
+
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _write_foreign_agent_row)
+
+    def load(self) -> list[Visitor]:
+        """As Store.load."""
+        rows = self._all(f"SELECT {_VISITOR} FROM visitor")
+        return [Visitor(*row) for row in rows]
+
+
+def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
+    match row:
+        case StoreBinding(binding):
+            *values, identification, direct = _binding_values(binding)
+            # Not REPLACE: it would push another session off the address instead of failing.
+            connection.execute(
+                "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nai, sub_nai) DO UPDATE SET"
+                " home_address = excluded.home_address, care_of_address = excluded.care_of_address,"
+                " lifetime = excluded.lifetime, expires = excluded.expires, flags = excluded.flags,"
+                " identification = excluded.identification, direct = excluded.direct",
+                (*values, _octets(identification), direct),
+            )
+            connection.execute("DELETE FROM owner WHERE address = ?", (binding.home_address,))
+            _put_identification(connection, binding.nai, binding.sub_nai, binding.identification)
+        case RemoveBinding(binding, released):
+            key = (binding.nai, binding.sub_nai)
+            connection.execute(
+                "DELETE FROM binding WHERE nai = ? AND sub_nai = ? AND home_address = ?", (*key, binding.home_address)
+            )
+            connection.execute("REPLACE INTO owner VALUES (?, ?, ?, ?)", (binding.home_address, *key, released))
+        case StoreIdentification(nai, sub_nai, identification):
+            _put_identification(connection, nai, sub_nai, identification)
+        case ForgetIdentification(nai, sub_nai):
+            connection.execute("DELETE FROM identification WHERE nai = ? AND sub_nai = ?", (nai, sub_nai))
+        case _:
+            raise ValueError(f"a home agent does not keep {type(row).__name__}")
+
+
+def _write_foreign_agent_row(connection: sqlite3.Connection, row: Row) -> None:
+    match row:
+        case StoreVisitor(visitor):
+            connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _visitor_values(visitor))
+        case RemoveVisitor(visitor):
+            connection.execute(
+                "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",
+                (visitor.nai, visitor.sub_nai, visitor.home_address),
+            )
+        case _:
+            raise ValueError(f"a foreign agent does not keep {type(row).__name__}")
+
+
+def _put_identification(connection: sqlite3.Connection, nai: str, sub_nai: str, identification: int) -> None:
+    connection.execute("REPLACE INTO identification VALUES (?, ?, ?)", (nai, sub_nai, _octets(identification)))
+
+
+def _octets(identification: int) -> bytes:
+    return identification.to_bytes(8, "big")

@@ -1,0 +1,249 @@
+"""The routers against a real kernel: what they add, what they leave alone, what they take back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import closing
+
+import pytest
+
+from host_agents.datapath.device import open_device
+from host_agents.effects import InstallDelivery, RemoveDelivery
+from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.interfaces import addresses, connected_prefixes, link_address
+from host_agents.runtime.netlink import HomeRouter, VisitedRouter, tables_of
+from host_agents.runtime.sysctl import complaints
+from mip4.address import parse
+from tests.runtime.namespaces import Network
+
+H1, H2 = parse("10.10.0.10"), parse("10.10.0.11")
+MAC1, MAC2 = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+HOME = (parse("10.10.0.0"), 24)
+VISITORS, REVERSE = tables_of("mip0")
+
+
+@pytest.fixture
+def router(network):
+    """A namespace with a tunnel device and two visited links."""
+    network.node("r", forwards=True)
+    network.node("x")
+    network.link("r", "vis0", "10.99.1.1/24", "x", "x0", "10.99.1.2/24")
+    network.link("r", "vis1", "10.99.2.1/24", "x", "x1", "10.99.2.2/24")
+    with network.inside("r"):
+        device(network)
+        yield network
+
+
+def device(network: Network, name: str = "mip0") -> None:
+    os.close(open_device(name))
+
+
+def visitors(network: Network) -> dict[str, str]:
+    """Everything the kernel holds for the foreign agent, as iproute2 shows it."""
+    return {
+        "rules": network.ip("r", "rule", "show"),
+        "visitors": network.ip("r", "route", "show", "table", str(VISITORS)),
+        "reverse": network.ip("r", "route", "show", "table", str(REVERSE)),
+        "neighbours": network.ip("r", "neigh", "show", "nud", "permanent"),
+    }
+
+
+def opened(*interfaces: str) -> VisitedRouter:
+    made = VisitedRouter("mip0", interfaces or ("vis0", "vis1"))
+    made.open()
+    return made
+
+
+def test_home_prefixes_are_routed_to_the_tunnel_and_an_earlier_runs_are_removed(router):
+    with closing(HomeRouter("mip0", [(parse("10.20.0.0"), 16), HOME])) as earlier:
+        earlier.open()
+
+    with closing(HomeRouter("mip0", [HOME])) as home:
+        home.open()
+        home.open()
+
+    shown = router.ip("r", "route", "show", "dev", "mip0")
+    assert [line.split() for line in shown.splitlines()] == [
+        ["10.10.0.0/24", "proto", "143", "scope", "link", "linkdown"]
+    ]
+
+
+def test_a_route_of_somebody_else_is_not_overwritten(router):
+    router.ip("r", "route", "add", "10.10.0.0/24", "via", "10.99.1.2")
+
+    with closing(HomeRouter("mip0", [HOME])) as home, pytest.raises(KernelRefused, match=r"10\.10\.0\.0/24.*EEXIST"):
+        home.open()
+
+
+def test_a_home_router_withdraws_its_routes_and_its_device_only(router):
+    device(router, "mip1")
+    with closing(HomeRouter("mip0", [HOME])) as home, closing(HomeRouter("mip1", [(parse("10.30.0.0"), 16)])) as other:
+        home.open()
+        other.open()
+        home.withdraw()
+        home.withdraw()
+
+    assert "10.10.0.0/24" not in router.ip("r", "route", "show")
+    assert "10.30.0.0/16 dev mip1" in router.ip("r", "route", "show")
+    assert "mip0" not in router.ip("r", "link", "show")
+
+
+def test_a_visitor_has_a_host_route_a_neighbour_entry_and_a_rule_for_its_reverse_tunnel(router):
+    with closing(opened()) as visited:
+        visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+        visited.install(InstallDelivery(H2, "vis1", MAC2, reverse=False))
+
+    kernel = visitors(router)
+    assert "10.10.0.10 dev vis0 proto 143 scope link" in kernel["visitors"]
+    assert "10.10.0.11 dev vis1 proto 143 scope link" in kernel["visitors"]
+    assert "10.10.0.10 dev vis0 lladdr 02:00:00:00:00:01" in kernel["neighbours"]
+    assert f"from 10.10.0.10 iif vis0 lookup {REVERSE}" in kernel["rules"]
+    assert "from 10.10.0.11" not in kernel["rules"]
+    assert "default dev mip0" in kernel["reverse"]
+    assert "10.10.0" not in router.ip("r", "route", "show", "table", "main")
+
+
+def test_installing_again_moves_the_visitor_and_leaves_nothing_behind(router):
+    with closing(opened()) as visited:
+        visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+        visited.install(InstallDelivery(H1, "vis0", MAC2, reverse=True))
+        moved = visitors(router)
+        visited.install(InstallDelivery(H1, "vis1", MAC2, reverse=False))
+        visited.remove(RemoveDelivery(H1, "vis0"))  # late news of the former place
+    kernel = visitors(router)
+
+    assert "10.10.0.10 dev vis0 lladdr 02:00:00:00:00:02" in moved["neighbours"]
+    assert kernel["visitors"].split() == ["10.10.0.10", "dev", "vis1", "proto", "143", "scope", "link"]
+    assert "10.10.0.10 dev vis1 lladdr 02:00:00:00:00:02" in kernel["neighbours"]
+    assert "vis0" not in kernel["neighbours"]
+    assert "10.10.0.10" not in kernel["rules"]
+
+
+def test_a_removed_visitor_leaves_nothing_and_removing_twice_is_no_error(router):
+    with closing(opened()) as visited:
+        visited.install(InstallDelivery(H2, "vis1", MAC2, reverse=True))
+        before = visitors(router)
+        visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+        visited.remove(RemoveDelivery(H1, "vis0"))
+        visited.remove(RemoveDelivery(H1, "vis0"))
+        visited.remove(RemoveDelivery(H1, "nowhere"))
+
+    assert visitors(router) == before
+
+
+def test_after_a_restart_what_is_kept_is_untouched_and_the_rest_goes(router):
+    keep = InstallDelivery(H1, "vis0", MAC1, reverse=True)
+    with closing(opened()) as visited:
+        visited.install(keep)
+        expected = visitors(router)
+        visited.install(InstallDelivery(H2, "vis1", MAC2, reverse=True))
+    changes = asyncio.run(changes_during(router, lambda: restart(keep)))
+
+    assert visitors(router) == expected
+    assert "10.10.0.11" in changes
+    assert "10.10.0.10" not in changes
+
+
+def restart(*keep: InstallDelivery) -> None:
+    with closing(opened()) as visited:
+        visited.sweep(keep)
+
+
+async def changes_during(network: Network, action) -> str:
+    """What `ip monitor` says while `action` runs."""
+    monitor = await network.start("r", "ip", "monitor", "route", "rule", "neigh")
+    seen = b""
+    for attempt in range(200):  # until the monitor listens, nothing is heard of this
+        network.ip("r", "route", "replace", "blackhole", "192.0.2.77", "metric", str(1 + attempt))
+        try:
+            seen = await asyncio.wait_for(monitor.stdout.readline(), 0.1)
+            break
+        except TimeoutError:
+            continue
+    action()
+    network.ip("r", "route", "add", "blackhole", "192.0.2.99")
+    while b"192.0.2.99" not in seen:
+        seen += await monitor.stdout.readline()
+    monitor.kill()
+    await monitor.wait()
+    return seen.decode()
+
+
+def test_what_an_interface_lost_while_it_was_down_is_restored(router):
+    with closing(opened()) as visited:
+        visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+        before = visitors(router)
+        router.ip("r", "link", "set", "vis0", "down")
+        lost = visitors(router)
+        router.ip("r", "link", "set", "vis0", "up")
+        visited.restore()
+
+    assert "10.10.0.10" not in lost["visitors"] + lost["neighbours"]
+    assert visitors(router) == before
+
+
+def test_two_foreign_agents_share_a_router_and_one_withdraws(router):
+    device(router, "mip7")
+    with closing(VisitedRouter("mip7", ["vis1"])) as other, closing(opened("vis0")) as visited:
+        visited.open()
+        visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+        expected = visitors(router)
+        other.open()
+        other.install(InstallDelivery(H2, "vis1", MAC2, reverse=True))
+        other.withdraw()
+
+        assert visitors(router) == expected
+        visited.withdraw()
+    assert router.ip("r", "rule", "show").count("\n") == 3
+    assert visitors(router)["neighbours"] == ""
+
+
+def test_a_refusal_names_the_address_and_the_errno(router):
+    with closing(opened()) as visited:
+        with pytest.raises(KernelRefused, match=r"interface nowhere: .*ENODEV"):
+            visited.install(InstallDelivery(H1, "nowhere", MAC1, reverse=False))
+        with pytest.raises(KernelRefused, match=r"neighbour 10\.10\.0\.10: .*\(E"):
+            visited.install(InstallDelivery(H1, "vis0", b"\2", reverse=False))
+
+
+def test_calls_work_inside_a_running_event_loop(router):
+    async def told() -> None:
+        with closing(opened()) as visited:
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+
+    asyncio.run(told())
+    assert "10.10.0.10" in visitors(router)["visitors"]
+
+
+def test_interfaces_tell_their_addresses(router):
+    assert addresses("vis0") == [parse("10.99.1.1")]
+    assert link_address("vis0").hex(":") in router.ip("r", "link", "show", "vis0")
+    found = {(one.network, one.length) for one in connected_prefixes()}
+    assert found >= {(parse("10.99.1.0"), 24), (parse("10.99.2.0"), 24)}
+    with pytest.raises(KernelRefused, match="nowhere"):
+        addresses("nowhere")
+
+
+def test_start_up_says_which_settings_lose_packets(router):
+    settings = ("all.rp_filter", "vis0.rp_filter", "mip0.rp_filter", "all.send_redirects", "vis0.send_redirects")
+    router.sysctl("r", "net.ipv4.ip_forward", 0)
+    for setting in settings:
+        router.sysctl("r", f"net.ipv4.conf.{setting}", 1)
+
+    before = complaints("mip0", ["vis0"])
+    with closing(opened()):
+        loosened = complaints("mip0", ["vis0"])
+    router.sysctl("r", "net.ipv4.ip_forward", 1)
+    for setting in settings:
+        router.sysctl("r", f"net.ipv4.conf.{setting}", 0)
+
+    assert [line.rpartition(" ")[2] for line in before] == [
+        "net.ipv4.ip_forward=1",
+        "net.ipv4.conf.mip0.rp_filter=2",
+        "net.ipv4.conf.vis0.rp_filter=2",
+        "net.ipv4.conf.all.send_redirects=0",
+        "net.ipv4.conf.vis0.send_redirects=0",
+    ]
+    assert [line for line in before if line not in loosened] == [before[1]]  # our own device we set ourselves
+    assert complaints("mip0", ["vis0"]) == []
