@@ -1,0 +1,180 @@
+"""Linux as a platform of the mobile node: what runtime/runtime.py asks of a port, under MicroPython's unix port."""
+
+from mip4.address import is_unicast, parse
+from mip4.const import ANY
+from mip4.effects import AnswerDhcp, Attach, Detach, Remember, Send, Solicit, UseAgent
+from port_unix import clock, state
+from port_unix.control_socket import be_the_only_one, listen
+from port_unix.downlink import Downlink
+from port_unix.links import Links
+from port_unix.netlink import Netlink
+from port_unix.routes import Routes
+from port_unix.sysctl import settle_machine
+from port_unix.uplink import Uplink
+from runtime.errors import KernelRefused
+from runtime.fields import REQUIRED, one_of, text
+
+Clock = clock.Clock
+seed = clock.seed
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+
+def _interface(value, folder: str) -> str:
+    text(value)
+    # It also becomes a word of a shell command and of a path
+    if len(value) > 15 or value in (".", "..") or not all([one in _NAME for one in value]):
+        raise ValueError("not the name of an interface: %s" % value)
+    return value
+
+
+def _uplink_address(value, folder: str):
+    """Words "dhcp" and "none" as they are, "A.B.C.D/N" as (address, prefix length)."""
+    if value in ("dhcp", "none"):
+        return value
+    address, slash, length = text(value).partition("/")
+    if not slash or not length.isdigit() or int(length) > 32 or not is_unicast(parse(address)):
+        raise ValueError('neither "dhcp", "none" nor ADDRESS/PREFIX-LENGTH: %s' % value)
+    return parse(address), int(length)
+
+
+def _kind(value, folder: str) -> str:
+    if value in ("slip", "wifi-ap"):
+        raise ValueError("%s is not supported yet on this platform" % value)
+    return one_of("ethernet")(value, folder)
+
+
+UPLINK = [("interface", REQUIRED, _interface), ("address", "dhcp", _uplink_address)]
+DOWNLINK = [
+    ("kind", "ethernet", _kind),
+    ("interface", REQUIRED, _interface),
+    ("name", None, lambda value, folder: None if value is None else text(value)),
+]
+
+
+class Port:
+    """The machine: one uplink, its downlinks, its kernel's tables, its state file, its control socket."""
+
+    def __init__(self, config: dict, log):
+        """Takes back what a former run left in the kernel. Raises KernelRefused."""
+        self._config = config
+        self._log = log
+        self._remembered = None
+        if config["control"]:
+            be_the_only_one(config["control"])  # before anything of the other's is swept
+        self._uplink = Uplink(config["uplinks"][0], log)
+        self._links = Links([one["interface"] for one in config["uplinks"] + config["downlinks"]])
+        self._routes = Routes(Netlink())
+        self._uplink.use(self._routes)
+        self._downlinks = {one["name"]: Downlink(one, self._routes) for one in config["downlinks"]}
+        self._by_interface = {one.interface: one for one in self._downlinks.values()}
+        self._attached = {}  # home address -> Attach
+        self._lo = self._routes.index_of("lo")
+        self._settled(settle_machine())
+        there = [self._lo]
+        for name in [self._uplink.interface] + list(self._by_interface):
+            index = self._routes.index_of(name)
+            if index:
+                there.append(index)
+            else:
+                log.warning("interface %s is not there yet" % name)
+        swept = self._routes.sweep(there, self._uplink.interface)
+        if swept:
+            log.info("swept %d entries of a former run from the kernel" % swept)
+        self.runners = {
+            Solicit: lambda effect: self._uplink.solicit(),
+            Send: self._uplink.send,
+            UseAgent: self._use_agent,
+            Attach: self._attach,
+            Detach: self._detach,
+            AnswerDhcp: lambda effect: self._downlinks[effect.downlink].answer_dhcp(effect),
+            Remember: self._remember,
+        }
+
+    def remembered(self) -> list:
+        """What the last Remember of a former run asked to keep; [] if there is nothing."""
+        if not self._config["state"]:
+            return []
+        sessions = state.load(self._config["state"], self._config["nai"], self._log)
+        return [one for one in sessions if one[1] in self._downlinks]  # a configuration can have changed since
+
+    def control(self):
+        """The listening control socket, None if the configuration wants none. Raises KernelRefused."""
+        return listen(self._config["control"]) if self._config["control"] else None
+
+    def sources(self) -> list:
+        """Where events come from: list of (name, coroutine function that takes the runtime)."""
+        found = [
+            ("links", self._follow_links),
+            ("carrier", lambda runtime: self._links.hurry(self._uplink.interface)),
+            ("uplink", self._uplink.hear),
+            ("lease", self._uplink.lease),
+        ]
+        for downlink in self._downlinks.values():
+            found.append(("dhcp on %s" % downlink.name, downlink.serve))
+        return found
+
+    def status(self) -> dict:
+        return {"uplink": self._uplink.status(), "downlinks": [one.status() for one in self._downlinks.values()]}
+
+    async def _follow_links(self, runtime) -> None:
+        await self._links.follow(lambda link, event: self._changed(runtime, link, event))
+
+    def _changed(self, runtime, link, event: str) -> None:
+        """A link event: first the port's own share of it, then the engine's."""
+        downlink = self._by_interface.get(link.name)
+        place = self._uplink if downlink is None else downlink
+        names = () if downlink is None else (downlink.name,)
+        which = "link_" if downlink is None else "downlink_"
+        if event == "appeared":
+            self._take_into_use(place, link)
+        elif event == "up":
+            self._log.info("%s %s up" % ("uplink" if downlink is None else "downlink", link.name))
+            # The engine first: what it sends now is what a handoff waits for
+            runtime.tell(which + "up", *names)
+            runtime.attempt(place.came_up)
+        else:
+            self._log.info("%s %s down" % ("uplink" if downlink is None else "downlink", link.name))
+            runtime.attempt(place.went_down)
+            runtime.tell(which + "down", *names)
+
+    def _take_into_use(self, place, link) -> None:
+        try:
+            self._settled(place.appeared(link.index, link.link_address))
+        except KernelRefused as error:  # such as a port that another program has for now
+            self._log.seldom(str(error), str(error))
+            link.index = 0
+
+    def _settled(self, changed: list) -> None:
+        if changed:
+            self._log.info("kernel settings changed: %s" % ", ".join(changed))
+
+    def _use_agent(self, effect: UseAgent) -> None:
+        own = self._attached.get(effect.source)
+        if own is None or own.downlink:  # the kernel would refuse the route of all for an address that is not its own
+            effect = UseAgent(effect.address, effect.link_address, ANY)
+        self._uplink.use_agent(effect)
+
+    def _attach(self, effect: Attach) -> None:
+        before = self._attached.get(effect.home_address)
+        if before is not None and (before.downlink, before.gateway) != (effect.downlink, effect.gateway):
+            self._detach(before)
+        self._attached[effect.home_address] = effect
+        if effect.downlink:
+            self._downlinks[effect.downlink].attach(effect)
+        else:
+            self._routes.put_address(self._lo, effect.home_address, 32)
+
+    def _detach(self, effect) -> None:
+        before = self._attached.pop(effect.home_address, None)
+        if before is None:
+            return
+        if before.downlink:
+            self._downlinks[before.downlink].detach(effect.home_address)
+        else:
+            self._uplink.lose_source(effect.home_address)
+            self._routes.remove_address(self._lo, effect.home_address, 32)
+
+    def _remember(self, effect: Remember) -> None:
+        if self._config["state"] and effect.sessions != self._remembered:
+            state.save(self._config["state"], self._config["nai"], effect.sessions)
+            self._remembered = effect.sessions

@@ -1,0 +1,116 @@
+"""Packet and UDP sockets of the unix port, with filters that keep the devices' bulk traffic out of Python."""
+
+import socket
+import struct
+
+import uctypes
+
+from mip4.const import ICMP_ADVERTISEMENT, PORT, PROTO_ICMP, PROTO_UDP
+from port_unix.netlink import error_name
+from runtime.errors import KernelRefused
+
+_AF_PACKET = 17
+_SOCK_RAW = 3
+_SOL_SOCKET = 1
+_SO_BINDTODEVICE = 25
+_SO_ATTACH_FILTER = 26
+_SOL_PACKET = 263
+_PACKET_VNET_HDR = 15
+_VNET_HEADER = 10  # octets of struct virtio_net_hdr
+_NEEDS_CHECKSUM = 1  # its flag for a packet of this machine whose checksum the kernel has not filled in
+_ETHERNET = 14
+_ETH_P_IP = 0x0800
+_FRAME = 2048  # octets: more than any registration message or advertisement
+
+# Classic BPF: (code, jump if true, jump if false, constant); offsets are those of an Ethernet frame
+_LOAD_WORD, _LOAD_HALF, _LOAD_OCTET = 0x20, 0x28, 0x30
+_LOAD_HALF_AT, _LOAD_OCTET_AT, _LOAD_HEADER_LENGTH = 0x48, 0x50, 0xB1
+_EQUALS, _HAS_BITS, _RETURN = 0x15, 0x45, 0x06
+_PACKET_TYPE = 0xFFFFF004
+
+SIGNALLING = [  # UDP to port 434 and ICMP router advertisements, for us, unfragmented
+    (_LOAD_WORD, 0, 0, _PACKET_TYPE),
+    (_EQUALS, 11, 0, 3),  # PACKET_OTHERHOST: seen only because the interface is promiscuous
+    (_LOAD_HALF, 0, 0, 20),
+    (_HAS_BITS, 9, 0, 0x3FFF),
+    (_LOAD_HEADER_LENGTH, 0, 0, 14),
+    (_LOAD_OCTET, 0, 0, 23),
+    (_EQUALS, 3, 0, PROTO_UDP),
+    (_EQUALS, 0, 5, PROTO_ICMP),
+    (_LOAD_OCTET_AT, 0, 0, 14),
+    (_EQUALS, 2, 3, ICMP_ADVERTISEMENT),
+    (_LOAD_HALF_AT, 0, 0, 16),
+    (_EQUALS, 0, 1, PORT),
+    (_RETURN, 0, 0, _FRAME),
+    (_RETURN, 0, 0, 0),
+]
+NOTHING = [(_RETURN, 0, 0, 0)]
+
+
+def attach_filter(sock, program: list) -> None:
+    """Have the kernel drop what `program` does not accept. Raises OSError."""
+    octets = b"".join([struct.pack("HBBI", *instruction) for instruction in program])
+    sock.setsockopt(_SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), uctypes.addressof(octets)))
+
+
+class UdpSocket:
+    """Datagrams to one port that arrive on one interface. It is deaf until bound, and can be bound again."""
+
+    def __init__(self, port: int, program: list | None = None):
+        """program: a filter. Raises KernelRefused."""
+        self._port = port
+        self._bound = False
+        try:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            if program is not None:
+                attach_filter(self.socket, program)
+        except OSError as error:
+            raise KernelRefused("UDP socket: %s" % error_name(error.errno))
+        self.socket.setblocking(False)
+
+    def bind(self, interface: str) -> None:
+        """To `interface`, which may have been made anew under the same name. Raises KernelRefused."""
+        try:
+            self.socket.setsockopt(_SOL_SOCKET, _SO_BINDTODEVICE, interface.encode() + b"\0")
+            if not self._bound:
+                self.socket.bind(struct.pack("H", socket.AF_INET) + struct.pack("!H", self._port) + bytes(12))
+        except OSError as error:
+            raise KernelRefused("UDP port %d on %s: %s" % (self._port, interface, error_name(error.errno)))
+        self._bound = True
+
+
+class PacketSocket:
+    """Ethernet frames with IPv4 in them. It is deaf and mute until bound, and can be bound again."""
+
+    def __init__(self, program: list):
+        """program: the filter of what it receives. Raises KernelRefused."""
+        try:
+            self.socket = socket.socket(_AF_PACKET, _SOCK_RAW, 0)
+            attach_filter(self.socket, program)
+            self.socket.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
+        except OSError as error:
+            raise KernelRefused("packet socket: %s" % error_name(error.errno))
+        self.socket.setblocking(False)
+        self._interface = b""
+        self._link_address = b""
+
+    def bind(self, index: int, link_address: bytes) -> None:
+        """To the interface `index`, which has `link_address`. Raises KernelRefused."""
+        protocol = struct.pack("!H", _ETH_P_IP)
+        self._interface = struct.pack("H", _AF_PACKET) + protocol + struct.pack("i", index) + bytes(12)
+        self._link_address = link_address
+        try:
+            self.socket.bind(self._interface)
+        except OSError as error:
+            raise KernelRefused("packet socket on interface %d: %s" % (index, error_name(error.errno)))
+
+    def receive(self) -> tuple:
+        """One frame: (IP packet, link address it came from, whether its checksum is filled in). Raises OSError."""
+        octets = self.socket.recv(_VNET_HEADER + _FRAME)
+        packet = octets[_VNET_HEADER + _ETHERNET :]
+        return packet, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12], not octets[0] & _NEEDS_CHECKSUM
+
+    def send(self, link_address: bytes, packet: bytes) -> None:
+        """Raises OSError."""
+        frame = bytes(_VNET_HEADER) + link_address + self._link_address + b"\x08\x00" + packet
+        self.socket.sendto(frame, self._interface)

@@ -1,0 +1,137 @@
+"""The node's link to the visited network: agents are heard and registrations sent here, in frames of our own making."""
+
+from mip4.address import show
+from mip4.const import ALL_ROUTERS, ANY, PORT, PROTO_ICMP
+from mip4.discovery import AgentSolicitation
+from mip4.effects import Dropped, Send, UseAgent
+from mip4.errors import MipError, Unexpected
+from mip4.ip import Datagram, Packet
+from port_unix.dhcp_client import DhcpClient
+from port_unix.routes import Routes
+from port_unix.sockets import NOTHING, SIGNALLING, PacketSocket, UdpSocket
+from port_unix.sysctl import settle_uplink
+from runtime.sockets import readable, would_block
+
+_ALL_ROUTERS_LINK = b"\x01\x00\x5e\x00\x00\x02"  # RFC 1112 §6.4
+_ENETDOWN = 100  # what a packet socket says once when its interface goes
+
+
+class Uplink:
+    """One uplink. A device's bulk traffic passes it inside the kernel; Python sees signalling alone."""
+
+    def __init__(self, config: dict, log):
+        """Raises KernelRefused."""
+        self.interface = config["interface"]
+        self._log = log
+        self._static = config["address"] if isinstance(config["address"], tuple) else None
+        self._client = DhcpClient(self.interface) if config["address"] == "dhcp" else None
+        self._frames = PacketSocket(SIGNALLING)
+        # A registration reply to an address of ours must find a socket, or the kernel answers "port unreachable"
+        self._deaf = UdpSocket(PORT, NOTHING)
+        self._index = 0
+        self._address = ANY  # the care-of side's address of the node, not a home address
+        self._length = 0
+        self._agent = UseAgent(ANY, b"", ANY)
+        self._routes = None
+
+    def use(self, routes: Routes) -> None:
+        """Where addresses and routes go; made after the DHCP client, which must not inherit its socket."""
+        self._routes = routes
+
+    def appeared(self, index: int, link_address: bytes) -> list:
+        """The interface is there, perhaps anew. Returns the settings changed. Raises KernelRefused."""
+        self._index = index
+        changed = settle_uplink(self.interface)
+        self._frames.bind(index, link_address)
+        self._deaf.bind(self.interface)
+        self._routes.put_deaf_rule(self.interface)
+        if self._static is not None:
+            self.found_address(*self._static)
+        return changed
+
+    def came_up(self) -> None:
+        """The carrier is there. Raises KernelRefused."""
+        if self._client is not None:
+            self._client.start()
+        if self._agent.address:  # the kernel drops routes of an interface that was shut
+            self.use_agent(self._agent)
+
+    def went_down(self) -> None:
+        """The carrier went: an address of that link means nothing on the next. Raises KernelRefused."""
+        if self._client is not None:
+            self._client.stop()
+            self.found_address(ANY, 0)
+
+    def found_address(self, address: int, length: int) -> None:
+        """Take the address, instead of the former one; ANY: have none. Raises KernelRefused."""
+        former, former_length = self._address, self._length
+        self._address, self._length = address, length
+        # First away with the former one: the kernel takes all further addresses of a prefix with its first
+        if former and (former, former_length) != (address, length):
+            self._routes.remove_address(self._index, former, former_length)
+        if address:
+            self._routes.put_address(self._index, address, length)
+        if former != address:
+            said = "address=%s/%d" % (show(address), length) if address else "without an address"
+            self._log.info("uplink %s %s" % (self.interface, said))
+
+    async def lease(self, runtime) -> None:
+        """The source of addresses. Ends at once where the configuration asks for no DHCP."""
+        if self._client is not None:
+            await self._client.follow(self.found_address)
+
+    async def hear(self, runtime) -> None:
+        """The source of advertisements and registration replies. Tells "heard" and "receive"."""
+        while True:
+            await readable(self._frames.socket)
+            try:
+                packet, link_address, checked = self._frames.receive()
+            except OSError as error:
+                if not would_block(error) and error.errno != _ENETDOWN:
+                    raise
+                continue
+            self._take(runtime, packet, link_address, checked)
+
+    def _take(self, runtime, octets: bytes, link_address: bytes, checked: bool) -> None:
+        if octets[9] == PROTO_ICMP:
+            runtime.tell("heard", octets, link_address)
+            return
+        try:
+            datagram = Datagram.decode(Packet.decode(octets), checked)
+            if datagram.source_port != PORT:
+                raise Unexpected("a registration message from UDP port %d" % datagram.source_port)
+        except MipError as error:
+            runtime.run_effects([Dropped(error, int.from_bytes(octets[12:16], "big"))])
+            return
+        runtime.tell("receive", datagram.payload, datagram.source)
+
+    def solicit(self) -> None:
+        """Raises OSError."""
+        message = AgentSolicitation().encode()
+        packet = Packet(self._address, ALL_ROUTERS, PROTO_ICMP, 1, message)
+        self._frames.send(_ALL_ROUTERS_LINK, packet.encode())
+
+    def send(self, effect: Send) -> None:
+        """Raises OSError."""
+        datagram = Datagram(self._address, PORT, effect.destination, PORT, effect.datagram)
+        self._frames.send(effect.link_address, datagram.packet(255).encode())
+
+    def use_agent(self, effect: UseAgent) -> None:
+        """Raises KernelRefused."""
+        former, self._agent = self._agent, effect
+        if effect.address:
+            self._routes.put_neighbour(self._index, effect.address, effect.link_address)
+            self._routes.put_default(self._index, effect.address, effect.source)
+        elif former.address:
+            self._routes.remove_default(self._index, former.address)
+        if former.address and former.address != effect.address:
+            self._routes.remove_neighbour(self._index, former.address)
+
+    def lose_source(self, home_address: int) -> None:
+        """`home_address` is about to go: keep the default route, which would go with it. Raises KernelRefused."""
+        if home_address and self._agent.source == home_address:
+            self.use_agent(UseAgent(self._agent.address, self._agent.link_address, ANY))
+
+    def status(self) -> dict:
+        address = "%s/%d" % (show(self._address), self._length) if self._address else None
+        return {"interface": self.interface, "address": address}

@@ -1,0 +1,166 @@
+"""Reads the node's configuration, one JSON document, and checks every word of it before anything else happens."""
+
+import json
+import os
+
+from mip4.address import is_unicast, parse, parse_link, show_link
+from mip4.authentication import ALGORITHMS, parse_key
+from mip4.errors import Malformed
+from mip4.nai import check_nai, check_sub_nai
+from runtime.errors import ConfigurationError
+from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, text
+
+
+def read(path: str, uplink: list, downlink: list) -> dict:
+    """What the engine and the port are given: every key present, addresses int, keys bytes, paths absolute.
+
+    uplink, downlink: field tables of the platform, as FIELDS below. Raises ConfigurationError: file, key, reason.
+    """
+    try:
+        with open(path) as file:
+            document = json.load(file)
+    except OSError as error:
+        raise ConfigurationError("%s: cannot be read: errno %d" % (path, error.errno))
+    except ValueError:
+        raise ConfigurationError("%s: not a JSON document" % path)
+    table = FIELDS + [
+        ("uplinks", REQUIRED, lambda value, at: list_of(uplink, value, at)),
+        ("downlinks", [], lambda value, at: list_of(downlink, value, at)),
+    ]
+    try:
+        config = fields(table, document, _folder(path))
+        _check_together(config)
+    except ValueError as error:
+        raise ConfigurationError("%s: %s" % (path, error.args[0]))
+    return config
+
+
+def _check_together(config: dict) -> None:
+    if len(config["uplinks"]) != 1:
+        raise ValueError("uplinks: exactly one for now, not %d" % len(config["uplinks"]))
+    for one in config["downlinks"]:
+        if one["name"] is None:
+            one["name"] = one["interface"]
+    _unique("downlinks", [one["name"] for one in config["downlinks"]])
+    _unique("uplinks and downlinks", [one["interface"] for one in config["uplinks"] + config["downlinks"]])
+    own = [config["own_session"]] if config["own_session"] else []
+    _unique("names and applications", own + list(config["names"].values()) + config["applications"])
+
+
+def _unique(what: str, values: list) -> None:
+    for at, value in enumerate(values):
+        if value in values[:at]:
+            raise ValueError('%s: "%s" is there twice' % (what, value))
+
+
+def _folder(path: str) -> str:
+    """The absolute folder that the paths in this file start from."""
+    folder = path[: path.rindex("/")] if "/" in path else "."
+    if path.startswith("/"):
+        return folder
+    return os.getcwd().rstrip("/") + "/" + folder
+
+
+def _unicast(value, folder: str) -> int:
+    address = parse(text(value))
+    if not is_unicast(address):
+        raise ValueError("not the address of one host: %s" % value)
+    return address
+
+
+def _nai(value, folder: str) -> str:
+    try:
+        return check_nai(text(value).encode())
+    except Malformed as error:
+        raise ValueError(error.args[0])
+
+
+def _sub_nai(value, folder: str = "") -> str:
+    try:
+        return check_sub_nai(text(value).encode())
+    except Malformed as error:
+        raise ValueError(error.args[0])
+
+
+def _own_session(value, folder: str):
+    return value if value is None or value == "" else _sub_nai(value)
+
+
+def _names(value, folder: str) -> dict:
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    found = {}
+    for device, name in value.items():
+        try:
+            device = show_link(parse_link(device))  # in any case; else a DHCP client identifier or host name
+        except ValueError:
+            pass
+        if device in found:
+            raise ValueError('"%s" is there twice' % device)
+        found[device] = _sub_nai(name)
+    return found
+
+
+def _mode(value, folder: str) -> str:
+    if value == "co-located":
+        raise ValueError("co-located is not supported yet")
+    return one_of("foreign-agent", "auto")(value, folder)
+
+
+def _key(value, folder: str) -> bytes:
+    """hex:, text:, or file: with the path of a file that holds one of the two. A reason never shows the key."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    if value.startswith("file:"):
+        path = _path(value[5:], folder)
+        try:
+            if os.stat(path)[0] & 0o077:
+                raise ValueError("%s is open to others: chmod 600 it" % path)
+            with open(path) as file:
+                value = file.read().strip()
+        except OSError as error:
+            raise ValueError("%s cannot be read: errno %d" % (path, error.errno))
+    try:
+        key = parse_key(value)
+    except ValueError as error:
+        raise ValueError(error.args[0].replace("key: ", ""))
+    if not key:
+        raise ValueError("empty")
+    return key
+
+
+def _path(value, folder: str) -> str:
+    return value if text(value).startswith("/") else folder + "/" + value
+
+
+def _path_or_none(value, folder: str) -> str:
+    return "" if value == "" else _path(value, folder)
+
+
+_SPI = number(256, 0xFFFFFFFF)  # RFC 5944 §1.6: the lower ones are reserved
+_ALGORITHM = one_of(*sorted(ALGORITHMS))
+_FOREIGN_AGENT = [  # an MN-FA mobility security association
+    ("care_of_address", REQUIRED, _unicast),
+    ("spi", REQUIRED, _SPI),
+    ("key", REQUIRED, _key),
+    ("algorithm", "hmac-md5", _ALGORITHM),
+]
+FIELDS = [
+    ("nai", REQUIRED, _nai),
+    ("home_agent", REQUIRED, _unicast),
+    ("spi", REQUIRED, _SPI),
+    ("key", REQUIRED, _key),
+    ("algorithm", "hmac-md5", _ALGORITHM),
+    ("lifetime", 600, number(1, 0xFFFF)),
+    ("mode", "auto", _mode),
+    ("reverse_tunnel", True, one_of(True, False)),
+    ("own_session", "", _own_session),
+    ("sub_nai_vendor", 0, number(0, 0xFFFFFF)),
+    ("sub_nai_type", 1, one_of(1, 2)),
+    ("names", {}, _names),
+    ("applications", [], lambda value, folder: [_sub_nai(one) for one in a_list(value)]),
+    ("foreign_agents", [], lambda value, folder: list_of(_FOREIGN_AGENT, value, folder)),
+    ("control", "", _path_or_none),
+    ("clock", "system", one_of("system", "none")),
+    ("state", "node.state.json", _path_or_none),
+]

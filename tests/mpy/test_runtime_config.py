@@ -1,0 +1,159 @@
+"""The node's configuration file as the real MicroPython reads it: defaults, and one line for everything wrong."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FIRMWARE = Path(__file__).parent.parent.parent / "firmware"
+DESIGN = {  # the example of design.md, as far as this version supports it
+    "nai": "kleung@example.net", "home_agent": "192.0.2.1", "spi": 256, "key": "hex:00112233445566778899aabbccddeeff",
+    "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "reverse_tunnel": True, "own_session": "",
+    "sub_nai_vendor": 0, "sub_nai_type": 1, "uplinks": [{"interface": "up0", "address": "dhcp"}],
+    "downlinks": [{"interface": "down0", "kind": "ethernet"}], "names": {"02:00:00:00:AB:11": "KleungPC1"},
+    "applications": ["telemetry"], "control": "node.sock",
+}  # fmt: skip
+LEAST = {key: DESIGN[key] for key in ("nai", "home_agent", "spi", "key", "uplinks")}
+READ = """
+import sys
+from port_unix.port import DOWNLINK, UPLINK
+from runtime.config import read
+print(repr(read(sys.argv[1], UPLINK, DOWNLINK)))
+"""
+
+
+@pytest.fixture
+def read(on_micropython, tmp_path):
+    def read(document: dict) -> dict:
+        (tmp_path / "read.py").write_text(READ)
+        (tmp_path / "node.json").write_text(json.dumps(document))
+        return eval(on_micropython(tmp_path / "read.py", tmp_path / "node.json"))
+
+    return read
+
+
+@pytest.fixture
+def main(micropython, tmp_path):
+    def main(*arguments: object, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        path = tmp_path / "node.json"
+        if text is not None:
+            path.write_text(text)
+            arguments = (path,)
+        command = [micropython, FIRMWARE / "main.py", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10)
+
+    return main
+
+
+def test_the_example_of_the_design_is_understood(read, tmp_path):
+    config = read(DESIGN)
+
+    assert config["home_agent"] == 0xC0000201
+    assert config["key"] == bytes.fromhex("00112233445566778899aabbccddeeff")
+    assert config["names"] == {"02:00:00:00:ab:11": "KleungPC1"}
+    assert config["downlinks"] == [{"interface": "down0", "kind": "ethernet", "name": "down0"}]
+    assert config["control"] == f"{tmp_path}/node.sock"
+
+
+def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
+    config = read(LEAST)
+
+    left_out = {key: value for key, value in config.items() if key not in LEAST}
+    assert left_out == {
+        "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "reverse_tunnel": True, "own_session": "",
+        "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {}, "applications": [], "control": "",
+        "foreign_agents": [], "clock": "system", "state": f"{tmp_path}/node.state.json",
+    }  # fmt: skip
+
+
+def test_a_key_can_stand_in_a_file_of_its_own(read, tmp_path):
+    (tmp_path / "secret").write_text("text:open sesame\n")
+    (tmp_path / "secret").chmod(0o600)
+
+    assert read({**LEAST, "key": "file:secret"})["key"] == b"open sesame"
+
+
+def test_a_static_address_and_an_association_with_a_foreign_agent(read):
+    association = {"care_of_address": "203.0.113.2", "spi": 768, "key": "text:k", "algorithm": "hmac-sha1"}
+    static = {"interface": "wlan-0.5", "address": "10.99.1.17/24"}
+
+    config = read({**LEAST, "own_session": None, "uplinks": [static], "foreign_agents": [association]})
+
+    assert config["uplinks"] == [{"interface": "wlan-0.5", "address": (0x0A630111, 24)}]
+    assert config["foreign_agents"] == [{**association, "care_of_address": 0xCB007102, "key": b"k"}]
+    assert config["own_session"] is None
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"nai": "a@b"}, "nai: NAI realm of one label: a@b"),
+        ({"nai": None}, "nai: not a text"),
+        ({"home_agent": "192.0.2"}, "home_agent: not an IPv4 address: 192.0.2"),
+        ({"home_agent": "224.0.0.1"}, "home_agent: not the address of one host: 224.0.0.1"),
+        ({"spi": 255}, "spi: not a whole number from 256 to 4294967295"),
+        ({"spi": True}, "spi: not a whole number from 256 to 4294967295"),
+        ({"lifetime": 0}, "lifetime: not a whole number from 1 to 65535"),
+        ({"lifetime": 600.0}, "lifetime: not a whole number from 1 to 65535"),
+        ({"key": "swordfish"}, "key: neither hex: nor text:"),
+        ({"key": "hex:swordfish"}, "key: not pairs of hexadecimal digits after hex:"),
+        ({"key": "text:"}, "key: empty"),
+        ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: errno 2"),
+        ({"key": "file:node.json"}, "key: FOLDER/node.json is open to others: chmod 600 it"),
+        ({"algorithm": "md4"}, 'algorithm: none of "hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5"'),
+        ({"mode": "co-located"}, "mode: co-located is not supported yet"),
+        ({"mode": "fa"}, 'mode: none of "foreign-agent", "auto"'),
+        ({"reverse_tunnel": 1}, "reverse_tunnel: none of true, false"),
+        ({"own_session": "x" * 65}, "own_session: sub-NAI of 65 octets"),
+        ({"sub_nai_type": 3}, "sub_nai_type: none of 1, 2"),
+        ({"uplinks": []}, "uplinks: exactly one for now, not 0"),
+        ({"uplinks": [{"interface": "a"}, {"interface": "b"}]}, "uplinks: exactly one for now, not 2"),
+        ({"uplinks": {"interface": "a"}}, "uplinks: not a list"),
+        ({"uplinks": [{}]}, "uplinks[0].interface: missing"),
+        ({"uplinks": [{"interface": "a; reboot"}]}, "uplinks[0].interface: not the name of an interface: a; reboot"),
+        (
+            {"uplinks": [{"interface": "up0", "address": "10.0.0.1"}]},
+            'uplinks[0].address: neither "dhcp", "none" nor ADDRESS/PREFIX-LENGTH: 10.0.0.1',
+        ),
+        ({"downlinks": [{"interface": "down0", "mtu": 1480}]}, "downlinks[0].mtu: unknown key"),
+        (
+            {"downlinks": [{"device": "/dev/pts/4", "kind": "slip", "name": "usb"}]},
+            "downlinks[0].kind: slip is not supported yet on this platform",
+        ),
+        ({"downlinks": [{"interface": "up0"}]}, 'uplinks and downlinks: "up0" is there twice'),
+        ({"names": {"a": "PC", "b": "PC"}}, 'names and applications: "PC" is there twice'),
+        (
+            {"names": {"02:00:00:00:00:aa": "PC", "02:00:00:00:00:AA": "TV"}},
+            'names: "02:00:00:00:00:aa" is there twice',
+        ),
+        ({"names": {"a": "tv"}, "applications": ["tv"]}, 'names and applications: "tv" is there twice'),
+        ({"applications": [""]}, "applications: not a text"),
+        ({"foreign_agents": [{"spi": 300}]}, "foreign_agents[0].care_of_address: missing"),
+        ({"clock": "rtc"}, 'clock: none of "system", "none"'),
+        ({"colour": "blue"}, "colour: unknown key"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_and_reason(main, tmp_path, change, reason):
+    done = main(text=json.dumps({**DESIGN, **change}))
+
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path}/node.json: {reason}\n".replace("FOLDER", str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "{", "nai: x", '{"nai": tru}'])
+def test_a_file_that_is_no_json_is_named(main, tmp_path, text):
+    done = main(text=text)
+
+    assert (done.returncode, done.stderr) == (2, f"{tmp_path}/node.json: not a JSON document\n")
+
+
+def test_a_missing_file_or_argument_is_said_in_one_line(main, tmp_path):
+    assert main(tmp_path / "none.json").stderr == f"{tmp_path}/none.json: cannot be read: errno 2\n"
+    assert main(tmp_path / "none.json").returncode == 2
+    assert (main().returncode, main().stderr) == (2, "usage: micropython main.py CONFIG.json\n")
+
+
+def test_no_error_shows_a_key(main):
+    for key in ("swordfish", "hex:swordfish", "hex:0g"):
+        assert "sword" not in main(text=json.dumps({**DESIGN, "key": key})).stderr
