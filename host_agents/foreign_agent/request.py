@@ -1,4 +1,4 @@
-"""A Registration Request as a foreign agent sees it: whose it is, whether it may pass, what goes on (RFC 5944 §3.7.2)."""
+"""A Registration Request as a foreign agent sees it: whose it is, may it pass, what goes on (RFC 5944 §3.7.2)."""
 
 from __future__ import annotations
 

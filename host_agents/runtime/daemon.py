@@ -37,8 +37,8 @@ class Engine(Protocol):
     def refused(self, session: Session, reason: str, now: int) -> Turn: ...
 
 
-def now() -> int:
-    """Milliseconds since the machine booted, sleep included: what `now` is to the engines."""
+def since_boot() -> int:
+    """Milliseconds since the machine booted, sleep included."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
@@ -49,12 +49,18 @@ class Daemon:
     datapath: Datapath
     store: Store[Any]
 
-    def __init__(self, common: Common) -> None:
+    def __init__(self, common: Common, origin: int) -> None:
+        """origin: the moment, ms since boot, that is 0 to the engine."""
         self.common = common
+        self._origin = origin
         self.journal = Journal()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()
         self._control = ControlSocket(common.control, self.answer)
+
+    def now(self) -> int:
+        """The engine's clock, ms."""
+        return since_boot() - self._origin
 
     def open(self) -> None:
         """Take hold of socket, device and state, and start the engine. Raises KernelRefused, StoreFailed."""
@@ -121,7 +127,7 @@ class Daemon:
             self._refused(turn, str(error))
             return
         if turn.session is not None:
-            self.take(self.engine.settled(turn.session, now()))
+            self.take(self.engine.settled(turn.session, self.now()))
 
     def _effect(self, effect: Any) -> None:
         match effect:
@@ -130,16 +136,16 @@ class Daemon:
             case RemoveTunnel():
                 self.datapath.remove(effect)
             case Said():
-                self.journal.said(effect, now())
+                self.journal.said(effect, self.now())
             case Dropped():
-                self.journal.dropped(effect, now())
+                self.journal.dropped(effect, self.now())
             case _:
                 self.carry_out(effect)
 
     def _refused(self, turn: Turn, reason: str) -> None:
         self.journal.warn(reason)
         if turn.session is not None:
-            self.take(self.engine.refused(turn.session, reason, now()))
+            self.take(self.engine.refused(turn.session, reason, self.now()))
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -147,8 +153,8 @@ class Daemon:
         deadline = self.engine.deadline()
         if deadline is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0, deadline - now()) / 1000, self._wake)
+            self._timer = loop.call_later(max(0, deadline - self.now()) / 1000, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
-        self.take(self.engine.wake(now()))
+        self.take(self.engine.wake(self.now()))

@@ -10,7 +10,7 @@ from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, S
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.config import ForeignAgentConfig
-from host_agents.runtime.daemon import Daemon, now
+from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.netlink import VisitedRouter
@@ -42,7 +42,7 @@ class ForeignAgentDaemon(Daemon):
     store: ForeignAgentStore
 
     def __init__(self, config: ForeignAgentConfig) -> None:
-        super().__init__(config.common)
+        super().__init__(config.common, origin=0)  # a visitor's lifetime means the same after a restart
         self._config = config
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
         self._links: dict[str, VisitedLink] = {}
@@ -66,7 +66,7 @@ class ForeignAgentDaemon(Daemon):
             link.open()
             self._links[interface.name] = link
         drop_privileges()
-        self.engine = ForeignAgent(policy, visitors, now())
+        self.engine = ForeignAgent(policy, visitors, self.now())
         if self._router is not None:
             kept = self.engine.start().effects
             self._router.sweep([effect for effect in kept if isinstance(effect, InstallDelivery)])
@@ -107,14 +107,14 @@ class ForeignAgentDaemon(Daemon):
 
     def _arrived(self, arrived: Arrived) -> None:
         self.take(
-            self.engine.heard(arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready, now())
+            self.engine.heard(arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready, self.now())
         )
 
     def _replied(self, payload: bytes, source: int, port: int) -> None:
-        self.take(self.engine.receive(payload, source, port, now()))
+        self.take(self.engine.receive(payload, source, port, self.now()))
 
     def _undelivered(self, payload: bytes, code: int) -> None:
-        self.take(self.engine.unreachable(payload, _UNREACHABLE.get(code, FA_HOME_AGENT_UNREACHABLE), now()))
+        self.take(self.engine.unreachable(payload, _UNREACHABLE.get(code, FA_HOME_AGENT_UNREACHABLE), self.now()))
 
     def _restore(self) -> None:
         """A visited link is back, and with its address the kernel forgot our routes through it."""
@@ -125,7 +125,7 @@ class ForeignAgentDaemon(Daemon):
                 self.journal.warn(str(error))
 
     def _visitors(self) -> list[dict[str, Any]]:
-        clock = now()
+        clock = self.now()
         shown: list[dict[str, Any]] = [
             {
                 "nai": one.nai,

@@ -10,7 +10,7 @@ from host_agents.datapath.choose import open_datapath
 from host_agents.effects import MobilityBinding, SendDatagram
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.config import HomeAgentConfig
-from host_agents.runtime.daemon import Daemon, now
+from host_agents.runtime.daemon import Daemon, since_boot
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.netlink import HomeRouter
 from host_agents.runtime.privileges import drop_privileges
@@ -28,7 +28,7 @@ class HomeAgentDaemon(Daemon):
     store: HomeAgentStore
 
     def __init__(self, config: HomeAgentConfig) -> None:
-        super().__init__(config.common)
+        super().__init__(config.common, origin=since_boot())
         self._config = config
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
@@ -48,11 +48,10 @@ class HomeAgentDaemon(Daemon):
             for complaint in complaints(common.device):
                 raise KernelRefused("start", complaint)
         drop_privileges()
-        started = now()
         owners = sorted(snapshot.owners.items(), key=lambda item: item[1].released)
         self.engine = HomeAgent(
             policy,
-            ntp_ms=time.time_ns() // 1_000_000 + NTP_UNIX * 1000 - started,
+            ntp_ms=time.time_ns() // 1_000_000 + NTP_UNIX * 1000 - self.now(),
             bindings=snapshot.bindings,
             identifications=snapshot.identifications,
             owners=[(address, (owner.nai, owner.sub_nai)) for address, owner in owners],
@@ -74,14 +73,14 @@ class HomeAgentDaemon(Daemon):
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         what = request["show"]
         if what == "bindings":
-            clock = self.engine.clock(now())
+            clock = self.engine.clock(self.now())
             return {"bindings": [self._show(binding, clock) for binding in self.engine.bindings]}
         if what == "counters":
             return {"counters": self.counters()}
         raise ValueError(f"nothing called {what} to show")
 
     def _arrived(self, payload: bytes, source: int, port: int) -> None:
-        self.take(self.engine.receive(payload, source, port, now()))
+        self.take(self.engine.receive(payload, source, port, self.now()))
 
     def _show(self, binding: MobilityBinding, clock: int) -> dict[str, Any]:
         counters = self.datapath.counters(binding.home_address)

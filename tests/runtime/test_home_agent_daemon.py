@@ -1,0 +1,252 @@
+"""The home agent's daemon as an operator meets it: killed, restarted, misconfigured, asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mip4.address import parse, show
+from mip4.authentication import SecurityAssociation
+from mip4.extensions import MobileHomeAuthentication, Nai
+from mip4.identification import NTP_UNIX, Timestamps
+from mip4.messages import RegistrationReply, RegistrationRequest
+from mip4.sub_nai import SubNai, find_sub_nai
+from tests.runtime.namespaces import Network, why_not
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+HOME_AGENT, CARE_OF = "192.0.2.1", "203.0.113.2"
+NAI = b"kleung@example.net"
+KEY = "00112233445566778899aabbccddeeff"
+SEED = 5944
+ROUNDS, SESSIONS = 8, 150
+PATIENCE = 10.0
+
+CONFIG = f"""
+[home_agent]
+address = "{HOME_AGENT}"
+datapath = "none"
+
+[[network]]
+prefix = "10.10.0.0/16"
+pool = ["10.10.0.10-10.10.255.250"]
+gateway = "10.10.0.1"
+
+[[subscriber]]
+nai = "{NAI.decode()}"
+spi = 256
+key = "hex:{KEY}"
+sessions = 5000
+"""
+
+
+class Home:
+    """A namespace with a home agent in it, and a socket of the foreign agent that all registrations come through."""
+
+    def __init__(self, network: Network, folder: Path) -> None:
+        self._network = network
+        self.config = folder / "ha.toml"
+        self.config.write_text(CONFIG)
+        self.config.chmod(0o600)
+        self.log = folder / "log"
+        network.node("ha")
+        for address in (HOME_AGENT, CARE_OF):
+            network.ip("ha", "address", "add", f"{address}/32", "dev", "lo")
+        with network.inside("ha"):
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket.bind((CARE_OF, 0))
+        self.socket.settimeout(PATIENCE)
+        self._identifications = Timestamps(NTP_UNIX * 1000, b"seed")
+        self._association = SecurityAssociation(256, bytes.fromhex(KEY))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def entourage(self, *words: str) -> list[str]:
+        inside = ["ip", "netns", "exec", self._network.full("ha")]
+        return [*inside, sys.executable, "-m", "host_agents.cli.main", *words, "--config", str(self.config)]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.entourage(*words), capture_output=True, text=True, timeout=30)
+
+    def start(self) -> None:
+        """Returns when the daemon says that it is ready."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            path = self.config.parent / "notify"
+            path.unlink(missing_ok=True)
+            ready.bind(str(path))
+            ready.settimeout(PATIENCE)
+            environment = {**os.environ, "NOTIFY_SOCKET": str(path)}
+            with open(self.log, "ab") as log:
+                self.process = subprocess.Popen(self.entourage("ha", "run"), stderr=log, env=environment)
+            assert ready.recv(100) == b"READY=1"
+
+    def end(self, number: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        self.process = None
+        return code
+
+    def request(self, sub_nai: str) -> bytes:
+        extensions = [Nai(NAI), SubNai(sub_nai.encode(), 0, None).extension()]
+        fresh = self._identifications.next(time.time_ns() // 1_000_000)
+        message = RegistrationRequest(0, 600, 0, parse(HOME_AGENT), parse(CARE_OF), fresh, extensions)
+        return self._association.sign(message.encode(), MobileHomeAuthentication)
+
+    def ask(self, sub_nai: str) -> None:
+        self.socket.sendto(self.request(sub_nai), (HOME_AGENT, 434))
+
+    def answer(self) -> tuple[str, int, str]:
+        """(sub-NAI, code, home address) of the next reply."""
+        reply = RegistrationReply.decode(self.socket.recv(2048))
+        found = find_sub_nai(reply.extensions, 0, NAI)
+        assert found is not None
+        return found.sub_nai.decode(), reply.code, show(reply.home_address)
+
+    def bindings(self) -> dict[str, str]:
+        shown = self.run("ha", "show", "bindings", "--json")
+        assert shown.returncode == 0, shown.stderr
+        return {one["sub_nai"]: one["home_address"] for one in json.loads(shown.stdout)["bindings"]}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    network = Network()
+    home = Home(network, tmp_path)
+    try:
+        yield home
+    finally:
+        if home.process is not None:
+            home.end(signal.SIGKILL)
+        home.socket.close()
+        network.close()
+
+
+def test_a_kill_at_any_moment_loses_no_acknowledged_binding(home: Home) -> None:
+    dice = random.Random(SEED)
+    print(f"seed {SEED}")
+    acknowledged: dict[str, str] = {}
+
+    for round_ in range(ROUNDS):
+        home.start()
+        for number in range(SESSIONS):
+            home.ask(f"device-{round_}-{number}")
+        for _ in range(dice.randrange(SESSIONS)):
+            sub_nai, code, address = home.answer()
+            assert code == 0
+            acknowledged[sub_nai] = address
+        home.end(signal.SIGKILL)
+        home.socket.setblocking(False)
+        while True:  # what left before the kill was acknowledged too
+            try:
+                sub_nai, _, address = home.answer()
+                acknowledged[sub_nai] = address
+            except BlockingIOError:
+                break
+        home.socket.settimeout(PATIENCE)
+
+    home.start()
+    kept = home.bindings()
+    assert len(acknowledged) > SESSIONS
+    assert {sub_nai: kept.get(sub_nai) for sub_nai in acknowledged} == acknowledged
+    assert len(set(kept.values())) == len(kept)
+
+
+def test_what_was_accepted_before_a_kill_is_refused_after_it(home: Home) -> None:
+    home.start()
+    request = home.request("camera")
+    home.socket.sendto(request, (HOME_AGENT, 434))
+    assert home.answer()[1] == 0
+
+    home.end(signal.SIGKILL)
+    home.start()
+    home.socket.sendto(request, (HOME_AGENT, 434))
+
+    assert home.answer()[1] == 133
+
+
+def test_sigterm_ends_it_with_0_and_keeps_everything(home: Home) -> None:
+    home.start()
+    home.ask("camera")
+    address = home.answer()[2]
+
+    assert home.end(signal.SIGTERM) == 0
+
+    home.start()
+    assert home.bindings() == {"camera": address}
+
+
+def test_files_are_private_and_no_key_is_logged(home: Home) -> None:
+    home.start()
+    home.ask("camera")
+    home.answer()
+
+    for path in home.config.parent.iterdir():
+        if path.name.startswith("ha."):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
+    assert KEY not in home.log.read_text()
+
+
+def test_it_keeps_only_the_capabilities_it_needs(home: Home) -> None:
+    home.start()
+    assert home.process is not None
+
+    status = Path(f"/proc/{home.process.pid}/status").read_text()
+
+    held = {line.split()[0]: int(line.split()[1], 16) for line in status.splitlines() if line.startswith("Cap")}
+    allowed = 1 << 10 | 1 << 12 | 1 << 13  # NET_BIND_SERVICE, NET_ADMIN, NET_RAW
+    assert held["CapEff:"] & ~allowed == 0
+    assert held["CapPrm:"] & ~allowed == 0
+    assert held["CapBnd:"] & ~allowed == 0
+
+
+def test_a_second_daemon_is_refused_in_one_line(home: Home) -> None:
+    home.start()
+
+    second = home.run("ha", "run")
+
+    assert second.returncode == 1
+    assert len(second.stderr.strip().splitlines()) == 1
+    assert "ha.sqlite" in second.stderr
+
+
+def test_nobody_there_is_exit_1_with_nothing_on_stdout(home: Home) -> None:
+    shown = home.run("ha", "show", "bindings", "--json")
+
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert "no answer from the daemon" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("former", "latter", "complaint"),
+    [
+        ("192.0.2.1", "192.0.2.256", "home_agent.address: not an IPv4 address: 192.0.2.256"),
+        ("spi = 256", "spi = 12", "subscriber[0]: SPI 12 is outside"),
+        (f"hex:{KEY}", "hex:xyz", "subscriber[0].key: "),
+        ("sessions = 5000", 'sessions = "many"', "subscriber[0].sessions: Expected `int`, got `str`"),
+        ("sessions = 5000", "session = 5000", "subscriber[0]: Object contains unknown field `session`"),
+        ("10.10.0.10-", "10.11.0.10-", "network[0].pool: "),
+        ("[home_agent]", "[home_agent", "not TOML"),
+    ],
+)
+def test_a_wrong_configuration_is_exit_2_and_one_line_with_file_and_key(
+    home: Home, former: str, latter: str, complaint: str
+) -> None:
+    home.config.write_text(CONFIG.replace(former, latter))
+
+    done = home.run("ha", "run")
+
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert f"{home.config}: {complaint}" in done.stderr
+    assert KEY not in done.stderr
