@@ -72,9 +72,12 @@ class MobileNode:
         return self.wake(now)
 
     def link_down(self, now: int) -> list:
+        """The former agent stays the default router until there is another: devices shall wait, not despair."""
         self._discovery.link_down()
         self._handoffs.link_down(now)
-        return self._alone(now)
+        for session in self._sessions:
+            session.registration.suspend(now)
+        return []
 
     def heard(self, packet: bytes, link_address: bytes, now: int) -> list:
         """An IPv4 packet from the uplink that may be an Agent Advertisement."""
