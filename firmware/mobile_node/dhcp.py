@@ -67,7 +67,7 @@ def answer(kind: int, message: DhcpMessage, home_address: int, gateway: int, lea
     """An OFFER, ACK or NAK for `message`.
 
     lease: seconds, 0xFFFFFFFF for ever. configuration: RFC 4332 sub-type -> octets, from the home agent. The device
-    gets its home address as a /32 and the gateway by a route of its own: what else is in the prefix is not on this link.
+    gets its home address as a /32 and the gateway by a route of its own: the rest of the prefix is not on this link.
     """
     ours = 0 if kind == NAK else home_address
     client = message.client_address if kind == ACK else 0

@@ -1,0 +1,39 @@
+# make demo | test | check | bench | soak. Each sets up what it needs first; the second time that takes no time.
+# MICROPYTHON=PATH names another build of the unix port; PYTHON=PATH the Python that .venv is made with.
+PATH := $(PATH):/usr/sbin:/sbin
+export PATH
+PY := .venv/bin/python
+ROUNDS ?= 10
+
+.PHONY: demo test check bench soak setup lock clean
+
+demo: setup
+	@$(PY) -m host_agents.cli.main lab demo
+
+test: setup
+	@$(PY) -m pytest -q
+
+check: setup
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+
+# What one core does with a Registration Request: decode, then encode again.
+bench: setup
+	@$(PY) -m timeit -s 'import sys; sys.path.insert(0, "firmware"); from mip4.messages import RegistrationRequest as R; \
+	  octets = R(0x20, 600, 0, 0xC0000201, 0xCB007102, 1, []).encode()' 'R.decode(octets).encode()'
+
+# The lab's tests again and again, until one fails: ROUNDS=100 for a night.
+soak: setup
+	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
+
+setup:
+	@tools/setup/packages.sh
+	@tools/setup/venv.sh
+
+lock:
+	python3 -m venv build/uv && build/uv/bin/pip install --quiet uv
+	build/uv/bin/uv pip compile --no-config --universal --python-version 3.11 \
+	  --generate-hashes --all-extras --quiet --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

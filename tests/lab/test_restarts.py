@@ -1,0 +1,73 @@
+"""A restart is not a move: tables come back as they were, before any node registers again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tools.lab.crew import wait_until
+from tools.lab.plan import device_name
+from tools.lab.world import World
+
+
+def addresses(world: World) -> dict[str, str]:
+    """device -> its address, by its own word."""
+    return {device: world.await_address(device) for device in world.plan.devices()}
+
+
+def table(world: World, agent: str, name: str) -> dict[str, tuple[str, str]]:
+    """sub-NAI -> (home address, care-of address at the home agent or home agent at a foreign agent)."""
+    entries: list[dict[str, Any]] = world.entourage(agent, "show", name)[name]
+    other = "care_of_address" if name == "bindings" else "home_agent"
+    return {one["sub_nai"]: (one["home_address"], one[other]) for one in entries}
+
+
+def await_answers(world: World, held: dict[str, str]) -> None:
+    """cn reaches every device."""
+    for address in held.values():
+        ping = ["ping", "-c", "1", "-W", "0.2", address]
+        wait_until(lambda ping=ping: world.run("cn", ping).returncode == 0, 10, f"an answer from {address}")
+
+
+def test_a_home_agent_that_is_killed_comes_back_with_every_binding(world: World) -> None:
+    held, known = addresses(world), table(world, "ha", "bindings")
+
+    world.kill("ha")
+    world.start("ha")
+
+    assert table(world, "ha", "bindings") == known
+    await_answers(world, held)
+
+
+def test_a_foreign_agent_that_restarts_still_knows_its_visitors(world: World) -> None:
+    held, known = addresses(world), table(world, "fa1", "visitors")
+
+    assert world.stop("fa1") == 0
+    world.start("fa1")
+
+    assert table(world, "fa1", "visitors") == known
+    await_answers(world, held)
+
+
+def test_a_node_that_loses_power_twice_comes_back_and_its_devices_keep_their_addresses(world: World) -> None:
+    held, known = addresses(world), table(world, "ha", "bindings")
+
+    for _ in range(2):
+        world.kill("mn")
+        world.start("mn")
+        await_answers(world, held)
+
+    assert addresses(world) == held
+    wait_until(lambda: table(world, "ha", "bindings") == known, 10, "every session registered again")
+
+
+def test_either_dhcp_client_gives_its_address_back_and_gets_the_same_when_it_returns(world: World) -> None:
+    held = addresses(world)
+    for device, address in held.items():
+        name = device_name(device)
+
+        world.release(device)
+        wait_until(lambda name=name: name not in table(world, "ha", "bindings"), 10, f"{device} out of the table")
+        world.start(device)
+
+        assert world.await_address(device) == address
+    await_answers(world, held)

@@ -1,0 +1,124 @@
+"""`entourage lab up|down|demo|roam|exec|status`: the lab on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from host_agents.runtime.errors import KernelRefused
+from tools.lab import anchor, demo
+from tools.lab.errors import LabFailed
+from tools.lab.plan import WorldPlan, usual_nodes
+from tools.lab.world import World
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `lab`. Each sub-command sets `handler`: parsed arguments -> exit code."""
+    lab = subparsers.add_parser("lab", help="the world in namespaces of this machine")
+    commands = lab.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
+
+    up = _add(commands, "up", _up, "make the lab; it stays until `down`")
+    up.add_argument("--nodes", type=_count, default=1, metavar="N", help="mobile nodes mn, mn2, ... (default 1)")
+    up.add_argument("--lifetime", type=_count, default=600, metavar="SECONDS", help="of registrations (default 600)")
+    up.add_argument("--advertise-interval", type=float, default=1.0, metavar="SECONDS", help="default 1.0")
+    up.add_argument("--bare", action="store_true", help="only namespaces, links and routes: no agents, nodes, clients")
+
+    _add(commands, "demo", _demo, "tell and check the whole story, in a lab of its own (default DIRECTORY: demo)")
+
+    _add(commands, "down", _down, "end it and remove every trace but log/ and *.pcap")
+
+    roam = _add(commands, "roam", _roam, "move a node's uplink to another visited link")
+    roam.add_argument("to", choices=("fa1", "fa2"))
+    roam.add_argument("--node", default="mn")
+
+    run = _add(commands, "exec", _exec, "run a command in a place: exec pc1 -- ping -c3 198.51.100.2")
+    run.add_argument("name", help="cn, inet, ha, fa1, fa2, mn, pc1, ...")
+    run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+
+    status = _add(commands, "status", _status, "what is there")
+    status.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, handler: Handler, text: str
+) -> argparse.ArgumentParser:
+    def reporting(arguments: argparse.Namespace) -> int:
+        try:
+            return handler(arguments)
+        except (LabFailed, KernelRefused) as error:
+            print(f"entourage lab {name}: {error}", file=sys.stderr)
+            return 1
+
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--dir", type=Path, metavar="DIRECTORY", help=f"run directory (default {World.default_path()})")
+    parser.set_defaults(handler=reporting)
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _path(arguments: argparse.Namespace) -> Path:
+    path: Path | None = arguments.dir
+    return path or World.default_path()
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    plan = WorldPlan(
+        nodes=usual_nodes(arguments.nodes),
+        lifetime=arguments.lifetime,
+        advertise_interval=arguments.advertise_interval,
+    )
+    world = World(_path(arguments), plan, stays=True)
+    world.up(programs=not arguments.bare)
+    if not arguments.bare:
+        for device in plan.devices():
+            print(f"{device} has {world.await_address(device)}")
+    print(f"the lab is up in {world.directory.path}")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    return demo.run(arguments.dir)
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    World(_path(arguments)).down()
+    return 0
+
+
+def _roam(arguments: argparse.Namespace) -> int:
+    seconds = World.attach(_path(arguments)).roam(arguments.node, arguments.to)
+    print(f"{arguments.node} is at {arguments.to}, {seconds * 1000:.0f} ms without carrier")
+    return 0
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    if not argv:
+        print("entourage lab exec: no command", file=sys.stderr)
+        return 2
+    command = World.attach(_path(arguments)).argv(arguments.name, argv)
+    os.execvpe(command[0], command, anchor.environment())
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    status = World.attach(_path(arguments)).status()
+    if arguments.json:
+        print(json.dumps(status, indent=1))
+        return 0
+    print(status["directory"])
+    for node in status["nodes"]:
+        state = "runs" if node["running"] else "-"
+        print(f"{node['name']:6} {node['pid']:>8} {state:5} {' '.join(node['addresses'])}")
+    return 0

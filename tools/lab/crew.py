@@ -1,0 +1,162 @@
+"""Starts, stops, kills and restarts the programs of a running lab, each in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tools.lab import anchor, capture, programs
+from tools.lab.directory import RunDirectory
+from tools.lab.errors import LabFailed
+from tools.lab.links import Links
+from tools.lab.plan import WorldPlan, device_number
+from tools.lab.processes import Process, recorded
+from tools.lab.programs import Program
+
+_PATIENCE = 10.0  # seconds a program has to become ready, to end, or to give its address back
+
+
+def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
+    """Ask again and again. Raises LabFailed, naming `what`, when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise LabFailed(f"{what}: not within {seconds:g} s")
+        time.sleep(0.02)
+
+
+class Crew:
+    """At most one program in each place. Others than the process that started them may end them: records tell who."""
+
+    def __init__(self, directory: RunDirectory, plan: WorldPlan, anchors: dict[str, int], links: Links) -> None:
+        self._directory = directory
+        self._plan = plan
+        self._anchors = anchors
+        self._links = links
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def program(self, name: str) -> Program:
+        return programs.program_of(name, self._plan, self._directory.path)
+
+    def process(self, name: str) -> Process | None:
+        """The program of this place if it runs."""
+        return self._directory.process(name, "program")
+
+    def log(self, name: str) -> Path:
+        return self._directory / f"log/{name}.log"
+
+    def start(self, names: Iterable[str]) -> None:
+        """Together, then wait for each to be ready. Raises LabFailed with what one that ended said last."""
+        with contextlib.ExitStack() as sockets:
+            ready = [self._start(name, sockets) for name in names]
+            for wait in ready:
+                wait()
+
+    def _start(self, name: str, sockets: contextlib.ExitStack) -> Callable[[], None]:
+        """Returns what waits until the program is ready."""
+        if self.process(name) is not None:
+            raise LabFailed(f"the program of {name} runs already")
+        program = self.program(name)
+        environment = {"HOME": str(self._directory / name)}
+        if not program.notifies:
+            self._spawn(name, "program", program.argv, environment)
+            return lambda: self._await_status(name, program)
+        path = self._directory / f"{name}/notify"
+        waiting = sockets.enter_context(programs.notify_socket(path))
+        self._spawn(name, "program", program.argv, environment | {"NOTIFY_SOCKET": str(path)})
+        return lambda: self._await(name, lambda: programs.told_ready(waiting, 0.05))
+
+    def _await_status(self, name: str, program: Program) -> None:
+        """A node is ready when it tells its status; a DHCP client has nothing to wait for."""
+
+        def answers() -> bool:
+            try:
+                return program.control is None or bool(programs.ask_node(program.control))
+            except LabFailed:
+                return False
+
+        self._await(name, answers)
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        def done() -> bool:
+            if ready():
+                return True
+            if self.process(name) is None and self._children[name].poll() is not None:
+                raise LabFailed(f"{name} ended with {self._children[name].returncode}: {self._last_words(name)}")
+            return False
+
+        wait_until(done, _PATIENCE, f"{name} ready")
+
+    def _last_words(self, name: str) -> str:
+        lines = self.log(name).read_text(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"see {self.log(name)}")
+
+    def _spawn(self, name: str, kind: str, argv: Iterable[str], environment: dict[str, str] | None = None) -> None:
+        argv = anchor.inside(self._anchors[name], ["env", f"--chdir={self._directory / name}", *argv])
+        with open(self.log(name if kind == "program" else f"{name}-{kind}"), "ab") as log:
+            self._children[name if kind == "program" else f"{name}-{kind}"] = subprocess.Popen(
+                recorded(self._directory.record(name, kind), argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=anchor.environment(environment),
+                cwd="/",
+            )
+
+    def start_capture(self, name: str, pcap: Path) -> None:
+        """Of everything on net0; returns when it is listening."""
+        self._spawn(name, "capture", capture.command(programs.found("dumpcap"), pcap))
+        # the file's header is written once the socket is open
+        size = capture.HEADER_SIZE
+        wait_until(lambda: pcap.exists() and pcap.stat().st_size >= size, _PATIENCE, f"a capture in {name}")
+
+    def stop_capture(self, name: str) -> None:
+        """Complete the file, unless that is done already."""
+        process = self._directory.process(name, "capture")
+        if process is not None:
+            process.signal(signal.SIGTERM)
+            if not process.wait(_PATIENCE):
+                raise LabFailed(f"the capture in {name} (pid {process.pid}) does not end")
+
+    def stop(self, name: str) -> int | None:
+        """SIGTERM, and wait. Returns the exit code if it was our child. Raises LabFailed if it does not end."""
+        return self._end(name, signal.SIGTERM)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, and wait: as when the power goes."""
+        self._end(name, signal.SIGKILL)
+
+    def _end(self, name: str, number: signal.Signals) -> int | None:
+        process = self.process(name)
+        if process is None:
+            raise LabFailed(f"no program runs in {name}")
+        process.signal(number)
+        if not process.wait(_PATIENCE):
+            raise LabFailed(f"{name} (pid {process.pid}) does not end after {number.name}")
+        child = self._children.pop(name, None)
+        return child.wait() if child is not None and child.pid == process.pid else None
+
+    def release(self, device: str) -> None:
+        """The device's DHCP client gives the address back (DHCPRELEASE) and ends; the device keeps its cable."""
+        process = self.process(device)
+        if process is None:
+            raise LabFailed(f"no program runs in {device}")
+        if device_number(device) % 2:
+            process.signal(signal.SIGUSR2)
+        else:
+            argv = anchor.inside(self._anchors[device], ["dhclient", "-r", "net0"])
+            subprocess.run(argv, env=anchor.environment(), capture_output=True, timeout=_PATIENCE, check=True)
+        wait_until(lambda: not self._links.addresses(device), _PATIENCE, f"{device} without an address")
+        if self.process(device) is not None:
+            self.stop(device)
+
+    def reap(self) -> None:
+        """Take note of the children that have ended."""
+        for child in self._children.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0)

@@ -1,0 +1,137 @@
+"""Cables, bridges, addresses and routes of the lab, through netlink sockets that live in the namespaces they change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from host_agents.runtime.errors import KernelRefused
+
+_AF_INET = 2
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        raise KernelRefused(what, os.strerror(error.code)) from error
+
+
+class Links:
+    """Every method takes the name of a place. Raises KernelRefused, naming place and interface."""
+
+    def __init__(self, anchors: Mapping[str, int]) -> None:
+        """anchors: place -> pid of the process that holds its namespaces."""
+        self._anchors = anchors
+        self._sockets: dict[str, Any] = {}
+
+    def close(self) -> None:
+        while self._sockets:
+            self._sockets.popitem()[1].close()
+
+    def _at(self, place: str) -> Any:
+        if place not in self._sockets:
+            with _refusals(f"netlink in {place}"):
+                self._sockets[place] = IPRoute(netns=f"/proc/{self._anchors[place]}/ns/net", flags=0)
+        return self._sockets[place]
+
+    @contextmanager
+    def _namespace(self, place: str) -> Iterator[int]:
+        descriptor = os.open(f"/proc/{self._anchors[place]}/ns/net", os.O_RDONLY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def index(self, place: str, interface: str) -> int:
+        found = self._at(place).link_lookup(ifname=interface)
+        if not found:
+            raise KernelRefused(f"{interface} in {place}", "no such interface")
+        return int(found[0])
+
+    def has(self, place: str, interface: str) -> bool:
+        return bool(self._at(place).link_lookup(ifname=interface))
+
+    def cable(self, here: str, interface: str, there: str, peer: str, link_address: str | None = None) -> None:
+        """A veth pair, both ends up. link_address: of `interface`; the kernel chooses the other."""
+        settings = {"address": link_address} if link_address else {}
+        with self._namespace(there) as descriptor, _refusals(f"veth {interface} in {here} to {peer} in {there}"):
+            far = {"ifname": peer, "net_ns_fd": descriptor}
+            self._at(here).link("add", kind="veth", ifname=interface, peer=far, **settings)
+        self.set(here, interface, state="up")
+        self.set(there, peer, state="up")
+
+    def bridge(self, place: str, interface: str, link_address: str) -> None:
+        """A bridge without spanning tree, that forwards from the first frame and floods multicast. Up."""
+        with _refusals(f"bridge {interface} in {place}"):
+            self._at(place).link(
+                "add",
+                kind="bridge",
+                ifname=interface,
+                address=link_address,
+                br_stp_state=0,
+                br_forward_delay=0,
+                br_mcast_snooping=0,
+            )
+        self.set(place, interface, state="up")
+
+    def keep_carrier(self, place: str, bridge: str) -> None:
+        """A bridge without ports has no carrier, an access point without stations has: a port to nowhere mends that."""
+        port = f"{bridge}-up"
+        self.cable(place, port, place, f"{bridge}-end")
+        with _refusals(f"{port} in {place}"):
+            at = self._at(place)
+            at.link("set", index=self.index(place, port), master=self.index(place, bridge))
+            # else the other end would answer ARP for the bridge's address with its own
+            at.brport("set", index=self.index(place, port), unicast_flood=0, mcast_flood=0, bcast_flood=0, learning=0)
+
+    def set(self, place: str, interface: str, **settings: object) -> None:
+        with _refusals(f"{interface} in {place}"):
+            self._at(place).link("set", index=self.index(place, interface), **settings)
+
+    def enslave(self, place: str, port: str, bridge: str) -> None:
+        self.set(place, port, master=self.index(place, bridge), state="up")
+
+    def address(self, place: str, interface: str, address: str) -> None:
+        """address: "A.B.C.D/N"."""
+        host, length = address.split("/")
+        with _refusals(f"{address} on {interface} in {place}"):
+            self._at(place).addr("add", index=self.index(place, interface), address=host, prefixlen=int(length))
+
+    def route(self, place: str, prefix: str, gateway: str) -> None:
+        with _refusals(f"route {prefix} via {gateway} in {place}"):
+            self._at(place).route("add", dst=prefix, gateway=gateway)
+
+    def move(self, interface: str, here: str, there: str) -> None:
+        """To another namespace. The kernel takes it down on the way, so its peer loses carrier."""
+        with self._namespace(there) as descriptor:
+            self.set(here, interface, net_ns_fd=descriptor)
+
+    def carrier(self, place: str, interface: str) -> bool:
+        with _refusals(f"{interface} in {place}"):
+            link = self._at(place).link("get", index=self.index(place, interface))[0]
+            return bool(link.get_attr("IFLA_CARRIER"))
+
+    def operational(self, place: str, interface: str) -> bool:
+        """Whether the kernel's last word to those who listen was that the link is up (RFC 2863's ifOperStatus)."""
+        with _refusals(f"{interface} in {place}"):
+            link = self._at(place).link("get", index=self.index(place, interface))[0]
+            return str(link.get_attr("IFLA_OPERSTATE")) == "UP"
+
+    def addresses(self, place: str) -> dict[str, list[str]]:
+        """interface -> IPv4 addresses "A.B.C.D/N", without loopback."""
+        found: dict[str, list[str]] = {}
+        with _refusals(f"addresses in {place}"):
+            names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in self._at(place).get_links()}
+            for entry in self._at(place).get_addr(family=_AF_INET):
+                interface = names.get(entry["index"], "lo")
+                if interface != "lo":
+                    local = entry.get_attr("IFA_LOCAL") or entry.get_attr("IFA_ADDRESS")
+                    found.setdefault(interface, []).append(f"{local}/{entry['prefixlen']}")
+        return found

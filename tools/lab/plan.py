@@ -1,0 +1,92 @@
+"""What a world consists of: its places and addresses, and which nodes with which devices live in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CORE = ("cn", "inet", "ha", "fa1", "fa2")
+FOREIGN_AGENTS = ("fa1", "fa2")
+HOME_PREFIX = "10.10.0.0/24"
+HOME_AGENT = "192.0.2.1"
+DNS_SERVER = "198.51.100.53"
+
+# Name: its address on net0, the address of `inet` on the same link (the last host), prefix length.
+NETWORKS = {
+    "cn": ("198.51.100.2", "198.51.100.254", 24),
+    "ha": (HOME_AGENT, "192.0.2.254", 24),
+    "fa1": ("203.0.113.2", "203.0.113.62", 26),
+    "fa2": ("203.0.113.66", "203.0.113.126", 26),
+}
+# Name: its address on vis0, the visited link's prefix.
+VISITED_LINKS = {
+    "fa1": ("10.99.1.1/24", "10.99.1.0/24"),
+    "fa2": ("10.99.2.1/24", "10.99.2.0/24"),
+}
+
+
+@dataclass(slots=True, frozen=True)
+class NodePlan:
+    """A mobile node. devices: names pc1, pc2, ...; odd ones run udhcpc, even ones dhclient. at: where it starts.
+
+    settings: keys of its JSON configuration that replace or join the usual ones.
+    """
+
+    name: str
+    nai: str
+    devices: tuple[str, ...]
+    at: str = "fa1"
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+def usual_nodes(count: int = 1) -> tuple[NodePlan, ...]:
+    """mn with pc1 and pc2; then mn2 with pc3, mn3 with pc4, each with an NAI of its own."""
+    more = [NodePlan(f"mn{k}", f"mn{k}@example.net", (f"pc{k + 1}",)) for k in range(2, count + 1)]
+    return (NodePlan("mn", "kleung@example.net", ("pc1", "pc2")), *more)
+
+
+@dataclass(slots=True, frozen=True)
+class WorldPlan:
+    """lifetime: seconds, the most that is granted, relayed and asked for. advertise_interval: seconds.
+
+    home_agent, foreign_agent: further keys of those tables; subscribers: by NAI, further keys of a [[subscriber]].
+    """
+
+    nodes: tuple[NodePlan, ...] = field(default_factory=usual_nodes)
+    lifetime: int = 600
+    advertise_interval: float = 1.0
+    home_agent: Mapping[str, object] = field(default_factory=dict)
+    foreign_agent: Mapping[str, object] = field(default_factory=dict)
+    subscribers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def node(self, name: str) -> NodePlan | None:
+        return next((node for node in self.nodes if node.name == name), None)
+
+    def node_of(self, device: str) -> NodePlan | None:
+        return next((node for node in self.nodes if device in node.devices), None)
+
+    def devices(self) -> list[str]:
+        return [device for node in self.nodes for device in node.devices]
+
+    def names(self) -> list[str]:
+        """Of all namespaces, the core first."""
+        return [*CORE, *(node.name for node in self.nodes), *self.devices()]
+
+
+def device_number(device: str) -> int:
+    return int(device.removeprefix("pc"))
+
+
+def device_link_address(device: str) -> str:
+    """pc1 has 02:00:00:00:00:11."""
+    return f"02:00:00:00:00:{device_number(device) + 0x10:02x}"
+
+
+def device_name(device: str) -> str:
+    """The sub-NAI of a device, as the origin document's figures have it: pc1 is KleungPC1."""
+    return f"KleungPC{device_number(device)}"
+
+
+def node_link_address(node: str) -> str:
+    """mn has 02:00:00:00:01:01 on its uplink, mn2 02:00:00:00:01:02."""
+    return f"02:00:00:00:01:{int(node.removeprefix('mn') or 1):02x}"

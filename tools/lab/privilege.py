@@ -1,0 +1,81 @@
+"""May we make namespaces? As root we just do; otherwise a user namespace lends us what it takes (user_namespaces(7)).
+
+Decided by capability, not by uid: a root without capabilities is no root, and a container's uid 0 may be one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from tools.lab.errors import LabFailed
+
+TUN = Path("/dev/net/tun")
+_NEEDED = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 21: "CAP_SYS_ADMIN"}
+_CLONE_NEWUSER = 0x10000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def missing_capabilities() -> list[str]:
+    """Names of those among the ones the lab needs that this process does not have."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            effective = int(line.split()[1], 16)
+            return [name for bit, name in _NEEDED.items() if not effective >> bit & 1]
+    raise LabFailed("/proc/self/status has no CapEff line")
+
+
+def in_initial_user_namespace() -> bool:
+    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
+def outer_uid() -> int:
+    """Our uid as the machine sees it, also from inside the user namespace that acquire() made."""
+    uid = os.geteuid()
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        inside, outside, count = (int(word) for word in line.split())
+        if inside <= uid < inside + count:
+            return outside + uid - inside
+    return uid
+
+
+def acquire() -> None:
+    """Have the capabilities the lab needs, if need be by moving this process into a user namespace of its own.
+
+    Raises LabFailed, naming what is missing. The process must not have started threads.
+    """
+    missing = missing_capabilities()
+    if not missing:
+        return
+    without = "without " + ", ".join(missing)
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        state = "not writable" if TUN.exists() else "missing"
+        raise LabFailed(f"{without} the lab needs a user namespace and {TUN}, which is {state}")
+    uid, gid = os.geteuid(), os.getegid()
+    if _libc.unshare(_CLONE_NEWUSER):
+        reason = os.strerror(ctypes.get_errno())
+        raise LabFailed(f"{without} the lab needs a user namespace, which the kernel refuses: {reason}")
+    try:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    except OSError as error:  # a uid 0 without CAP_SETFCAP may not be mapped (Linux 5.12)
+        raise LabFailed(f"{without} the lab needs a user namespace with uid {uid} in it: {error.strerror}")
+
+
+def join(pid: int) -> None:
+    """Enter the user namespace of process `pid`, unless it is ours already. Raises LabFailed."""
+    theirs = f"/proc/{pid}/ns/user"
+    try:
+        if os.path.samefile("/proc/self/ns/user", theirs):
+            return
+        descriptor = os.open(theirs, os.O_RDONLY)
+    except OSError as error:
+        raise LabFailed(f"the lab belongs to somebody else: {theirs}: {error.strerror}")
+    try:
+        if _libc.setns(descriptor, _CLONE_NEWUSER):
+            raise LabFailed(f"the lab's user namespace cannot be entered: {os.strerror(ctypes.get_errno())}")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Brings .venv to exactly what requirements.lock says, with the project itself on top. Does nothing when it is so already.
+set -eu
+cd "$(dirname "$0")/../.."
+
+# A virtual environment knows its own path and its interpreter, so a copied tree or another Python makes a new one.
+key="$(pwd) $(cat requirements.lock pyproject.toml tools/setup/venv.sh | sha256sum)"
+made() { [ -x .venv/bin/python ] && [ "$(cat .venv/made-from 2>/dev/null)" = "$key" ]; }
+
+made && exit 0
+mkdir -p build
+exec 9>build/venv.lock
+flock 9 # two `make` at once: the second waits, and finds it done
+made && exit 0
+
+python=$(tools/setup/python.sh)
+echo "entourage: making .venv with $python" >&2
+"$python" -m venv --clear .venv
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@" --quiet; }
+pip install --require-hashes --only-binary :all: -r requirements.lock
+# The build backend comes from the lock as well, so nothing unhashed is fetched.
+pip install --no-deps --no-build-isolation --no-index -e .
+printf '%s\n' "$key" >.venv/made-from
