@@ -106,9 +106,8 @@ class ForeignAgentDaemon(Daemon):
         raise ValueError(f"nothing called {what} to show")
 
     def _arrived(self, arrived: Arrived) -> None:
-        self.take(
-            self.engine.heard(arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready, self.now())
-        )
+        frame = (arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready)
+        self.take(self.engine.heard(*frame, self.now()))
 
     def _replied(self, payload: bytes, source: int, port: int) -> None:
         self.take(self.engine.receive(payload, source, port, self.now()))

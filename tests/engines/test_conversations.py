@@ -1,6 +1,7 @@
 """Whole stories, engines only. The first one is the reading order of ARCHITECTURE.md."""
 
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -300,7 +301,7 @@ def test_a_silent_home_agent_is_asked_ever_more_rarely_and_never_given_up(world)
     )
 
     world.pass_time(seconds=600)
-    waits = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(asked)]
     world.home_agent.start(NTP_2026 + world.now)
     world.pass_time(seconds=120)
 

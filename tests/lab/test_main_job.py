@@ -96,20 +96,6 @@ def test_one_tcp_connection_and_all_addresses_survive_two_roams_and_every_restar
     assert report["peer"] == report["local"]
 
 
-def test_a_released_address_is_free_and_comes_back_to_its_device(world: World) -> None:
-    before = addresses(world)
-
-    world.release("pc2")
-    wait_until(lambda: "KleungPC2" not in addresses(world), _SOON, "pc2's binding gone")
-    assert "KleungPC2" not in visitors(world, "fa1")
-    assert not pings(world, "cn", before["KleungPC2"])
-    world.start("pc2")
-    world.await_address("pc2")
-
-    assert addresses(world) == before
-    await_ping(world, "cn", before["KleungPC2"])
-
-
 def test_a_downlink_that_goes_dark_gives_its_devices_addresses_back(world: World) -> None:
     wait_until(lambda: len(bindings(world)) == 3, _SOON, "three bindings")
 
