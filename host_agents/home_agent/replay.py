@@ -21,15 +21,16 @@ class TooManySessions(MipError):
 class ReplayCheck:
     """Timestamps: accepted within the tolerance of the clock and above the last accepted of that session.
 
-    The clock starts at NTP time, but not before the largest Identification it ever accepted (less the tolerance), so
-    that a clock which was put back lets no old request in; then it follows the monotonic clock.
+    The clock starts, at now = 0, with NTP time, but not before the largest Identification ever accepted less the
+    tolerance, so that a machine whose clock was put back locks nobody out; then it follows the monotonic clock.
     """
 
     def __init__(self, ntp_ms: int, identifications: Mapping[Session, int], bound: Collection[Session]) -> None:
         """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bound: the sessions that have a binding."""
         self._last = dict(identifications)
         largest = max(identifications.values(), default=0)
-        self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE) * 1000)
+        # A second inside the tolerance, so that the answer to our 133, a second above the largest, is within it too.
+        self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE + 1) * 1000)
         self._unbound: dict[str, set[str]] = {}
         self._ageing: deque[tuple[int, Session]] = deque()
         for session in identifications:

@@ -43,9 +43,9 @@ CREATE TABLE owner (
 """
 _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
-    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL, home_agent INTEGER NOT NULL,
+    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
-    expires INTEGER, flags INTEGER NOT NULL, PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID
+    expires INTEGER, flags INTEGER NOT NULL)
 """
 
 _BINDING = "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -32,6 +34,7 @@ KEY = "00112233445566778899aabbccddeeff"
 SEED = 5944
 ROUNDS, SESSIONS = 8, 150
 PATIENCE = 10.0
+DAY = 86_400  # seconds
 
 CONFIG = f"""
 [home_agent]
@@ -108,10 +111,14 @@ class Home:
 
     def answer(self) -> tuple[str, int, str]:
         """(sub-NAI, code, home address) of the next reply."""
-        reply = RegistrationReply.decode(self.socket.recv(2048))
+        reply = self._last = RegistrationReply.decode(self.socket.recv(2048))
         found = find_sub_nai(reply.extensions, 0, NAI)
         assert found is not None
         return found.sub_nai.decode(), reply.code, show(reply.home_address)
+
+    def resynchronise(self) -> None:
+        """Take the clock of the last 133, as a node does."""
+        self._identifications.resynchronise(self._last.identification, time.time_ns() // 1_000_000)
 
     def bindings(self) -> dict[str, str]:
         shown = self.run("ha", "show", "bindings", "--json")
@@ -173,6 +180,24 @@ def test_what_was_accepted_before_a_kill_is_refused_after_it(home: Home) -> None
     home.socket.sendto(request, (HOME_AGENT, 434))
 
     assert home.answer()[1] == 133
+
+
+def test_a_clock_that_was_put_back_a_day_locks_nobody_out(home: Home) -> None:
+    """What it accepted yesterday, by the clock it has now, was accepted tomorrow."""
+    home.start()
+    home.ask("camera")
+    address = home.answer()[2]
+    home.end(signal.SIGTERM)
+    _put_ahead(home.config.with_name("ha.sqlite"), DAY)
+
+    home.start()
+    home.ask("camera")
+    sub_nai, code, _ = home.answer()
+    assert (sub_nai, code) == ("camera", 133)
+    home.resynchronise()
+    home.ask("camera")
+
+    assert home.answer() == ("camera", 0, address)
 
 
 def test_sigterm_ends_it_with_0_and_keeps_everything(home: Home) -> None:
@@ -250,3 +275,16 @@ def test_a_wrong_configuration_is_exit_2_and_one_line_with_file_and_key(
     assert len(done.stderr.strip().splitlines()) == 1
     assert f"{home.config}: {complaint}" in done.stderr
     assert KEY not in done.stderr
+
+
+def _put_ahead(state: Path, seconds: int) -> None:
+    """Let every time in the state file be so much later."""
+    with contextlib.closing(sqlite3.connect(state)) as connection, connection:
+        connection.create_function("later", 1, lambda octets: _later(octets, seconds))
+        for table in ("binding", "identification"):
+            connection.execute(f"UPDATE {table} SET identification = later(identification)")
+        connection.execute("UPDATE binding SET expires = expires + ?", (seconds * 1000,))
+
+
+def _later(identification: bytes, seconds: int) -> bytes:
+    return (int.from_bytes(identification, "big") + (seconds << 32)).to_bytes(8, "big")
