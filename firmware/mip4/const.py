@@ -19,6 +19,8 @@ PROTO_UDP = const(17)
 # Messages on UDP 434
 REGISTRATION_REQUEST = const(1)  # RFC 5944 §3.3
 REGISTRATION_REPLY = const(3)  # RFC 5944 §3.4
+REGISTRATION_REVOCATION = const(7)  # RFC 3543 §3.3
+REVOCATION_ACKNOWLEDGEMENT = const(15)  # RFC 3543 §3.4
 
 # Registration Request flags (RFC 5944 §3.3, RFC 3024 §3.2)
 FLAG_S = const(0x80)  # keep earlier bindings
