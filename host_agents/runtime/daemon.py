@@ -62,8 +62,8 @@ class Daemon:
         """The engine's clock, ms."""
         return since_boot() - self._origin
 
-    def open(self) -> None:
-        """Take hold of socket, device and state, and start the engine. Raises KernelRefused, StoreFailed."""
+    def open(self) -> Turn:
+        """Take hold of socket, device and state; the engine's first turn. Raises KernelRefused, StoreFailed."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -91,8 +91,7 @@ class Daemon:
         for warning in self.common.warnings:
             self.journal.warn(warning)
         try:
-            self.open()
-            self.take(self.engine.start())
+            self.take(self.open())
             await self._control.open()
             notify("READY=1")
             await self._stopped.wait()

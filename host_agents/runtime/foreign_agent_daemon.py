@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, SendFrame
+from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, SendFrame, Turn
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.config import ForeignAgentConfig
@@ -48,7 +48,7 @@ class ForeignAgentDaemon(Daemon):
         self._links: dict[str, VisitedLink] = {}
         self._router: VisitedRouter | None = None
 
-    def open(self) -> None:
+    def open(self) -> Turn:
         loop, config, common = asyncio.get_running_loop(), self._config, self.common
         policy = _policy(config)
         self.store = ForeignAgentStore(str(common.state), loop)
@@ -67,12 +67,13 @@ class ForeignAgentDaemon(Daemon):
             self._links[interface.name] = link
         drop_privileges()
         self.engine = ForeignAgent(policy, visitors, self.now())
+        restored = self.engine.start()
         if self._router is not None:
-            kept = self.engine.start().effects
-            self._router.sweep([effect for effect in kept if isinstance(effect, InstallDelivery)])
+            self._router.sweep([effect for effect in restored.effects if isinstance(effect, InstallDelivery)])
         self.journal.info(
             f"foreign agent {show(policy.care_of_address)}: {len(self.engine.visitors)} visitors restored"
         )
+        return restored
 
     def close(self) -> None:
         self._socket.close()

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import MobilityBinding, SendDatagram
+from host_agents.effects import MobilityBinding, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.config import HomeAgentConfig
 from host_agents.runtime.daemon import Daemon, since_boot
@@ -33,7 +33,7 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
 
-    def open(self) -> None:
+    def open(self) -> Turn:
         loop, policy, common = asyncio.get_running_loop(), self._config.policy, self.common
         # First what a second daemon would be refused, while nothing of the kernel is touched.
         self.store = HomeAgentStore(str(common.state), loop)
@@ -57,6 +57,7 @@ class HomeAgentDaemon(Daemon):
             owners=[(address, (owner.nai, owner.sub_nai)) for address, owner in owners],
         )
         self.journal.info(f"home agent {show(policy.address)}: {len(snapshot.bindings)} bindings restored")
+        return self.engine.start()
 
     def close(self) -> None:
         self._socket.close()
