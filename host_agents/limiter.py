@@ -12,14 +12,15 @@ class Limiter:
     """`count` times per `period` ms in the long run, `burst` at once."""
 
     def __init__(self, count: int, period: int, burst: int) -> None:
-        self._cost = period // count
-        self._full = burst * self._cost
+        self._count = count
+        self._cost = period
+        self._full = burst * period
         self._buckets: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
 
     def allows(self, key: Hashable, now: int) -> bool:
         """Whether it may happen now; if so it counts. now: monotonic ms."""
         level, since = self._buckets.pop(key, (self._full, now))
-        level = min(self._full, level + now - since)
+        level = min(self._full, level + (now - since) * self._count)
         allowed = level >= self._cost
         if len(self._buckets) >= _CAPACITY:
             self._buckets.popitem(last=False)

@@ -77,7 +77,8 @@ class AgentDiscovery:
             return self._choose(now)
         if self.current.address == agent.address:
             self.current = agent
-            return agent.sequence < former.sequence and agent.sequence <= _REBOOTED
+            rebooted = agent.sequence < former.sequence and agent.sequence <= _REBOOTED
+            return rebooted or _way(agent) != _way(former)
         return self._has_moved(agent, now) and self._choose(now)
 
     def deadline(self) -> int | None:
@@ -102,6 +103,7 @@ class AgentDiscovery:
 
     def avoid(self, now: int) -> bool:
         """`current` would not have us; take another one that is heard and would. True when there is."""
+        self._avoided = {address: until for address, until in self._avoided.items() if until > now}
         self._avoided[self.current.address] = now + _AVOID
         others = [one for one in self._agents if _usable(one) and self._avoided.get(one.address, 0) <= now]
         if not others:
@@ -175,6 +177,11 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
         interval=advertisement.lifetime * 1000 // 3,
         until=now + advertisement.lifetime * 1000,
     )
+
+
+def _way(agent: Agent) -> tuple:
+    """What registrations and packets depend on: when it changes, everybody registers anew."""
+    return agent.care_of_address, agent.link_address
 
 
 def _usable(agent: Agent) -> bool:

@@ -21,6 +21,7 @@ from mobile_node.sessions import APPLICATION, DEVICE, OWN, Session, SessionTable
 _DUMMY_GATEWAY = const(0xC0000008)  # 192.0.0.8 (RFC 7600 §4.8), where the home agent names no gateway
 _ELSEWHERE = (65, 66, 77, 80, 81, 82, 88)  # denials of an agent that another agent may not share
 _LINK_LOSS_GRACE = const(3000)  # ms for which a downlink may be dark before its devices are gone
+_PATIENCE = const(120000)  # ms after its last word for which a device without an address is believed to be there
 
 
 class Settings:
@@ -60,16 +61,24 @@ class MobileNode:
 
     def start(self, now: int) -> list:
         """Take up the devices that were attached before a power cut: they do not know that anything happened."""
+        effects = []
         for sub_nai, downlink, link_address, home_address in self._remembered:
-            self._add(DEVICE, sub_nai, downlink, parse_link(link_address), parse(home_address))
-        return []
+            try:
+                if self._sessions.has(sub_nai):
+                    raise Unexpected("%s is the name of another session now" % sub_nai)
+                session = self._add(DEVICE, sub_nai, downlink, parse_link(link_address), parse(home_address))
+                session.lease_ends = now + _PATIENCE
+            except MipError as error:
+                effects.append(Dropped(error, 0))
+        return effects
 
     # ---- the uplink
 
     def link_up(self, now: int) -> list:
+        had = self._discovery.current
         self._discovery.link_up(now)
         self._handoffs.link_up(now)
-        return self.wake(now)
+        return ([] if had is None else self._alone(now)) + self.wake(now)
 
     def link_down(self, now: int) -> list:
         """The former agent stays the default router until there is another: devices shall wait, not despair."""
@@ -88,7 +97,11 @@ class MobileNode:
             return [Dropped(error, 0)]
         if moved:
             return self._move(now)
-        return self._alone(now) if had is not None and self._discovery.current is None else []
+        agent = self._discovery.current
+        if agent is not None:
+            for session in self._sessions:
+                session.registration.follow(agent)
+        return self._alone(now) if had is not None and agent is None else []
 
     def receive(self, datagram: bytes, source: int, now: int) -> list:
         """A UDP payload from port 434 of `source`."""
@@ -153,7 +166,7 @@ class MobileNode:
             due = session.registration.deadline()
             if due is not None and due <= now:
                 self._note_silence(session)
-                effects += self._follow(session, session.registration.wake(now), now)
+                effects += self._follow(session, session.registration.wake(now), now) + self._next_singly(now)
         return effects
 
     def status(self, now: int) -> dict:
@@ -196,7 +209,8 @@ class MobileNode:
         agent = self._discovery.current
         if agent is None:
             return []
-        if agent.care_of_address in self._singly and any([one.registration.waiting for one in self._sessions]):
+        if agent.care_of_address in self._singly and any([one.registration.in_first_try for one in self._sessions]):
+            session.registration.suspend(now)  # until _next_singly; who got no answer at first keeps nobody waiting
             return []
         if session.wanted:
             return self._follow(session, session.registration.register(agent, now), now)
@@ -217,7 +231,8 @@ class MobileNode:
         agent = registration.agent
         if agent is None or not registration.waiting or registration.home_address:
             return
-        if any([one.registration.agent is agent and one.registration.lifetime for one in self._sessions]):
+        others = [one.registration for one in self._sessions if one is not session]
+        if any([one.agent is not None and one.lifetime and not one.waiting for one in others]):
             self._mark_singly(agent)
 
     def _mark_singly(self, agent) -> None:
@@ -249,25 +264,23 @@ class MobileNode:
         registration = session.registration
         self._handoffs.registered(now)
         effects = []
-        if session.attached != registration.home_address:
-            effects += self._detach(session)
-            session.attached = registration.home_address
-            effects.append(Attach(session.attached, session.downlink, session.link_address, _gateway(registration)))
+        if (session.attached, session.gateway) != (registration.home_address, _gateway(registration)):
+            effects += self._attach(session)
             if session.kind == OWN and self._discovery.current is not None:
                 effects.append(self._use_agent())
             if session.kind == DEVICE:
-                effects.append(self._remember())
+                session.lease_ends = registration.expires
             effects.append(
                 Said("info", "registered sub_nai=%s home=%s lifetime=%ds"
                      % (session.sub_nai or "-", show(session.attached), registration.lifetime))
             )  # fmt: skip
-        if session.kind == DEVICE and session.lease_ends is None:
-            session.lease_ends = registration.expires
         return effects + self._answer(session, now) + self._next_singly(now)
 
     def _ended(self, session: Session, ended: Ended, now: int) -> list:
         effects = self._detach(session)
-        if ended.wanted or session.wanted:  # wanted again, if it came back while it was leaving
+        if ended.wanted:
+            return effects
+        if session.wanted:  # it came back while it was leaving
             return effects + self._register(session, now)
         self._sessions.remove(session)
         return effects + [self._remember()] + self._next_singly(now)
@@ -277,15 +290,22 @@ class MobileNode:
         agent = session.registration.agent
         if refused.one_at_a_time and agent is not None:
             self._mark_singly(agent)
-        if agent is self._discovery.current and refused.code in _ELSEWHERE and self._discovery.avoid(now):
+        if agent is not None and refused.code in _ELSEWHERE and self._discovery.avoid(now):
             return self._move(now)
         return self._next_singly(now)
+
+    def _attach(self, session: Session) -> list:
+        """Carry packets of the home address that was granted, instead of what was carried for the session before."""
+        effects = self._detach(session)
+        session.attached = session.registration.home_address
+        session.gateway = _gateway(session.registration)
+        effects.append(Attach(session.attached, session.downlink, session.link_address, session.gateway))
+        return effects + ([self._remember()] if session.kind == DEVICE else [])
 
     def _detach(self, session: Session) -> list:
         if not session.attached:
             return []
-        gateway = _gateway(session.registration)
-        gone = Detach(session.attached, session.downlink, session.link_address, gateway)
+        gone = Detach(session.attached, session.downlink, session.link_address, session.gateway)
         session.attached = 0
         return [gone]
 
@@ -307,8 +327,9 @@ class MobileNode:
     def _asked(self, downlink: str, message: DhcpMessage, now: int) -> list:
         """DISCOVER or REQUEST: answered at once if the home agent has given an address, else when it has."""
         session = self._sessions.find_link(message.link_address)
-        if message.kind == REQUEST and message.server and session is None:
-            raise Unexpected("a DHCP request that follows no offer of ours")
+        if message.kind == REQUEST and message.server:
+            if session is None or (session.attached and message.server != session.gateway):
+                raise Unexpected("a DHCP request that follows no offer of ours")
         effects = []
         if session is None:
             name = self._sessions.name(message.link_address, message.names)
@@ -319,9 +340,12 @@ class MobileNode:
             session.wanted = True
             effects += self._register(session, now)
         if session.downlink != downlink:
+            attached = session.attached
             effects += self._detach(session)
             session.downlink = downlink
-            effects += self._register(session, now)
+            effects += self._attach(session) if attached else []
+        if not session.attached:
+            session.lease_ends = now + _PATIENCE
         session.waiting = message
         return effects + self._answer(session, now)
 
@@ -331,7 +355,7 @@ class MobileNode:
         if message is None or not session.attached or not registration.is_valid(now):
             return []
         session.waiting = None
-        gateway = _gateway(registration)
+        gateway = session.gateway
         kind = OFFER
         if message.kind == REQUEST:
             if message.server and message.server != gateway:

@@ -82,8 +82,10 @@ class Registration:
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._request = None
+        self._granted_by = None
         self._answered = True
         self._sent = 0
+        self._through = 0
         self._retry = _FIRST_RETRY
         self._next = None
         self._goodbyes = 0
@@ -93,17 +95,30 @@ class Registration:
         """Whether a request is under way."""
         return not self._answered
 
+    @property
+    def in_first_try(self) -> bool:
+        """Whether a request is under way that was not repeated yet."""
+        return self.waiting and self._retry == _FIRST_RETRY
+
     def is_valid(self, now: int) -> bool:
         """Whether the home agent holds a binding for us, as far as we know."""
         return self.lifetime > 0 and (self.expires is None or self.expires > now)
 
     def register(self, agent, now: int) -> list:
-        """Register through `agent`, for the first time or anew."""
+        """Register through `agent`, for the first time or anew: at once, but with one agent once a second."""
         self.agent = agent
         self._reverse = self._node.reverse_tunnel
+        self._most = self._node.lifetime
         self._retry = _FIRST_RETRY
+        self._answered = True
         self.state = REGISTERED if self.is_valid(now) else REGISTERING
-        return self._send(self._lifetime(), now)
+        self._next = self._soonest(now)
+        return self.wake(now)
+
+    def follow(self, agent) -> None:
+        """The same agent, as it advertises itself now."""
+        if self.agent is not None:
+            self.agent = agent
 
     def suspend(self, now: int) -> None:
         """The link or the agent is gone: nothing is sent until register() is called."""
@@ -121,12 +136,16 @@ class Registration:
         self.state = LEAVING
         self._retry = _FIRST_RETRY
         self._goodbyes = 0
-        return self._goodbye(now)
+        return self.go_on(self.agent, now)
 
     def go_on(self, agent, now: int) -> list:
-        """An agent is there (again) for a session that is leaving."""
+        """An agent is there (again), or None is, for a session that is leaving."""
         self.agent = agent
-        return self._goodbye(now)
+        if agent is None:
+            self._next = None
+            return [] if self.is_valid(now) else self._gone()
+        self._next = self._soonest(now)
+        return self.wake(now)
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
@@ -138,6 +157,8 @@ class Registration:
         effects = []
         if self.lifetime and self.expires is not None and self.expires <= now:
             effects += self._over()
+            if self.state == IDLE:
+                return effects
         if self._next is None or self._next > now:
             return effects
         if self.state == LEAVING:
@@ -155,22 +176,25 @@ class Registration:
 
     def receive(self, datagram: bytes, reply, now: int) -> list:
         """Take a reply that matches. Raises MipError for one that is not authentic or not ours to believe."""
-        self._node.security.verify(datagram, reply, self._request.care_of_address)
-        if reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
-            return self._accepted(reply, now)
-        if self._answered:
+        believed = self._node.security.verify(datagram, reply, self._request.care_of_address)
+        errors = find(reply.extensions, ForeignAgentError)
+        accepted = reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS)
+        if self._answered and (errors or not accepted):
             raise Unexpected("a denial of a request that was answered before")
-        return self._denied(reply, now)
+        if not accepted:
+            return self._denied(reply, believed, now)
+        if reply.identification != self._request.identification:
+            raise Unexpected("accepted with another Identification")
+        if errors:
+            return self._denied_with(errors[0].status, "", now)
+        return self._accepted(reply, believed)
 
     # ---- replies
 
-    def _accepted(self, reply, now: int) -> list:
-        if reply.identification != self._request.identification:
-            raise Unexpected("accepted with another Identification")
-        errors = find(reply.extensions, ForeignAgentError)
-        if errors:
-            return self._denied_with(errors[0].status, "", now)
-        self._check_echo(reply)
+    def _accepted(self, reply, believed: list) -> list:
+        self._check_echo(reply, believed)
+        if reply.identification == self._granted_by:
+            return []  # the same reply once more
         self._answered = True
         self.code = reply.code
         if self._request.lifetime == 0:
@@ -179,13 +203,14 @@ class Registration:
             return [Ended(False)]
         if self.state == LEAVING:
             return []
-        return self._granted(reply)
+        return self._granted(reply, believed)
 
-    def _granted(self, reply) -> list:
+    def _granted(self, reply, believed: list) -> list:
         """Its lifetime began when the request left (RFC 5944 §3.6.2.2), so that we are the first to end it."""
+        self._granted_by = reply.identification
         self.home_address = reply.home_address
         self.lifetime = min(reply.lifetime, self._request.lifetime)
-        self.configuration = find_host_configuration(reply.extensions)
+        self.configuration = find_host_configuration(believed)
         self.state = REGISTERED
         self._retry = _FIRST_RETRY
         if self.lifetime == INFINITE:
@@ -193,21 +218,24 @@ class Registration:
         else:
             self.expires = self._sent + self.lifetime * 1000
             # 45..50 %, so that the sessions of many nodes do not renew in step
-            self._next = self._sent + self.lifetime * (450 + self._request.identification % 51)
+            renewal = self.lifetime * (450 + self._request.identification % 51)
+            self._next = self._sent + max(renewal, _FIRST_RETRY)
         return [Granted()]
 
-    def _check_echo(self, reply) -> None:
+    def _check_echo(self, reply, believed: list) -> None:
         """An accepted reply repeats NAI and sub-NAI, octet for octet (MN-18). Raises Unexpected."""
-        nais = find(reply.extensions, Nai)
+        nais = find(believed, Nai)
         if len(nais) != 1 or nais[0].nai != self._node.nai:
             raise Unexpected("accepted without our NAI")
-        found = find_sub_nai(reply.extensions, self._node.sub_nai_vendor, self._node.nai)
+        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
         if (b"" if found is None else found.sub_nai) != self.sub_nai:
             raise Unexpected("accepted without our sub-NAI: does that home agent know sub-NAIs?")
         if reply.lifetime and not (reply.home_address and reply.home_agent):
             raise Unexpected("accepted without an address")
+        if self._request.lifetime and not reply.lifetime:
+            raise Unexpected("accepted for no time")
 
-    def _denied(self, reply, now: int) -> list:
+    def _denied(self, reply, believed: list, now: int) -> list:
         if reply.code == HA_IDENTIFICATION:
             self._node.identifications.resynchronise(reply.identification, now)
         elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
@@ -220,7 +248,7 @@ class Registration:
             self._reverse = False
         elif reply.code in (FA_REVERSE_TUNNEL_MANDATORY, HA_REVERSE_TUNNEL_MANDATORY):
             self._reverse = True
-        texts = find(reply.extensions, MessageString)
+        texts = find(believed, MessageString)
         return self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
 
     def _denied_with(self, code: int, text: str, now: int) -> list:
@@ -241,10 +269,11 @@ class Registration:
     def _lifetime(self) -> int:
         return min(self._most, self.agent.lifetime)
 
+    def _soonest(self, now: int) -> int:
+        """When the next request may leave (RFC 5944 §3.6): through the agent of the last one a second after that."""
+        return max(now, self._sent + _FIRST_RETRY) if self.agent.care_of_address == self._through else now
+
     def _goodbye(self, now: int) -> list:
-        if self.agent is None:
-            self._next = None
-            return [] if self.is_valid(now) else self._gone()
         if self._goodbyes >= _GOODBYES:
             return self._gone()
         self._goodbyes += 1
@@ -258,15 +287,16 @@ class Registration:
         return [Ended(False)]
 
     def _over(self) -> list:
-        """The lifetime ran out. The address is asked for again, but no packet may carry it until then."""
-        leaving = self.state == LEAVING
-        home_address = self.home_address
-        self._forget()
-        if leaving:
+        """The lifetime ran out. The address is being asked for anew, but no packet may carry it until then."""
+        if self.state == LEAVING:
             return self._gone()
-        self.home_address = home_address
+        self.lifetime = 0
+        self.expires = None
         self.state = REGISTERING
-        return [Ended(True), Said("warning", "lifetime over sub_nai=%s home=%s" % (self._name(), show(home_address)))]
+        if self._answered:
+            self._request = None  # what answered it once may not do so again
+        text = "lifetime over sub_nai=%s home=%s" % (self._name(), show(self.home_address))
+        return [Ended(True), Said("warning", text)]
 
     def _forget(self) -> None:
         self.lifetime = 0
@@ -295,6 +325,7 @@ class Registration:
         )
         self._answered = False
         self._sent = now
+        self._through = self.agent.care_of_address
         self._next = now + self._retry
         datagram = node.security.sign(self._request.encode(), self.agent.care_of_address)
         return [Send(datagram, self.agent.address, self.agent.link_address)]

@@ -18,13 +18,19 @@ class Security:
         foreign = self._foreign.get(care_of_address)
         return signed if foreign is None else foreign.sign(signed, MobileForeignAuthentication)
 
-    def verify(self, datagram: bytes, reply, care_of_address: int) -> None:
-        """Raises BadAuthenticator. A foreign agent's own denial needs none of the home agent's (MN-14 … MN-16)."""
+    def verify(self, datagram: bytes, reply, care_of_address: int) -> list:
+        """The extensions that may be believed: of a home agent's reply those that its authenticator covers.
+
+        Raises BadAuthenticator. A foreign agent's own denial needs none of the home agent's (MN-14 … MN-16).
+        """
         foreign = self._foreign.get(care_of_address)
         if foreign is not None:
             foreign.verify(datagram, _only(reply, MobileForeignAuthentication))
-        if is_from_home_agent(reply.code):
-            self._home.verify(datagram, _only(reply, MobileHomeAuthentication))
+        if not is_from_home_agent(reply.code):
+            return reply.extensions
+        home = _only(reply, MobileHomeAuthentication)
+        self._home.verify(datagram, home)
+        return [one for one in reply.extensions if one.at < home.at]
 
 
 def _only(reply, cls):

@@ -22,7 +22,8 @@ class Session:
     """One of them. sub_nai: text. downlink, link_address: where its device is, "" and b"" for the node's own.
 
     waiting: the DHCP message to be answered when the home agent has answered. attached: the home address that the
-    platform carries packets of, 0 for none. lease_ends: ms, None until the device has a lease. absent_since: ms.
+    platform carries packets of, 0 for none; gateway: what it answers for there. lease_ends: ms, when a device is gone
+    unless it is heard of; None for never.
     """
 
     def __init__(self, kind: int, sub_nai: str, downlink: str, link_address: bytes, registration: Registration):
@@ -34,8 +35,8 @@ class Session:
         self.wanted = True
         self.waiting = None
         self.attached = 0
+        self.gateway = 0
         self.lease_ends = None
-        self.absent_since = None
 
     def status(self, now: int) -> dict:
         registration = self.registration
@@ -88,6 +89,9 @@ class SessionTable:
                 return session
         return None
 
+    def has(self, sub_nai: str) -> bool:
+        return sub_nai in [session.sub_nai for session in self._sessions]
+
     def name(self, link_address: bytes, called: list) -> str:
         """The sub-NAI of a device: its configured name, by link address or what it calls itself, else its link address.
 
@@ -96,6 +100,6 @@ class SessionTable:
         plain = show_link(link_address)
         for key in [plain] + called:
             name = self._names.get(key)
-            if name and name not in [session.sub_nai for session in self._sessions]:
+            if name and not self.has(name):
                 return name
         return plain

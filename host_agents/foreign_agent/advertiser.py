@@ -46,6 +46,7 @@ class Advertiser:
         noise = zlib.crc32(f"{self._interface.name} {self._interface.address} {self._sent} {now}".encode()) % 1001
         interval = longest * 3 // 4 + longest * noise // 4000
         self.due = now + (min(interval, _FIRST_INTERVAL) if self._sent < 3 else interval)
+        self._sent += 1
         return self._frame(_ALL_SYSTEMS_LINK, busy)
 
     def solicited(self, link_address: bytes, busy: bool, now: int) -> list[SendFrame]:
@@ -67,7 +68,6 @@ class Advertiser:
                 PrefixLengths([self._interface.prefix_length]),
             ],
         )
-        self._sent += 1
         self._sequence = self._sequence + 1 if self._sequence < 0xFFFF else _AFTER_ROLLOVER
         packet = Packet(self._interface.address, ALL_SYSTEMS, PROTO_ICMP, 1, message.encode())
         return SendFrame(self._interface.name, link_address, packet.encode())

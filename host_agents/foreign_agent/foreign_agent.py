@@ -71,12 +71,13 @@ _NODES_WORTH = 64  # sessions' worth of requests that one (link address, NAI) ma
 
 @dataclass(slots=True)
 class _Open:
-    """A turn whose end is not known yet: the reply it confirms, and the visitor that was there before."""
+    """A turn whose end is not known yet: the reply it confirms, who was there before, what came in the meantime."""
 
     pending: Pending
     reply: bytes
     visitor: Visitor
     former: Visitor | None
+    held: tuple[bytes, int, int] | None = None
     refusing: bool = False
 
 
@@ -93,16 +94,21 @@ class ForeignAgent:
         self._node_requests = Limiter(policy.requests_per_minute * _NODES_WORTH, 60_000, _BURST * _NODES_WORTH)
         self._denials = Limiter(1, 1000, 1)
         served = {one.name for one in policy.interfaces}
+        self._lost: list[Visitor] = []
         for visitor in visitors:
-            if visitor.interface in served and (visitor.expires is None or visitor.expires > now):
-                latest = None if visitor.expires is None else min(visitor.expires, now + policy.lifetime * 1000)
-                self.visitors.put(replace(visitor, expires=latest))
+            over = visitor.expires is not None and visitor.expires <= now
+            if over or visitor.interface not in served or self.visitors.full:
+                self._lost.append(visitor)
+                continue
+            latest = None if visitor.expires is None else min(visitor.expires, now + policy.lifetime * 1000)
+            self.visitors.put(replace(visitor, expires=latest))
         kept = len(self.visitors) > 0
         self._advertisers = {one.name: Advertiser(policy, one, kept, now) for one in policy.interfaces}
 
     def start(self) -> Turn:
-        """The data path of the visitors that were restored."""
-        return Turn([effect for visitor in self.visitors for effect in self._carry(visitor)])
+        """The data path of the visitors that were restored; those that could not be are forgotten."""
+        lost, self._lost = [RemoveVisitor(visitor) for visitor in self._lost], []
+        return Turn([*lost, *(effect for visitor in self.visitors for effect in self._carry(visitor))])
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
@@ -157,19 +163,26 @@ class ForeignAgent:
         try:
             judge(request, packet.ttl, self.policy)
             self._refuse_address(request.message.home_address)
-            if self.visitors.full and self.visitors.find_session(pending.session) is None:
+            if self._comes_newly(pending) and self.visitors.full:
                 raise Denied(FA_RESOURCES, "no room for another visitor")
             self.visitors.await_reply(pending)
         except Denied as denial:
             return Turn(self._deny(pending, denial, now))
         except Full as full:
             return Turn(self._deny(pending, Denied(FA_RESOURCES, str(full)), now))
-        home_agent = request.message.home_agent
+        message = request.message
         octets = relayed(request)
-        association = self.policy.home_agents.get(home_agent)
-        if association is not None and request.message.lifetime:
+        association = self.policy.home_agents.get(message.home_agent)
+        if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
             octets = association.sign(octets, ForeignHomeAuthentication)
-        return Turn([SendDatagram(octets, home_agent, PORT)])
+        return Turn([SendDatagram(octets, message.home_agent, PORT)])
+
+    def _comes_newly(self, pending: Pending) -> bool:
+        """Whether a visitor more would come of this request."""
+        message = pending.request.message
+        if message.lifetime == 0 or message.flags & FLAG_D:
+            return False
+        return self.visitors.find_session(pending.session) is None and self.visitors.find(message.home_address) is None
 
     def _pending(self, request: Request, interface: str, link_address: bytes, datagram: Datagram, now: int) -> Pending:
         destination = datagram.destination
@@ -198,7 +211,11 @@ class ForeignAgent:
         try:
             reply = RegistrationReply.decode(datagram)
             pending = self._match(reply, source)
-            kept = self._verified(datagram, reply)
+            kept = self._verified(datagram, reply, pending)
+            open_ = self._open.get(pending.session)
+            if open_ is not None:
+                open_.held = (datagram, source, port)
+                return Turn([])
             self.visitors.answered(pending)
             return self._replied(pending, reply, kept, now)
         except MipError as error:
@@ -230,15 +247,18 @@ class ForeignAgent:
         pending = self.visitors.find_pending(reply.identification & 0xFFFFFFFF, session, reply.home_address)
         if pending is None or source != pending.request.message.home_agent:
             raise Unexpected("a reply that answers no request")
-        if pending.session in self._open:
-            raise Unexpected("a reply while another is being carried out")
+        if reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS) and reply.home_agent not in (0, source):
+            raise Unexpected(f"accepted in the name of {show(reply.home_agent)}")
         return pending
 
-    def _verified(self, datagram: bytes, reply: RegistrationReply) -> bytes:
-        """What may go on to the node: all up to the Mobile-Home Authentication. FA-34. Raises BadAuthenticator."""
-        association = self.policy.home_agents.get(reply.home_agent)
+    def _verified(self, datagram: bytes, reply: RegistrationReply, pending: Pending) -> bytes:
+        """What may go on to the node: all up to the Mobile-Home Authentication. FA-34. Raises BadAuthenticator.
+
+        Whether the reply must be signed is decided by our own request: what a forger writes does not excuse him.
+        """
+        association = self.policy.home_agents.get(pending.request.message.home_agent)
         found = find(reply.extensions, ForeignHomeAuthentication)
-        if association is not None and (reply.lifetime or found):
+        if association is not None and (pending.request.message.lifetime or reply.lifetime or found):
             if len(found) != 1:
                 raise BadAuthenticator("one Foreign-Home Authentication is needed")
             association.verify(datagram, found[0])
@@ -260,7 +280,7 @@ class ForeignAgent:
         if pending.request.message.flags & FLAG_D:
             return Turn([self._pass_on(pending, kept, reply.home_address)])
         visitor = self.visitors.find(reply.home_address)
-        if reply.lifetime == 0:
+        if not min(reply.lifetime, pending.request.message.lifetime):
             effects: list[object] = []
             if visitor is not None and (visitor.nai, visitor.sub_nai) == pending.session:
                 effects = self._forget(visitor, "deregistered")
@@ -274,12 +294,12 @@ class ForeignAgent:
             missing = FA_MISSING_NAI
         elif not reply.home_agent:
             missing = FA_MISSING_HOME_AGENT
-        elif not reply.home_address:
+        elif not reply.home_address and reply.lifetime:  # who never had an address has none to give back
             missing = FA_MISSING_HOME_ADDRESS
         return missing
 
     def _admit(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> Turn:
-        lifetime = min(reply.lifetime, self.policy.lifetime)
+        lifetime = min(reply.lifetime, pending.request.message.lifetime, self.policy.lifetime)
         visitor = Visitor(
             nai=pending.session[0],
             sub_nai=pending.session[1],
@@ -298,7 +318,10 @@ class ForeignAgent:
         try:
             self._refuse_address(reply.home_address)
             if holder is not None and (holder.nai, holder.sub_nai) != pending.session:
-                raise Denied(FA_RESOURCES, f"{show(reply.home_address)} is another visitor's")
+                if holder.home_agent != reply.home_agent:
+                    raise Denied(FA_RESOURCES, f"{show(reply.home_address)} is another visitor's")
+                effects += self._forget(holder, "its home agent gave the address to another session")
+                holder = None
             if former is not None and former.home_address != visitor.home_address:
                 effects += self._forget(former, "has another address now")
                 former = None
@@ -317,9 +340,9 @@ class ForeignAgent:
         return Turn(effects, pending.session)
 
     def settled(self, session: Session, now: int) -> Turn:
-        """The turn of `session` ran to its end."""
-        del self._open[session]
-        return Turn([])
+        """The turn of `session` ran to its end. A reply that came for it meanwhile is looked at now."""
+        open_ = self._open.pop(session)
+        return Turn([]) if open_.held is None else self.receive(*open_.held, now)
 
     def refused(self, session: Session, reason: str, now: int) -> Turn:
         """The store or the kernel would not: the former visitor stands again, and the node is told 66 (RFC 4636)."""
@@ -328,13 +351,14 @@ class ForeignAgent:
             del self._open[session]
             return Turn([Said("warning", "refused", f"gave up on {_describe(open_.visitor)}: {reason}")])
         open_.refusing = True
-        self.visitors.remove(open_.visitor.home_address)
         effects: list[object] = []
-        if open_.former is None:
-            effects += self._dismantle(open_.visitor)
-        else:
-            self.visitors.put(open_.former)
-            effects += [StoreVisitor(open_.former), *self._carry(open_.former)]
+        if self.visitors.find(open_.visitor.home_address) is open_.visitor:  # else it has another session by now
+            self.visitors.remove(open_.visitor.home_address)
+            if open_.former is None:
+                effects += self._dismantle(open_.visitor)
+            else:
+                self.visitors.put(open_.former)
+                effects += [StoreVisitor(open_.former), *self._carry(open_.former)]
         effects += self._cannot(open_.pending, open_.reply, open_.visitor.home_address, reason)
         return Turn(effects, session)
 

@@ -116,13 +116,16 @@ class VisitorTable:
     def find_pending(self, low: int, session: Session, home_address: int) -> Pending | None:
         """The request that a reply answers: by the low word it copies, then by its session or home address.
 
-        A home agent may know no sub-NAIs and send none back; then the low word decides, if it is unique.
+        A home agent may know no sub-NAIs and send none back; then the low word decides, if it is unique. A reply that
+        names another session answers none of ours.
         """
         candidates = self._by_low.get(low, [])
         for pending in candidates:
             if pending.session == session and (session[0] or pending.request.message.home_address == home_address):
                 return pending
-        return candidates[0] if len(candidates) == 1 else None
+        nais = {pending.session[0] for pending in candidates}
+        named = session in (("", ""), *((nai, "") for nai in nais))
+        return candidates[0] if len(candidates) == 1 and named and "" not in nais else None
 
     def answered(self, pending: Pending) -> None:
         """Forget a pending request."""

@@ -35,9 +35,7 @@ class AddressPool:
         self._given_back: OrderedDict[int, Session] = OrderedDict()
         self._last: dict[Session, int] = {}
         for address, session in owners:
-            if self._in_pool(address):
-                self._given_back[address] = session
-                self._last[session] = address
+            self._remember(address, session)
         self._range, self._candidate = 0, self._ranges[0][0] if self._ranges else 0
 
     def choose(self, session: Session, asked: int) -> int:
@@ -49,6 +47,8 @@ class AddressPool:
             return self._asked(session, asked)
         reserved = self._reserved_for.get(session)
         if reserved is not None:
+            if self._holder.get(reserved, session) != session:
+                raise Denied(HA_RESOURCES, f"{show(reserved)} is reserved but still another's")
             return reserved
         last = self._last.get(session)
         if last is not None and last not in self._holder:
@@ -73,7 +73,10 @@ class AddressPool:
 
     def give_back(self, address: int) -> None:
         """The holder of `address` no longer needs it, and is remembered as its last one."""
-        session = self._holder.pop(address)
+        self._remember(address, self._holder.pop(address))
+
+    def _remember(self, address: int, session: Session) -> None:
+        """`session` was the last to hold `address`, unless it is not for everybody."""
         if address in self._reserved or not self._in_pool(address):
             return
         stale = self._last.pop(session, None)

@@ -20,7 +20,7 @@ class Alternation:
     def moved(self, session: Session, left: int, now: int) -> bool:
         """`session` left the care-of address `left`. True each time it has alternated three times in ten seconds."""
         moves = [move for move in self._moves.pop(session, []) if now - move[0] <= _WINDOW]
-        moves.append((now, left))
+        moves = [*moves, (now, left)][-_TIMES - 1 :]
         if len(self._moves) >= _CAPACITY:
             self._moves.popitem(last=False)
         back_and_forth = len(moves) > _TIMES and all(

@@ -7,6 +7,7 @@ order, durable write, data path, reply. The steps are numbered HA-01 … HA-26 a
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from host_agents.effects import (
@@ -185,7 +186,10 @@ class HomeAgent:
         open_.refusing = True
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
-        effects += self._answer(open_.request, HA_RESOURCES, 0, open_.request.message.home_address, "cannot carry this")
+        message = open_.request.message
+        effects.append(
+            self._answer(open_.request, HA_RESOURCES, message.lifetime, message.home_address, "cannot carry this")
+        )
         effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
         return Turn(effects, session)
 
@@ -234,16 +238,22 @@ class HomeAgent:
         return None if owner is None else self.policy.subscribers.get(owner[0])
 
     def _not_authentic(self, request: _Request, error: MipError, now: int) -> Turn:
-        """131 (HA-07), but not to a flood, nor to a foreign agent that has a key and did not use it."""
-        effects: list[object] = [Dropped(error, request.source)]
+        """131 (HA-07), but not to a flood, nor to a foreign agent that has a key and did not use it.
+
+        Never longer than the request, whose authenticator may be shorter than ours: whoever forged it gains nothing.
+        """
+        dropped = Dropped(error, request.source)
         try:
             self._verify_foreign(request)
         except MipError:
-            return Turn(effects)
-        if self._unauthenticated.allows("", now):
-            message = request.message
-            effects += self._answer(request, HA_MN_AUTHENTICATION, message.lifetime, message.home_address)
-        return Turn(effects)
+            return Turn([dropped])
+        with suppress(MipError):
+            self._name(request)  # its sub-NAI, if it is one, goes back with the reply
+        message = request.message
+        reply = self._answer(request, HA_MN_AUTHENTICATION, message.lifetime, message.home_address)
+        if len(reply.datagram) > len(request.datagram) or not self._unauthenticated.allows("", now):
+            return Turn([dropped])
+        return Turn([dropped, reply])
 
     def _verify_foreign(self, request: _Request) -> None:
         """HA-09. Raises Denied 132, and Unexpected for a Foreign-Home Authentication nobody can check."""
@@ -288,6 +298,8 @@ class HomeAgent:
             raise Malformed("two authentication extensions of one kind")
         if len(find(extensions, Nai)) > 1:
             raise Malformed("two NAIs")
+        if request.nai is not None and request.nai.at > authenticators[0].at:
+            raise Malformed("the NAI is not authenticated")
 
     # ---- HA-08, HA-10 … HA-26: what becomes of it
 
@@ -358,7 +370,7 @@ class HomeAgent:
         if former is None or self._tunnel(former) != self._tunnel(binding):
             effects.append(self._tunnel(binding))
         code = ACCEPTED_NO_SIMULTANEOUS if message.flags & FLAG_S else ACCEPTED
-        effects += self._answer(request, code, lifetime, home_address)
+        effects.append(self._answer(request, code, lifetime, home_address))
         effects += self._tell(former, binding, now)
         return self._opened(request, former, effects)
 
@@ -388,7 +400,7 @@ class HomeAgent:
             self._remove(former, now, effects)
             effects.append(Said("info", "unbound", f"unbound {_describe(former)}: deregistered"))
         effects.append(StoreIdentification(*session, message.identification))
-        effects += self._answer(request, ACCEPTED, 0, home_address)
+        effects.append(self._answer(request, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
 
     def _remove(self, binding: MobilityBinding, now: int, effects: list[object]) -> None:
@@ -427,8 +439,8 @@ class HomeAgent:
         identification = message.identification
         if denial.code == HA_IDENTIFICATION:
             identification = self._replay.resynchronising(session, identification, now)
-        effects += self._answer(
-            request, denial.code, message.lifetime, message.home_address, denial.text, identification
+        effects.append(
+            self._answer(request, denial.code, message.lifetime, message.home_address, denial.text, identification)
         )
         text = f"denied {_show(session)} care_of={show(message.care_of_address)} code={code_name(denial.code)}"
         effects.append(Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"))
@@ -442,7 +454,7 @@ class HomeAgent:
         home_address: int,
         text: str = "",
         identification: int | None = None,
-    ) -> list[object]:
+    ) -> SendDatagram:
         """The reply, signed for the node and, where there is an association, for the foreign agent (HA-26)."""
         message = request.message
         extensions: list[object] = [] if request.nai is None else [request.nai]
@@ -457,7 +469,7 @@ class HomeAgent:
         octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
         if request.foreign is not None and message.lifetime:
             octets = request.foreign.sign(octets, ForeignHomeAuthentication)
-        return [SendDatagram(octets, request.source, request.port)]
+        return SendDatagram(octets, request.source, request.port)
 
     def _host_configuration(self, message: RegistrationRequest, home_address: int) -> list[object]:
         """RFC 4332 extensions, where the request asked for them."""

@@ -31,6 +31,7 @@ class ReplayCheck:
         largest = max(identifications.values(), default=0)
         # A second inside the tolerance, so that the answer to our 133, a second above the largest, is within it too.
         self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE + 1) * 1000)
+        self._largest = largest
         self._unbound: dict[str, set[str]] = {}
         self._ageing: deque[tuple[int, Session]] = deque()
         for session in identifications:
@@ -61,6 +62,7 @@ class ReplayCheck:
 
     def accept(self, session: Session, identification: int) -> None:
         self._last[session] = identification
+        self._largest = max(self._largest, identification)
 
     def bind(self, session: Session) -> None:
         """The session has a binding, which keeps its Identification."""
@@ -82,13 +84,17 @@ class ReplayCheck:
         return self._ageing[0][0] if self._ageing else None
 
     def forget(self, now: int) -> list[Session]:
-        """Sessions without a binding whose Identification is so old that the tolerance alone refuses it."""
+        """Sessions without a binding whose Identification is so old that the tolerance alone refuses it.
+
+        Not the largest of all, however old: a restart with a clock that was put back has nothing else to go by.
+        """
         forgotten = []
         while self._ageing and self._ageing[0][0] <= now:
             _, session = self._ageing.popleft()
             if session[1] not in self._unbound.get(session[0], ()):
                 continue
-            if self.clock(now) <= (seconds(self._last[session]) + TOLERANCE + 1) * 1000:
+            last = self._last[session]
+            if last == self._largest or self.clock(now) <= (seconds(last) + TOLERANCE + 1) * 1000:
                 self._ageing.append((now + TOLERANCE * 1000, session))
                 continue
             self.bind(session)

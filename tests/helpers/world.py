@@ -6,48 +6,32 @@ No sockets, no disk, no kernel: what an engine asks for is noted, so that a test
 from __future__ import annotations
 
 import heapq
+import random
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from host_agents.effects import (
-    ForgetIdentification,
-    InstallDelivery,
-    InstallTunnel,
-    MobilityBinding,
-    RemoveBinding,
-    RemoveDelivery,
-    RemoveTunnel,
-    RemoveVisitor,
-    SendDatagram,
-    SendFrame,
-    StoreBinding,
-    StoreIdentification,
-    StoreVisitor,
-    Turn,
-    Visitor,
-)
-from host_agents.foreign_agent.foreign_agent import ForeignAgent
-from host_agents.home_agent.home_agent import HomeAgent
-from mip4 import effects as node_effects
 from mip4.address import show
-from mip4.const import ALL_ROUTERS, PORT, PROTO_ICMP, PROTO_UDP
-from mip4.discovery import AgentSolicitation
 from mip4.errors import MipError
-from mip4.ip import Datagram, Packet
-from mobile_node.mobile_node import MobileNode
-from tests.helpers.builders import (
-    FOREIGN_AGENTS,
-    HOME_AGENT,
-    NTP_2026,
-    a_dhcp_message,
-    a_foreign_agent_policy,
-    a_home_agent_policy,
-    a_node_config,
-)
+from tests.helpers.agent_stations import ForeignAgentStation, HomeAgentStation
+from tests.helpers.builders import FOREIGN_AGENTS
+from tests.helpers.node_station import NodeStation
+from tests.helpers.station import Station
 
-_LINK_DELAY = 1  # ms
-_INTERNET_DELAY = 10
+
+@dataclass(slots=True)
+class Weather:
+    """What becomes of datagrams: chances of loss and of a second copy, and up to how many ms each is late."""
+
+    chance: random.Random
+    loss: float = 0.0
+    duplication: float = 0.0
+    delay: int = 0
+
+    def delays(self) -> list[int]:
+        """Of each copy that arrives, ms."""
+        copies = (self.chance.random() >= self.loss) * (1 + (self.chance.random() < self.duplication))
+        return [self.chance.randint(0, self.delay) for _ in range(copies)]
 
 
 class World:
@@ -59,6 +43,7 @@ class World:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._losses: list[tuple[str, str]] = []
+        self.weather: Weather | None = None
         self.dropped: list[tuple[str, MipError]] = []
         self.said: list[tuple[str, str]] = []
         self.home_agent = HomeAgentStation(self, home_agent or {})
@@ -96,12 +81,13 @@ class World:
         return [self.home_agent, *self.foreign_agents.values(), *self.nodes]
 
     def carry(self, source: str, destination: str, delay: int, datagram: bytes, arrive: Callable[[], None]) -> None:
-        """Deliver after `delay` ms, unless a test wants it lost."""
+        """Deliver after `delay` ms, unless a test wants it lost, or the weather something else."""
         self.watch(source, destination, datagram)
         if (source, destination) in self._losses:
             self._losses.remove((source, destination))
             return
-        self.at(self.now + delay, arrive)
+        for late in [0] if self.weather is None else self.weather.delays():
+            self.at(self.now + delay + late, arrive)
 
     def at(self, time: int, what: Callable[[], None]) -> None:
         self._count += 1
@@ -111,298 +97,20 @@ class World:
         """The next datagram between these two is lost."""
         self._losses.append((source, destination))
 
+    def care_of(self, node: NodeStation) -> str:
+        """The care-of address that is offered where `node` is."""
+        return show(FOREIGN_AGENTS[node.at])  # type: ignore[index]
+
+    def nothing_is_shared(self) -> None:
+        """What must hold at any moment, whatever is under way: no home address is two sessions', here or there."""
+        for rows in (self.home_agent.rows, self.home_agent.engine.bindings):
+            held = [row.home_address for row in (rows.values() if isinstance(rows, dict) else rows)]
+            assert len(held) == len(set(held))
+        for binding in self.home_agent.engine.bindings:
+            assert self.home_agent.engine._pool.holder(binding.home_address) == (binding.nai, binding.sub_nai)
+        for node in self.nodes:
+            attached = [one.attached for one in node.engine._sessions if one.attached]
+            assert sorted(attached) == sorted(node.attached)
+
     def warnings(self) -> list[str]:
         return [text for level, text in self.said if level == "warning"]
-
-
-class Station:
-    """What stands on the world's clock. name: as in World.lose_next."""
-
-    name = ""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def deadline(self) -> int | None:
-        raise NotImplementedError
-
-    def wake(self) -> None:
-        raise NotImplementedError
-
-    def note(self, effect: Any) -> None:
-        """Effects that are the same everywhere."""
-        if isinstance(effect, node_effects.Dropped):
-            self.world.dropped.append((self.name, effect.error))
-        else:
-            self.world.said.append((effect.level, effect.text))
-
-
-class HomeAgentStation(Station):
-    """The home agent with what it made durable and what it told the kernel."""
-
-    name = "ha"
-
-    def __init__(self, world: World, changes: dict[str, Any]) -> None:
-        super().__init__(world)
-        self.policy = a_home_agent_policy(**changes)
-        self.rows: dict[tuple[str, str], MobilityBinding] = {}
-        self.identifications: dict[tuple[str, str], int] = {}
-        self.owners: dict[int, tuple[str, str]] = {}
-        self.tunnels: dict[int, int] = {}
-        self.refusing = ""
-        self.up = True
-        self.start(NTP_2026)
-
-    def start(self, ntp_ms: int) -> None:
-        """Begin with what is durable. ntp_ms: what the machine's clock says now."""
-        self._began = self.world.now
-        self.engine = HomeAgent(
-            self.policy, ntp_ms, list(self.rows.values()), dict(self.identifications), list(self.owners.items())
-        )
-        self.up = True
-        self.tunnels.clear()
-        self.run(self.engine.start())
-
-    def kill(self) -> None:
-        self.up = False
-
-    @property
-    def now(self) -> int:
-        return self.world.now - self._began
-
-    def deadline(self) -> int | None:
-        deadline = self.engine.deadline() if self.up else None
-        return None if deadline is None else deadline + self._began
-
-    def wake(self) -> None:
-        self.run(self.engine.wake(self.now))
-
-    def receive(self, datagram: bytes, source: int, port: int) -> None:
-        if self.up:
-            self.run(self.engine.receive(datagram, source, port, self.now))
-
-    def run(self, turn: Turn) -> None:
-        for effect in turn.effects:
-            if isinstance(effect, InstallTunnel) and self.refusing:
-                self.run(self.engine.refused(turn.session, self.refusing, self.now))  # type: ignore[arg-type]
-                return
-            self._run(effect)
-        if turn.session is not None:
-            self.run(self.engine.settled(turn.session, self.now))
-
-    def _run(self, effect: object) -> None:
-        if isinstance(effect, StoreBinding):
-            binding = effect.binding
-            assert all(
-                row.home_address != binding.home_address or key == (binding.nai, binding.sub_nai)
-                for key, row in self.rows.items()
-            ), "one address, two sessions"
-            self.rows[binding.nai, binding.sub_nai] = binding
-            self.identifications[binding.nai, binding.sub_nai] = binding.identification
-        elif isinstance(effect, RemoveBinding):
-            session = (effect.binding.nai, effect.binding.sub_nai)
-            self.rows.pop(session, None)
-            self.owners.pop(effect.binding.home_address, None)
-            self.owners[effect.binding.home_address] = session
-        elif isinstance(effect, StoreIdentification):
-            self.identifications[effect.nai, effect.sub_nai] = effect.identification
-        elif isinstance(effect, ForgetIdentification):
-            self.identifications.pop((effect.nai, effect.sub_nai), None)
-        elif isinstance(effect, InstallTunnel):
-            self.tunnels[effect.home_address] = effect.remote
-        elif isinstance(effect, RemoveTunnel):
-            self.tunnels.pop(effect.home_address, None)
-        elif isinstance(effect, SendDatagram):
-            self._send(effect)
-        else:
-            self.note(effect)
-
-    def _send(self, effect: SendDatagram) -> None:
-        for station in self.world.foreign_agents.values():
-            if station.policy.care_of_address == effect.destination:
-                arrive = partial(station.receive, effect.datagram, HOME_AGENT, PORT)
-                self.world.carry("ha", station.name, _INTERNET_DELAY, effect.datagram, arrive)
-
-    def bindings(self) -> dict[str, tuple[str, str]]:
-        """sub-NAI -> (home address, care-of address), dotted; every one durable and with its tunnel."""
-        for binding in self.engine.bindings:
-            assert self.rows[binding.nai, binding.sub_nai] == binding
-            assert self.tunnels[binding.home_address] == binding.care_of_address
-        assert len(self.rows) == len(self.tunnels) == len(self.engine.bindings)
-        return {one.sub_nai: (show(one.home_address), show(one.care_of_address)) for one in self.engine.bindings}
-
-
-class ForeignAgentStation(Station):
-    """A foreign agent with its visited link."""
-
-    def __init__(self, world: World, name: str, changes: dict[str, Any]) -> None:
-        super().__init__(world)
-        self.name = name
-        self.policy = a_foreign_agent_policy(name, **changes)
-        self.rows: dict[int, Visitor] = {}
-        self.deliveries: dict[int, InstallDelivery] = {}
-        self.up = True
-        self.start()
-
-    def start(self) -> None:
-        self.engine = ForeignAgent(self.policy, list(self.rows.values()), self.world.now)
-        self.up = True
-        self.run(self.engine.start())
-
-    def kill(self) -> None:
-        self.up = False
-
-    def deadline(self) -> int | None:
-        return self.engine.deadline() if self.up else None
-
-    def wake(self) -> None:
-        self.run(self.engine.wake(self.world.now))
-
-    def receive(self, datagram: bytes, source: int, port: int) -> None:
-        if self.up:
-            self.run(self.engine.receive(datagram, source, port, self.world.now))
-
-    def heard(self, link_address: bytes, packet: bytes) -> None:
-        if self.up:
-            self.run(self.engine.heard("vis0", link_address, packet, True, self.world.now))
-
-    def run(self, turn: Turn) -> None:
-        for effect in turn.effects:
-            self._run(effect)
-        if turn.session is not None:
-            self.run(self.engine.settled(turn.session, self.world.now))
-
-    def _run(self, effect: object) -> None:
-        if isinstance(effect, StoreVisitor):
-            self.rows[effect.visitor.home_address] = effect.visitor
-        elif isinstance(effect, RemoveVisitor):
-            del self.rows[effect.visitor.home_address]
-        elif isinstance(effect, InstallDelivery):
-            self.deliveries[effect.home_address] = effect
-        elif isinstance(effect, RemoveDelivery):
-            del self.deliveries[effect.home_address]
-        elif isinstance(effect, SendDatagram):
-            arrive = partial(self.world.home_agent.receive, effect.datagram, self.policy.care_of_address, PORT)
-            self.world.carry(self.name, "ha", _INTERNET_DELAY, effect.datagram, arrive)
-        elif isinstance(effect, SendFrame):
-            self._send(effect)
-        elif not isinstance(effect, InstallTunnel | RemoveTunnel):
-            self.note(effect)
-
-    def _send(self, effect: SendFrame) -> None:
-        own = self.policy.interfaces[0]
-        link_address = _link_address(own.address)
-        for node in self.world.nodes:
-            if node.at == self.name and effect.link_address in (node.link_address, b"\x01\x00\x5e\x00\x00\x01"):
-                arrive = partial(node.frame, self.name, effect.packet, link_address)
-                self.world.carry(self.name, node.name, _LINK_DELAY, effect.packet, arrive)
-
-    def visitors(self) -> dict[str, str]:
-        """sub-NAI -> home address, dotted; every one durable and delivered to."""
-        for visitor in self.engine.visitors:
-            assert self.rows[visitor.home_address] == visitor
-            assert self.deliveries[visitor.home_address].link_address == visitor.link_address
-        assert len(self.rows) == len(self.deliveries) == len(self.engine.visitors)
-        return {one.sub_nai: show(one.home_address) for one in self.engine.visitors}
-
-
-class NodeStation(Station):
-    """A mobile node, its uplink at one of the foreign agents or nowhere, and the devices behind it."""
-
-    def __init__(self, world: World, number: int, changes: dict[str, Any]) -> None:
-        super().__init__(world)
-        self.name = f"mn{number}"
-        self.link_address = bytes((2, 0, 0, 0, 1, number))
-        self.clock = changes.pop("ntp_ms", NTP_2026)
-        self.config = a_node_config(**changes)
-        self.remembered: list[list[str]] = []
-        self.at: str | None = None
-        self.boot()
-
-    def boot(self) -> None:
-        """Power on: all that is left is what Remember asked to keep. A node without a clock starts at nought."""
-        self._began = self.world.now
-        ntp_ms = self.clock + self.world.now if self.clock else 0
-        self.attached: dict[int, str] = {}
-        self.router: int = 0
-        self.dhcp_answers: list[bytes] = []
-        self.engine = MobileNode(self.config, ntp_ms, b"%s %d" % (self.name.encode(), self.world.now), self.remembered)
-        self.run(self.engine.start(0))
-        if self.at is not None:
-            self.run(self.engine.link_up(0))
-
-    @property
-    def now(self) -> int:
-        return self.world.now - self._began
-
-    def deadline(self) -> int | None:
-        deadline = self.engine.deadline()
-        return None if deadline is None else deadline + self._began
-
-    def wake(self) -> None:
-        self.run(self.engine.wake(self.now))
-
-    def move(self, to: str | None) -> None:
-        """The uplink leaves where it is and comes up at another foreign agent's link, or stays down."""
-        if self.at is not None:
-            self.run(self.engine.link_down(self.now))
-        self.at = to
-        if to is not None:
-            self.run(self.engine.link_up(self.now))
-
-    def device(self, kind: int, link_address: bytes, **fields: Any) -> None:
-        """A device on downlink `down0` sends a DHCP message."""
-        self.run(self.engine.dhcp("down0", a_dhcp_message(kind, link_address, **fields), self.now))
-
-    def frame(self, link: str, octets: bytes, link_address: bytes) -> None:
-        if self.at != link:
-            return
-        packet = Packet.decode(octets)
-        if packet.protocol == PROTO_UDP:
-            datagram = Datagram.decode(packet)
-            self.run(self.engine.receive(datagram.payload, datagram.source, self.now))
-        else:
-            self.run(self.engine.heard(octets, link_address, self.now))
-
-    def run(self, effects: list[Any]) -> None:
-        for effect in effects:
-            self._run(effect)
-
-    def _run(self, effect: Any) -> None:
-        if isinstance(effect, node_effects.Solicit):
-            self._up(Packet(0, ALL_ROUTERS, PROTO_ICMP, 1, AgentSolicitation().encode()))
-        elif isinstance(effect, node_effects.Send):
-            datagram = Datagram(0, PORT, effect.destination, PORT, effect.datagram)
-            self._up(datagram.packet(ttl=255))
-        elif isinstance(effect, node_effects.UseAgent):
-            self.router = effect.address
-        elif isinstance(effect, node_effects.Attach):
-            self.attached[effect.home_address] = effect.downlink
-        elif isinstance(effect, node_effects.Detach):
-            del self.attached[effect.home_address]
-        elif isinstance(effect, node_effects.AnswerDhcp):
-            self.dhcp_answers.append(effect.datagram)
-        elif isinstance(effect, node_effects.Remember):
-            self.remembered = effect.sessions
-        else:
-            self.note(effect)
-
-    def _up(self, packet: Packet) -> None:
-        if self.at is None:
-            return
-        station = self.world.foreign_agents[self.at]
-        octets = packet.encode()
-        self.world.carry(
-            self.name, station.name, _LINK_DELAY, octets, partial(station.heard, self.link_address, octets)
-        )
-
-    def sessions(self) -> dict[str, tuple[str, str | None]]:
-        """sub-NAI -> (state, home address)."""
-        return {one["sub_nai"]: (one["state"], one["home_address"]) for one in self.engine.status(self.now)["sessions"]}
-
-    def home_address(self, sub_nai: str) -> int:
-        return next(session.attached for session in self.engine._sessions if session.sub_nai == sub_nai)
-
-
-def _link_address(address: int) -> bytes:
-    return b"\x02\x00" + address.to_bytes(4, "big")

@@ -1,0 +1,38 @@
+"""Storms: datagrams lost, doubled, late and overtaking each other; moves, reboots, devices that come and go.
+
+Whatever happens, no address is two sessions', nothing leaks, and no session asks one agent twice within a second; and
+soon after the storm everybody is registered.
+"""
+
+import pytest
+
+from mip4.address import parse
+from tests.helpers.storm import Storm
+
+
+@pytest.mark.parametrize("block", range(20))
+def test_after_a_storm_everybody_is_registered_and_nobody_was_asked_too_often(block):
+    for seed in range(block * 10, block * 10 + 10):
+        print(f"seed {seed}")
+        storm = Storm(seed)
+        storm.rage()
+
+        storm.calm()
+
+        bindings = storm.world.home_agent.bindings_by_session()
+        for node in storm.nodes:
+            nai = node.config["nai"]
+            sessions = node.sessions()
+            wanted = {"", "telemetry"} | {node.sub_nai_of(one) for one in storm.present if storm.node_of(one) is node}
+            for name in wanted:
+                state, address = sessions[name]
+                assert state == "registered", f"seed {seed}: {nai} {name!r} is {state}"
+                assert bindings[nai, name] == (address, storm.world.care_of(node)), f"seed {seed}: {nai} {name!r}"
+                assert parse(address) in node.attached
+        for station in storm.world.foreign_agents.values():
+            station.visitors()
+        asked_at = {}
+        for now, registration, care_of_address in storm.asked:
+            before, through = asked_at.get(registration, (-1000, 0))
+            assert now - before >= 1000 or through != care_of_address, f"seed {seed}: twice within a second at {now}"
+            asked_at[registration] = (now, care_of_address)
