@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from host_agents.cli import agents, node
+from host_agents.cli import agents, decode, node
 from host_agents.runtime.errors import ConfigurationError, KernelRefused, StoreFailed
 from tools.lab import commands as lab
 
@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     agents.add_commands(subparsers)
     node.add_commands(subparsers)
+    decode.add_commands(subparsers)
     lab.add_commands(subparsers)
     args = parser.parse_args(arguments)
     try:

@@ -6,7 +6,7 @@ quad. Each check returns how many things it looked at, and raises AssertionError
 
 import json
 
-from mip4 import discovery, extensions, messages
+from mip4 import discovery, extensions, messages, revocation
 from mip4.address import parse
 from mip4.authentication import ALGORITHMS, SecurityAssociation, parse_key
 from mip4.errors import MipError
@@ -47,6 +47,14 @@ def class_of(row: dict):
     return getattr(extensions, row["kind"], None) or getattr(discovery, row["kind"])
 
 
+def message_class(name: str):
+    """Of a message by its name."""
+    for module in (messages, revocation):
+        if hasattr(module, name):
+            return getattr(module, name)
+    return getattr(discovery, name)
+
+
 def record(row: dict):
     """The extension that a row describes; a row's remarks are no fields."""
     cls = class_of(row)
@@ -60,7 +68,7 @@ def build(vector: dict, keys: dict) -> bytes:
         return discovery.AgentSolicitation().encode()
     if vector["message"] == "AgentAdvertisement":
         return discovery.AgentAdvertisement(extensions=[record(row) for row in vector["extensions"]], **fields).encode()
-    octets = getattr(messages, vector["message"])(extensions=[], **fields).encode()
+    octets = message_class(vector["message"])(extensions=[], **fields).encode()
     for row in vector["extensions"]:
         octets = keys[row["key"]].sign(octets, class_of(row)) if "key" in row else octets + record(row).encode()
     return octets
@@ -104,7 +112,7 @@ def check_datagram(vector: dict, keys: dict) -> int:
         for field, written in vector["udp"].items():
             same(getattr(datagram, field), value(written), name + " " + field)
         same(datagram.packet(packet.ttl).payload, packet.payload, name + " UDP header")
-    cls = getattr(messages, vector["message"], None) or getattr(discovery, vector["message"])
+    cls = message_class(vector["message"])
     found = cls.decode(message)
     same(cls.decode(memoryview(message)), found, name + " read through a memoryview")
     for field, written in vector["fields"].items():
