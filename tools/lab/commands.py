@@ -17,10 +17,23 @@ from tools.lab.world import World
 
 Handler = Callable[[argparse.Namespace], int]
 
+_PLACES = """The world in namespaces of this machine. Its places:
+
+  cn          a correspondent node, 198.51.100.2
+  inet        what lies between; it drops packets whose source is routed elsewhere
+  ha          the home agent, 192.0.2.1, router of 10.10.0.0/24
+  fa1, fa2    visited networks with a foreign agent, 10.99.1.0/24 and 10.99.2.0/24
+  nat         a visited network without one, 192.168.7.0/24 behind a NAT
+  home1       a plain host on the home link, 10.10.0.200, where that is a real one
+  mn, mn2     mobile nodes; pc1, pc2 are devices behind mn, pc3 behind mn2
+
+Every visited link has a DHCP server. On the home link there is none: a node has its home address there."""
+
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `lab`. Each sub-command sets `handler`: parsed arguments -> exit code."""
-    lab = subparsers.add_parser("lab", help="the world in namespaces of this machine")
+    lab = subparsers.add_parser("lab", help="the world in namespaces of this machine", description=_PLACES)
+    lab.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = lab.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
 
     up = _add(commands, "up", _up, "make the lab; it stays until `down`")
@@ -29,7 +42,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     up.add_argument("--advertise-interval", type=float, default=1.0, metavar="SECONDS", help="default 1.0")
     up.add_argument("--dhcp", action="store_true", help="nodes ask for an uplink address on each visited link")
     up.add_argument("--home-link", action="store_true", help="a home network that is a real link, with the host home1")
-    up.add_argument("--bare", action="store_true", help="only namespaces, links and routes: no agents, nodes, clients")
+    up.add_argument("--bare", action="store_true", help="only namespaces, links, routes, NAT: no agents, nodes, DHCP")
 
     _add(commands, "demo", _demo, "tell and check the whole story, in a lab of its own (default DIRECTORY: demo)")
 
