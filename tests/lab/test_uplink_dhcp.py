@@ -49,6 +49,12 @@ def addressed_at(world: World, node: str, since: int) -> int:
     return min(time for time in times if time > since)
 
 
+def await_ping(world: World, name: str, address: str) -> None:
+    """A device has its address a moment before its routes."""
+    ping = ["ping", "-c", "1", "-W", "0.5", address]
+    wait_until(lambda: world.run(name, ping).returncode == 0, _SOON, f"{name} reaches {address}")
+
+
 def test_no_handoff_waits_for_dhcp_and_the_address_comes_a_little_later(make_world: MakeWorld) -> None:
     with_dhcp = NodePlan("mn", "kleung@example.net", ("pc1",), address="dhcp")
     without = NodePlan("mn2", "ada@example.net", ("pc3",))
@@ -72,7 +78,7 @@ def test_no_handoff_waits_for_dhcp_and_the_address_comes_a_little_later(make_wor
     assert max(ahead) > 0, ahead  # a solicitation that was lost makes a handoff later than DHCP now and then
     assert uplink_address(world, "mn2") is None
     for device in ("pc1", "pc3"):
-        assert world.run(device, ["ping", "-c", "1", "-W", "2", plan.NETWORKS["cn"][0]]).returncode == 0
+        await_ping(world, device, plan.NETWORKS["cn"][0])
 
 
 def test_registrations_are_renewed_from_the_address_that_dhcp_gave(make_world: MakeWorld) -> None:
@@ -100,4 +106,4 @@ def test_a_device_that_comes_later_is_registered_from_that_address_too(make_worl
     world.start("pc1")
 
     assert world.await_address("pc1") == held
-    assert world.run("cn", ["ping", "-c", "1", "-W", "2", held]).returncode == 0
+    await_ping(world, "cn", held)
