@@ -14,7 +14,8 @@ class MobilityBinding:
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
-    direct: whether the node registered without a foreign agent.
+    direct: whether the node registered without a foreign agent. udp_remote, udp_port: where a UDP tunnel ends, which a
+    NAT makes another place than the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet.
     """
 
     nai: str
@@ -26,6 +27,8 @@ class MobilityBinding:
     flags: int
     identification: int
     direct: bool
+    udp_remote: int = 0
+    udp_port: int = 0
 
 
 @dataclass(slots=True, frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from host_agents.effects import (
     ForgetIdentification,
@@ -27,6 +27,7 @@ from host_agents.home_agent.alternation import Alternation
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.policy import Policy, Subscriber
 from host_agents.home_agent.replay import ReplayCheck
+from host_agents.home_agent.udp_tunnel import UdpTunnel, judge
 from host_agents.limiter import Limiter
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
@@ -100,6 +101,7 @@ class _Request:
     sub_nai: SubNai | None = None
     session: Session = ("", "")
     fresh: bool = False  # whether its Identification was accepted
+    udp: UdpTunnel = field(default_factory=UdpTunnel)
 
 
 @dataclass(slots=True)
@@ -192,6 +194,20 @@ class HomeAgent:
         )
         effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
         return Turn(effects, session)
+
+    def rebound(self, home_address: int, source: int, port: int, now: int) -> Turn:
+        """A keepalive came from where no tunnel ends. Anybody can send one, so it moves nothing (RFC 3519 §4.6.2)
+
+        but the port of a tunnel that waits for its first one: the address is that of an authentic request.
+        """
+        binding = self.bindings.find_home_address(home_address)
+        session = ("", "") if binding is None else (binding.nai, binding.sub_nai)
+        if binding is None or binding.udp_port or binding.udp_remote != source or session in self._open:
+            text = f"a keepalive of home={show(home_address)} came from {show(source)}:{port}, where no tunnel ends"
+            return Turn([Said("info", "rebound-unbelieved", text)])
+        known = replace(binding, udp_port=port, identification=self._replay.last(session))
+        self.bindings.put(known)
+        return Turn([StoreBinding(known), self._tunnel(known), Said("info", "rebound", f"rebound {_describe(known)}")])
 
     def deadline(self) -> int | None:
         """Monotonic ms at which wake() has something to do."""
@@ -339,8 +355,7 @@ class HomeAgent:
         for critical in find(message.extensions, CriticalVendor):
             code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < own else HA_UNKNOWN_CRITICAL_FROM_FA
             raise Denied(code, f"critical extension of vendor {critical.vendor}")
-        if request.source not in (message.care_of_address, message.home_address, ANY):
-            raise Denied(HA_PROHIBITED, f"source {show(request.source)} is not the care-of address: NAT in between?")
+        request.udp = judge(message, request.source, request.port, self.policy)
         if message.flags & (FLAG_M | FLAG_G):
             raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
 
@@ -352,7 +367,7 @@ class HomeAgent:
 
     def _bind(self, request: _Request, former: MobilityBinding | None, home_address: int, now: int) -> Turn:
         message, session = request.message, request.session
-        lifetime = self._granted(message)
+        lifetime = self._granted(request)
         binding = MobilityBinding(
             nai=session[0],
             sub_nai=session[1],
@@ -363,6 +378,8 @@ class HomeAgent:
             flags=message.flags,
             identification=message.identification,
             direct=bool(message.flags & FLAG_D),
+            udp_remote=request.udp.remote,
+            udp_port=request.udp.port,
         )
         effects: list[object] = []
         self._replace(former, binding, now, effects)
@@ -462,6 +479,8 @@ class HomeAgent:
             extensions.append(request.sub_nai.extension())
         if lifetime and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
             extensions += self._host_configuration(message, home_address)
+        if request.udp.answer is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+            extensions.append(request.udp.answer)
         if text:
             extensions.append(MessageString(MESSAGE_FROM_HOME_AGENT, text.encode()[:200]))
         identification = message.identification if identification is None else identification
@@ -485,9 +504,12 @@ class HomeAgent:
             found.append(host_configuration(CONFIG_DNS, pack("II", primary, secondary)))
         return list(found)
 
-    def _granted(self, message: RegistrationRequest) -> int:
+    def _granted(self, request: _Request) -> int:
         """Never more than was asked. Shortened by up to a tenth, by an amount that the request itself decides."""
+        message = request.message
         lifetime: int = min(message.lifetime, self.policy.lifetime)
+        if request.udp.remote:
+            lifetime = min(lifetime, self.policy.udp_lifetime)
         if lifetime == INFINITE:
             return lifetime
         noise = zlib.crc32(pack("Q", message.identification)) % 1000
@@ -500,7 +522,8 @@ class HomeAgent:
         """Log lines: a binding that is new or has moved, and one that alternates."""
         if former is not None and former.home_address == binding.home_address:
             if former.care_of_address == binding.care_of_address:
-                return []
+                same = self._tunnel(former) == self._tunnel(binding)
+                return [] if same else [Said("info", "rebound", f"rebound {_describe(binding)}")]
             session = (binding.nai, binding.sub_nai)
             said: list[object] = [Said("info", "moved", f"moved {_describe(binding)}")]
             if self._alternation.moved(session, former.care_of_address, now):
@@ -515,7 +538,8 @@ def _show(session: Session) -> str:
 
 
 def _describe(binding: MobilityBinding) -> str:
+    udp = f" udp={show(binding.udp_remote)}:{binding.udp_port}" if binding.udp_remote else ""
     return (
         f"{_show((binding.nai, binding.sub_nai))} home={show(binding.home_address)} "
-        f"care_of={show(binding.care_of_address)} lifetime={binding.lifetime}s"
+        f"care_of={show(binding.care_of_address)}{udp} lifetime={binding.lifetime}s"
     )

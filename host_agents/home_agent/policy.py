@@ -33,7 +33,11 @@ class Subscriber:
 
 @dataclass(slots=True, frozen=True)
 class Policy:
-    """The whole of it. lifetime: the most that is granted, seconds. foreign_agents: FA-HA associations by address."""
+    """The whole of it. lifetime: the most that is granted, seconds. foreign_agents: FA-HA associations by address.
+
+    udp_tunnel: whether packets may go in UDP (RFC 3519). udp_lifetime: the most that is granted with such a tunnel, in
+    seconds, since a NAT may forget it at any time; udp_keepalive: seconds between a node's keepalives.
+    """
 
     address: int
     lifetime: int
@@ -42,6 +46,9 @@ class Policy:
     foreign_agents: dict[int, SecurityAssociation]
     sub_nai_vendor: int = 0
     require_foreign_agent_key: bool = False
+    udp_tunnel: bool = True
+    udp_lifetime: int = 60
+    udp_keepalive: int = 20
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""
