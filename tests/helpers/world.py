@@ -209,7 +209,7 @@ class HomeAgentStation(Station):
         elif isinstance(effect, ForgetIdentification):
             self.identifications.pop((effect.nai, effect.sub_nai), None)
         elif isinstance(effect, InstallTunnel):
-            self.tunnels[effect.home_address] = effect.remote
+            self.tunnels[effect.home_address] = effect.ends[0].remote
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
