@@ -41,6 +41,7 @@ class HomeAgentDaemon(Daemon):
         self._socket.open(policy.address, self._config.port)
         prefixes = [network.prefix for network in policy.networks]
         self.datapath, why = open_datapath(common.datapath, common.device, policy.address, "home", loop, prefixes)
+        self.datapath.use(self._socket, self._rebound)
         self.journal.info(why)
         if self.datapath.name != "none":
             self._router = HomeRouter(common.device, prefixes)
@@ -83,6 +84,15 @@ class HomeAgentDaemon(Daemon):
     def _arrived(self, payload: bytes, source: int, port: int) -> None:
         self.take(self.engine.receive(payload, source, port, self.now()))
 
+    def _rebound(self, home_address: int, source: int, port: int) -> None:
+        self.take(self.engine.rebound(home_address, source, port, self.now()))
+
+    def _encapsulation(self, binding: MobilityBinding) -> str:
+        """How packets travel to the care-of address, or, where a NAT hides it, to what stands for it."""
+        ends = self.datapath.ends(binding.home_address)
+        there = [end for end in ends if end.remote == binding.care_of_address] or ends
+        return there[0].encapsulation if there else "none"
+
     def _show(self, binding: MobilityBinding, clock: int) -> dict[str, Any]:
         counters = self.datapath.counters(binding.home_address)
         return {
@@ -92,7 +102,7 @@ class HomeAgentDaemon(Daemon):
             "care_of_address": show(binding.care_of_address),
             "lifetime": binding.lifetime,
             "expires_in": None if binding.expires is None else max(0, binding.expires - clock) // 1000,
-            "tunnel": "none" if self.datapath.name == "none" else "ipip",
+            "tunnel": self._encapsulation(binding),
             "via": "direct" if binding.direct else "fa",
             "packets_in": counters.packets_in,
             "packets_out": counters.packets_out,

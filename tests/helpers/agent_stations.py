@@ -156,7 +156,7 @@ class HomeAgentStation(AgentStation):
         elif isinstance(effect, ForgetIdentification):
             self.identifications.pop((effect.nai, effect.sub_nai), None)
         elif isinstance(effect, InstallTunnel):
-            self.tunnels[effect.home_address] = effect.remote
+            self.tunnels[effect.home_address] = effect.ends[0].remote
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
@@ -178,7 +178,7 @@ class HomeAgentStation(AgentStation):
         """Session -> (home address, care-of address), dotted; every one durable and with its tunnel."""
         for binding in self.engine.bindings:
             assert self.rows[binding.nai, binding.sub_nai] == binding
-            assert self.tunnels[binding.home_address] == binding.care_of_address
+            assert self.tunnels[binding.home_address] == (binding.udp_remote or binding.care_of_address)
         assert len(self.rows) == len(self.tunnels) == len(self.engine.bindings)
         return {
             (one.nai, one.sub_nai): (show(one.home_address), show(one.care_of_address)) for one in self.engine.bindings
@@ -236,7 +236,7 @@ class ForeignAgentStation(AgentStation):
             if delivery is not None and delivery.interface == effect.interface:
                 del self.deliveries[effect.home_address]
         elif isinstance(effect, InstallTunnel):
-            self.tunnels[effect.home_address] = effect.remote
+            self.tunnels[effect.home_address] = effect.ends[0].remote
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
