@@ -14,7 +14,8 @@ class MobilityBinding:
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
-    direct: whether the node registered without a foreign agent.
+    direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
+    told of the end (RFC 3543 §2).
     """
 
     nai: str
@@ -26,13 +27,15 @@ class MobilityBinding:
     flags: int
     identification: int
     direct: bool
+    revocation: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class Visitor:
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
-    link_address: 6 octets, the node's on `interface`. flags: of the request.
+    link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
+    it can be told of the end (RFC 3543 §2).
     """
 
     nai: str
@@ -45,6 +48,7 @@ class Visitor:
     lifetime: int
     expires: int | None
     flags: int
+    revocation: int | None = None
 
 
 @dataclass(slots=True, frozen=True)

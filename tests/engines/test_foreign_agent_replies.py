@@ -164,7 +164,7 @@ def test_fa_39_the_lifetime_is_the_shortest_of_all_and_begins_when_the_reply_goe
 
 
 def test_a_visitor_for_ever_where_the_operator_allows_it():
-    agent = ForeignAgentAlone(lifetime=0xFFFF)
+    agent = ForeignAgentAlone(lifetime=0xFFFF, advertise_interval=600_000)
     _register(agent, lifetime=0xFFFF)
 
     agent.world.pass_time(seconds=100_000)
