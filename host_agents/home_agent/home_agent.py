@@ -359,7 +359,7 @@ class HomeAgent:
         former = self.bindings.find(session)
         self._replay.check(session, message.identification, now, request.subscriber.sessions + _UNBOUND)
         self._verify_foreign(request)
-        self._replay.accept(session, message.identification)
+        self._replay.accept(session, message.identification, now)
         request.fresh = True
         if former is None:
             self._replay.unbind(session, now)

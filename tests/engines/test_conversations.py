@@ -269,6 +269,26 @@ def test_a_home_agents_clock_that_stepped_back_a_day_locks_nobody_out(world):
     assert {care_of for _, care_of in world.home_agent.bindings().values()} == {FA2}
 
 
+def test_the_end_of_the_ntp_era_in_2036_passes_unnoticed():
+    era = 2**32 * 1000  # ms; 2036-02-07 06:28:16 UTC
+    world = World(foreign_agents={"advertise_interval": 600_000})
+    world.home_agent.start(era - 3600_000)
+    node = world.add_node(ntp_ms=era - 3600_000)
+    world.pass_time(seconds=3595)
+    node.move("fa2")
+    world.pass_time(seconds=2)
+
+    world.pass_time(seconds=2 * 3600)
+    world.home_agent.kill()
+    world.home_agent.start(era - 3600_000 + world.now)
+    world.pass_time(seconds=3600)
+
+    assert node.sessions() == {"": ("registered", "10.10.0.10")}
+    assert world.home_agent.bindings() == {"": ("10.10.0.10", FA2)}
+    assert world.home_agent.identifications[NAI, ""] < 2**48  # it did wrap
+    assert world.warnings() == []
+
+
 def test_a_node_whose_power_was_cut_takes_up_its_devices_by_itself(world):
     node = _node_with_two_devices(world)
     before = world.home_agent.bindings()
