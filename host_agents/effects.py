@@ -14,8 +14,9 @@ class MobilityBinding:
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
-    direct: whether the node registered without a foreign agent. udp_remote, udp_port: where a UDP tunnel ends, which a
-    NAT makes another place than the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet.
+    direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
+    told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another place than
+    the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet.
     """
 
     nai: str
@@ -27,6 +28,7 @@ class MobilityBinding:
     flags: int
     identification: int
     direct: bool
+    revocation: int | None = None
     udp_remote: int = 0
     udp_port: int = 0
 
@@ -35,7 +37,8 @@ class MobilityBinding:
 class Visitor:
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
-    link_address: 6 octets, the node's on `interface`. flags: of the request.
+    link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
+    it can be told of the end (RFC 3543 §2).
     """
 
     nai: str
@@ -48,6 +51,7 @@ class Visitor:
     lifetime: int
     expires: int | None
     flags: int
+    revocation: int | None = None
 
 
 @dataclass(slots=True, frozen=True)

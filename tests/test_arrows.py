@@ -11,12 +11,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = sorted(path for top in ("firmware", "host_agents", "tools") for path in (ROOT / top).rglob("*.py"))
 
-CODEC, SHARED, ENGINE, RUNTIME, EDGE = range(5)  # SHARED: what both agents' engines are made of
+CODEC, EFFECTS, SHARED, ENGINE, RUNTIME, EDGE = range(6)  # SHARED: what both agents' engines are made of
 LAYERS = {
     "mip4": CODEC,
     "mobile_node": ENGINE,
-    "host_agents.effects": SHARED,
+    "host_agents.effects": EFFECTS,
     "host_agents.limiter": SHARED,
+    "host_agents.revocation": SHARED,
     "host_agents.home_agent": ENGINE,
     "host_agents.foreign_agent": ENGINE,
     "runtime": RUNTIME,
@@ -25,6 +26,7 @@ LAYERS = {
     "host_agents.runtime": RUNTIME,
     "host_agents.store": RUNTIME,
     "host_agents.datapath": RUNTIME,
+    "host_agents.decoder": RUNTIME,
     "host_agents.cli": EDGE,
     "host_agents.web": EDGE,
     "tools": EDGE,
@@ -130,7 +132,7 @@ def faults(module: str, source: str) -> list[str]:
                 wrong.append(f"{module} imports {name}: an arrow to the right")
         elif part in BOARD and top not in BOARD[part] and (module, top) != ("mip4.compat", "micropython"):
             wrong.append(f"{module} imports {name}, which is not on its list: {', '.join(sorted(BOARD[part]))}")
-        elif layer in (SHARED, ENGINE) and top in NOT_IN_ENGINES:
+        elif layer in (EFFECTS, SHARED, ENGINE) and top in NOT_IN_ENGINES:
             wrong.append(f"{module} imports {name}: an engine is told, it does not look")
         if top in DOORS and not any(module == door or module.startswith(door + ".") for door in DOORS[top]):
             wrong.append(f"{module} imports {name}, whose doors are {', '.join(DOORS[top])}")

@@ -8,12 +8,27 @@ from mip4.cursor import pack
 NTP_UNIX = const(2208988800)  # seconds from 1900 to 1970
 TOLERANCE = const(7)  # seconds (RFC 5944 §5.7.1)
 LOW = const(0xFFFFFFFF)
+WIRE = 0xFFFFFFFFFFFFFFFF
 _COARSE = const(1500)  # ms
 
 
 def from_ms(ntp_ms: int) -> int:
-    """NTP milliseconds as an Identification. The next millisecond is more than 2 ** 22 away."""
-    return (ntp_ms // 1000 & LOW) << 32 | (ntp_ms % 1000 << 32) // 1000
+    """NTP milliseconds as an Identification, or past 2036 as one with the number of its era above the 64 bits.
+
+    The next millisecond is more than 2 ** 22 away.
+    """
+    return (ntp_ms // 1000) << 32 | (ntp_ms % 1000 << 32) // 1000
+
+
+def on_the_wire(unwrapped: int) -> int:
+    """The 64 bits that are sent: the era is left to the receiver (RFC 5905 §6)."""
+    return unwrapped & WIRE
+
+
+def unwrap(identification: int, ntp_ms: int) -> int:
+    """Undo on_the_wire(), for an Identification within 68 years of `ntp_ms`."""
+    near = from_ms(ntp_ms)
+    return near + (identification - near + (1 << 63) & WIRE) - (1 << 63)
 
 
 def seconds(identification: int) -> int:
@@ -41,7 +56,7 @@ class Timestamps:
         if fresh <= self._last:
             fresh = self._last + 1 + noise[3]
         self._last = fresh
-        return fresh
+        return on_the_wire(fresh)
 
     def resynchronise(self, identification: int, now: int) -> None:
         """Take the home agent's clock from the high word of its 133. The next Identification may be a smaller one.

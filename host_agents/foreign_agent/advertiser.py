@@ -12,6 +12,7 @@ from mip4.const import (
     ADVERT_F,
     ADVERT_R,
     ADVERT_T,
+    ADVERT_X,
     ALL_SYSTEMS,
     PROTO_ICMP,
 )
@@ -38,7 +39,7 @@ class Advertiser:
         self._sequence = _AFTER_ROLLOVER if kept_visitors else 0
         self._sent = 0
         self._solicited = Limiter(_SOLICITED_PER_SECOND, 1000, _SOLICITED_PER_SECOND)
-        self.due = now
+        self.due: int | None = now
 
     def advertise(self, busy: bool, now: int) -> SendFrame:
         """The advertisement that is due, to everybody on the link."""
@@ -53,10 +54,23 @@ class Advertiser:
         """The answer to a solicitation: to 224.0.0.1, in a frame for the one who asked, unless it asks too often."""
         return [self._frame(link_address, busy)] if self._solicited.allows(link_address, now) else []
 
-    def _frame(self, link_address: bytes, busy: bool) -> SendFrame:
+    def revoked(self, link_address: bytes, busy: bool) -> SendFrame:
+        """For one node whose registration was revoked: a sequence number of 0 (RFC 3543 §4.1)."""
+        kept, self._sequence = self._sequence, 0
+        frame = self._frame(link_address, busy)
+        self._sequence = kept
+        return frame
+
+    def farewell(self) -> SendFrame:
+        """The last one, whose lifetime is 0 (RFC 1256 §4.3)."""
+        self.due = None
+        return self._frame(_ALL_SYSTEMS_LINK, busy=True, lifetime=0)
+
+    def _frame(self, link_address: bytes, busy: bool, lifetime: int | None = None) -> SendFrame:
+        usual = max(3, -(-3 * self._policy.advertise_interval // 1000))
         message = AgentAdvertisement(
             code=_ROUTES_ONLY_FOR_MOBILE_NODES,
-            lifetime=max(3, -(-3 * self._policy.advertise_interval // 1000)),
+            lifetime=usual if lifetime is None else lifetime,
             routers=[(self._interface.address, 0)],
             extensions=[
                 MobilityAgent(
@@ -77,6 +91,7 @@ class Advertiser:
         for wanted, flag in (
             (self._policy.registration_required, ADVERT_R),
             (self._policy.reverse_tunnel, ADVERT_T),
+            (bool(self._policy.home_agents), ADVERT_X),
             (busy, ADVERT_B),
         ):
             flags |= flag if wanted else 0

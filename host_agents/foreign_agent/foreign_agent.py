@@ -26,6 +26,7 @@ from host_agents.foreign_agent.policy import Policy
 from host_agents.foreign_agent.request import Request, decode_request, judge, relayed
 from host_agents.foreign_agent.visitor_table import Full, Pending, VisitorTable
 from host_agents.limiter import Limiter
+from host_agents.revocation import Revocations
 from mip4.address import in_prefix, is_unicast, show, show_link
 from mip4.const import (
     ACCEPTED,
@@ -36,6 +37,7 @@ from mip4.const import (
     FA_MISSING_HOME_ADDRESS,
     FA_MISSING_HOME_AGENT,
     FA_MISSING_NAI,
+    FA_PROHIBITED,
     FA_RESOURCES,
     FA_TIMEOUT,
     FLAG_D,
@@ -44,6 +46,8 @@ from mip4.const import (
     MESSAGE_FROM_FOREIGN_AGENT,
     PORT,
     PROTO_ICMP,
+    REGISTRATION_REVOCATION,
+    REVOCATION_ACKNOWLEDGEMENT,
     code_name,
 )
 from mip4.discovery import AgentSolicitation
@@ -56,6 +60,7 @@ from mip4.extensions import (
     MobileForeignAuthentication,
     MobileHomeAuthentication,
     Nai,
+    RevocationSupport,
     find,
 )
 from mip4.ip import Datagram, Packet
@@ -67,6 +72,7 @@ Session = tuple[str, str]
 _PENDING_TIMEOUT = 7000  # ms (RFC 5944 §3.7.1)
 _EXPIRE_AT_ONCE = 256
 _BURST = 5
+_REVOCATION_MESSAGES = (bytes((REGISTRATION_REVOCATION,)), bytes((REVOCATION_ACKNOWLEDGEMENT,)))
 _NODES_WORTH = 64  # sessions' worth of requests that one (link address, NAI) may send
 
 
@@ -85,7 +91,7 @@ class _Open:
 class ForeignAgent:
     """Relays registrations, keeps the visitor list, advertises."""
 
-    def __init__(self, policy: Policy, visitors: list[Visitor], now: int) -> None:
+    def __init__(self, policy: Policy, visitors: list[Visitor], now: int, ntp_ms: int) -> None:
         """visitors: what was durable. Their lifetimes are not believed beyond the longest we relay."""
         self.policy = policy
         self.visitors = VisitorTable(policy.visitors)
@@ -94,6 +100,8 @@ class ForeignAgent:
         self._requests = Limiter(policy.requests_per_minute, 60_000, _BURST)
         self._node_requests = Limiter(policy.requests_per_minute * _NODES_WORTH, 60_000, _BURST * _NODES_WORTH)
         self._denials = Limiter(1, 1000, 1)
+        self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms)
+        self._draining = False
         served = {one.name for one in policy.interfaces}
         self._lost: list[Visitor] = []
         for visitor in visitors:
@@ -108,13 +116,14 @@ class ForeignAgent:
 
     def start(self) -> Turn:
         """The data path of the visitors that were restored; those that could not be are forgotten."""
-        lost, self._lost = [RemoveVisitor(visitor) for visitor in self._lost], []
+        lost = [RemoveVisitor(visitor) for visitor in self._lost]
         return Turn([*lost, *(effect for visitor in self.visitors for effect in self._carry(visitor))])
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
         first = self.visitors.first_pending()
         times = [None if first is None else first.since + _PENDING_TIMEOUT, self.visitors.next_expiry()]
+        times.append(self._revocations.deadline())
         times += [advertiser.due for advertiser in self._advertisers.values()]
         return min((time for time in times if time is not None), default=None)
 
@@ -122,7 +131,7 @@ class ForeignAgent:
         """Advertise, give up on requests that no home agent answered, forget visitors whose lifetime is over."""
         effects: list[object] = []
         for advertiser in self._advertisers.values():
-            if advertiser.due <= now:
+            if advertiser.due is not None and advertiser.due <= now:
                 effects.append(advertiser.advertise(self.visitors.full, now))
         while (first := self.visitors.first_pending()) is not None and first.since + _PENDING_TIMEOUT <= now:
             self.visitors.answered(first)
@@ -132,7 +141,45 @@ class ForeignAgent:
             if visitor is None:
                 break
             effects += self._forget(visitor, "lifetime over")
+        return Turn([*effects, *self._revocations.wake(now)])
+
+    # ---- revocation (RFC 3543)
+
+    def drain(self, now: int) -> Turn:
+        """Revoke everybody and take nobody any more: nodes look for another agent, home agents stop tunnelling."""
+        self._draining = True
+        effects: list[object] = [advertiser.farewell() for advertiser in self._advertisers.values()]
+        for visitor in list(self.visitors):
+            session = (visitor.nai, visitor.sub_nai)
+            effects += self._forget(visitor, "drained")
+            if visitor.revocation is not None:
+                peer = visitor.home_agent
+                effects.append(self._revocations.revoke(visitor.home_address, peer, False, session, now))
         return Turn(effects)
+
+    def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
+        try:
+            if datagram[0] == REVOCATION_ACKNOWLEDGEMENT:
+                self._revocations.acknowledged(datagram, source)
+                return Turn([])
+            revoked = self._revocations.receive(datagram, source, port, self._registration)
+        except MipError as error:
+            return Turn([Dropped(error, source)])
+        visitor = self.visitors.find(revoked.home_address)
+        if visitor is None or not revoked.ends:
+            return Turn([revoked.answer])
+        effects = [*self._forget(visitor, "revoked by its home agent"), revoked.answer]
+        if revoked.inform:
+            advertiser = self._advertisers[visitor.interface]
+            effects.append(advertiser.revoked(visitor.link_address, self.visitors.full))
+        return Turn(effects)
+
+    def _registration(self, home_address: int) -> tuple[int, int | None] | None:
+        """What Revocations asks about a home address. While its turn is open, nothing certain can be said."""
+        visitor = self.visitors.find(home_address)
+        if visitor is None or (visitor.nai, visitor.sub_nai) in self._open:
+            return None
+        return visitor.home_agent, visitor.revocation
 
     # ---- from visited links
 
@@ -150,6 +197,8 @@ class ForeignAgent:
         AgentSolicitation.decode(packet.payload)
         if packet.ttl != 1:
             raise Unexpected("solicitation from off the link")
+        if self._draining:
+            return Turn([])
         return Turn(list(self._advertisers[interface].solicited(link_address, self.visitors.full, now)))
 
     def _requested(self, interface: str, link_address: bytes, packet: Packet, checked: bool, now: int) -> Turn:
@@ -164,6 +213,8 @@ class ForeignAgent:
         try:
             judge(request, packet.ttl, self.policy)
             self._refuse_address(request.message.home_address)
+            if self._draining and request.message.lifetime:
+                raise Denied(FA_PROHIBITED, "this foreign agent is about to go")
             if self._comes_newly(pending) and self.visitors.full:
                 raise Denied(FA_RESOURCES, "no room for another visitor")
             self.visitors.await_reply(pending)
@@ -175,6 +226,7 @@ class ForeignAgent:
         octets = relayed(request)
         association = self.policy.home_agents.get(message.home_agent)
         if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
+            octets += self._revocations.support(now).encode()
             octets = association.sign(octets, ForeignHomeAuthentication)
         return Turn([SendDatagram(octets, message.home_agent, PORT)])
 
@@ -209,6 +261,8 @@ class ForeignAgent:
 
     def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """Take one UDP payload that came to the care-of address. Never raises for what a peer sent."""
+        if datagram[:1] in _REVOCATION_MESSAGES:
+            return self._revocation(datagram, source, port, now)
         try:
             reply = RegistrationReply.decode(datagram)
             pending = self._match(reply, source)
@@ -312,7 +366,9 @@ class ForeignAgent:
             lifetime=lifetime,
             expires=None if lifetime == INFINITE else now + lifetime * 1000,
             flags=pending.request.message.flags,
+            revocation=_negotiated(reply),
         )
+        self._revocations.registered(visitor.home_address, visitor.home_agent)
         holder = self.visitors.find(reply.home_address)
         former = self.visitors.find_session(pending.session)
         effects: list[object] = []
@@ -421,6 +477,14 @@ class ForeignAgent:
     def _forget(self, visitor: Visitor, reason: str) -> list[object]:
         self.visitors.remove(visitor.home_address)
         return [*self._dismantle(visitor), Said("info", "left", f"left {_describe(visitor)}: {reason}")]
+
+
+def _negotiated(reply: RegistrationReply) -> int | None:
+    """The home agent's timestamp, if both agents can revoke: it stands where our common authenticator covers it."""
+    own = find(reply.extensions, MobileHomeAuthentication)
+    last = find(reply.extensions, ForeignHomeAuthentication)
+    offered = find(reply.extensions, RevocationSupport) if own and last else []
+    return next((int(one.timestamp) for one in offered if own[0].at < one.at < last[0].at), None)
 
 
 def _show(session: Session) -> str:

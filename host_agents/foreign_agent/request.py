@@ -27,7 +27,7 @@ from mip4.const import (
     FLAG_r,
     FLAG_x,
 )
-from mip4.errors import BadAuthenticator, Denied, Malformed
+from mip4.errors import BadAuthenticator, Denied, Malformed, Unexpected
 from mip4.extensions import (
     Authentication,
     CriticalVendor,
@@ -35,6 +35,7 @@ from mip4.extensions import (
     MobileForeignAuthentication,
     MobileHomeAuthentication,
     Nai,
+    RevocationSupport,
     find,
 )
 from mip4.messages import RegistrationRequest
@@ -77,7 +78,10 @@ def _session(message: RegistrationRequest, policy: Policy) -> tuple[str, str]:
 
 
 def judge(request: Request, ttl: int, policy: Policy) -> None:
-    """FA-02 … FA-20, first failing check first; sets the association. Raises Denied with the code the RFC gives."""
+    """FA-02 … FA-20, first failing check first; sets the association. Raises Denied with the code the RFC gives.
+
+    Raises Unexpected where it gives none.
+    """
     message = request.message
     if request.fault is not None:
         raise Denied(FA_POORLY_FORMED_REQUEST, str(request.fault))
@@ -93,6 +97,8 @@ def judge(request: Request, ttl: int, policy: Policy) -> None:
         raise Denied(FA_INVALID_HOME_AGENT, f"{show(message.home_agent)} is no home agent")
     if not message.flags & FLAG_D and message.lifetime and message.care_of_address != policy.care_of_address:
         raise Denied(FA_INVALID_CARE_OF, f"{show(message.care_of_address)} is not offered here")
+    if not message.flags & FLAG_D and find(message.extensions, RevocationSupport):
+        raise Unexpected("revocation is negotiated by agents, not by a node behind one")
     if message.lifetime > policy.lifetime:
         raise Denied(FA_LIFETIME, f"{policy.lifetime} s is the most")
     if message.flags & (FLAG_M | FLAG_G) and not message.flags & FLAG_D:

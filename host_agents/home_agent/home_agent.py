@@ -30,6 +30,7 @@ from host_agents.home_agent.policy import Policy, Subscriber
 from host_agents.home_agent.replay import ReplayCheck
 from host_agents.home_agent.udp_tunnel import UdpTunnel, judge
 from host_agents.limiter import Limiter
+from host_agents.revocation import Revocations
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import (
@@ -57,6 +58,8 @@ from mip4.const import (
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
     MESSAGE_FROM_HOME_AGENT,
+    REGISTRATION_REVOCATION,
+    REVOCATION_ACKNOWLEDGEMENT,
     FLAG_r,
     FLAG_x,
     code_name,
@@ -71,6 +74,7 @@ from mip4.extensions import (
     MessageString,
     MobileHomeAuthentication,
     Nai,
+    RevocationSupport,
     find,
     find_host_configuration,
     host_configuration,
@@ -85,6 +89,7 @@ _JITTER = 10  # percent by which a granted lifetime may be shorter, so that rene
 _EXPIRE_AT_ONCE = 256  # bindings in one turn
 _UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identification is kept without a binding
 _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
+_REVOCATION_MESSAGES = (bytes((REGISTRATION_REVOCATION,)), bytes((REVOCATION_ACKNOWLEDGEMENT,)))
 
 
 @dataclass(slots=True)
@@ -102,6 +107,7 @@ class _Request:
     sub_nai: SubNai | None = None
     session: Session = ("", "")
     fresh: bool = False  # whether its Identification was accepted
+    support: RevocationSupport | None = None  # ours, where the foreign agent has sent its own
     udp: UdpTunnel = field(default_factory=UdpTunnel)
 
 
@@ -142,6 +148,7 @@ class HomeAgent:
             self._pool.take(binding.home_address, session)
         bound = {(binding.nai, binding.sub_nai) for binding in bindings}
         self._replay = ReplayCheck(ntp_ms, identifications, bound)
+        self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
 
     def start(self) -> Turn:
         """The tunnels of the bindings that were restored."""
@@ -153,6 +160,8 @@ class HomeAgent:
 
     def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """Take one UDP payload from source:port. Never raises for what a peer sent."""
+        if datagram[:1] in _REVOCATION_MESSAGES:
+            return self._revocation(datagram, source, port, now)
         try:
             request = self._recognise(datagram, source, port)
         except MipError as error:
@@ -213,7 +222,8 @@ class HomeAgent:
     def deadline(self) -> int | None:
         """Monotonic ms at which wake() has something to do."""
         expiry = self.bindings.next_expiry()
-        times = [self._replay.next_forget(), None if expiry is None else expiry - self.clock(0)]
+        times = [self._replay.next_forget(), self._revocations.deadline()]
+        times.append(None if expiry is None else expiry - self.clock(0))
         return min((time for time in times if time is not None), default=None)
 
     def wake(self, now: int) -> Turn:
@@ -223,10 +233,50 @@ class HomeAgent:
             binding = self.bindings.first_expired(self.clock(now))
             if binding is None:
                 break
-            self._remove(binding, now, effects)
-            effects.append(Said("info", "unbound", f"unbound {_describe(binding)}: lifetime over"))
+            effects += self._end(binding, "lifetime over", now)
         effects += [ForgetIdentification(*session) for session in self._replay.forget(now)]
+        return Turn([*effects, *self._revocations.wake(now)])
+
+    # ---- revocation (RFC 3543)
+
+    def release(self, session: Session, inform: bool, now: int) -> Turn:
+        """End a binding because the operator says so; its foreign agent is told. Raises KeyError if there is none.
+
+        inform: have the node told as well, which registers anew if it may.
+        """
+        binding = self.bindings.find(session)
+        if binding is None or session in self._open:
+            raise KeyError(f"no binding of {_show(session)}")
+        effects = self._end(binding, "released", now)
+        if binding.revocation is not None:
+            peer = binding.care_of_address
+            effects.append(self._revocations.revoke(binding.home_address, peer, inform, session, now))
         return Turn(effects)
+
+    def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
+        try:
+            if datagram[0] == REVOCATION_ACKNOWLEDGEMENT:
+                self._revocations.acknowledged(datagram, source)
+                return Turn([])
+            revoked = self._revocations.receive(datagram, source, port, self._registration)
+        except MipError as error:
+            return Turn([Dropped(error, source)])
+        binding = self.bindings.find_home_address(revoked.home_address)
+        if binding is None or not revoked.ends:
+            return Turn([revoked.answer])
+        return Turn([*self._end(binding, "revoked by its foreign agent", now), revoked.answer])
+
+    def _registration(self, home_address: int) -> tuple[int, int | None] | None:
+        """What Revocations asks about a home address. While its turn is open, nothing certain can be said."""
+        binding = self.bindings.find_home_address(home_address)
+        if binding is None or (binding.nai, binding.sub_nai) in self._open:
+            return None
+        return binding.care_of_address, binding.revocation
+
+    def _end(self, binding: MobilityBinding, reason: str, now: int) -> list[object]:
+        effects: list[object] = []
+        self._remove(binding, now, effects)
+        return [*effects, Said("info", "unbound", f"unbound {_describe(binding)}: {reason}")]
 
     # ---- HA-02 … HA-07, HA-09: who says this
 
@@ -326,7 +376,7 @@ class HomeAgent:
         former = self.bindings.find(session)
         self._replay.check(session, message.identification, now, request.subscriber.sessions + _UNBOUND)
         self._verify_foreign(request)
-        self._replay.accept(session, message.identification)
+        self._replay.accept(session, message.identification, now)
         request.fresh = True
         if former is None:
             self._replay.unbind(session, now)
@@ -379,9 +429,11 @@ class HomeAgent:
             flags=message.flags,
             identification=message.identification,
             direct=bool(message.flags & FLAG_D),
+            revocation=self._negotiate(request, now),
             udp_remote=request.udp.remote,
             udp_port=request.udp.port,
         )
+        self._revocations.registered(home_address, binding.care_of_address)
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(StoreBinding(binding))
@@ -391,6 +443,15 @@ class HomeAgent:
         effects.append(self._answer(request, code, lifetime, home_address))
         effects += self._tell(former, binding, now)
         return self._opened(request, former, effects)
+
+    def _negotiate(self, request: _Request, now: int) -> int | None:
+        """The foreign agent's timestamp, if it can revoke and be revoked: it says so, under its authenticator."""
+        own = find(request.message.extensions, MobileHomeAuthentication)[0].at
+        offered = [one for one in find(request.message.extensions, RevocationSupport) if one.at > own]
+        if not offered or request.foreign is None:
+            return None
+        request.support = self._revocations.support(now)
+        return int(offered[0].timestamp)
 
     def _replace(
         self, former: MobilityBinding | None, binding: MobilityBinding, now: int, effects: list[object]
@@ -415,8 +476,7 @@ class HomeAgent:
             raise Denied(HA_PROHIBITED, f"{show(home_address)} is not this session's home address")
         effects: list[object] = []
         if former is not None and message.care_of_address in (former.care_of_address, home_address):
-            self._remove(former, now, effects)
-            effects.append(Said("info", "unbound", f"unbound {_describe(former)}: deregistered"))
+            effects += self._end(former, "deregistered", now)
         effects.append(StoreIdentification(*session, message.identification))
         effects.append(self._answer(request, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
@@ -487,6 +547,8 @@ class HomeAgent:
         identification = message.identification if identification is None else identification
         reply = RegistrationReply(code, lifetime, home_address, self.policy.address, identification, extensions)
         octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
+        if request.support is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+            octets += request.support.encode()
         if request.foreign is not None and message.lifetime:
             octets = request.foreign.sign(octets, ForeignHomeAuthentication)
         return SendDatagram(octets, request.source, request.port)

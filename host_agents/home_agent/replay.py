@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from mip4.const import HA_IDENTIFICATION
 from mip4.errors import Denied, MipError
-from mip4.identification import TOLERANCE, seconds
+from mip4.identification import LOW, TOLERANCE, on_the_wire, seconds, unwrap
 
 Session = tuple[str, str]
 
@@ -27,8 +27,8 @@ class ReplayCheck:
 
     def __init__(self, ntp_ms: int, identifications: Mapping[Session, int], bound: Collection[Session]) -> None:
         """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bound: the sessions that have a binding."""
-        self._last = dict(identifications)
-        largest = max(identifications.values(), default=0)
+        self._last = {session: unwrap(one, ntp_ms) for session, one in identifications.items()}
+        largest = max(self._last.values(), default=0)
         # A second inside the tolerance, so that the answer to our 133, a second above the largest, is within it too.
         self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE + 1) * 1000)
         self._largest = largest
@@ -43,26 +43,29 @@ class ReplayCheck:
         return self._base + now
 
     def last(self, session: Session) -> int:
-        return self._last.get(session, 0)
+        """As it was on the wire; 0 for a session that is not known."""
+        return int(on_the_wire(self._last.get(session, 0)))
 
     def check(self, session: Session, identification: int, now: int, unbound: int) -> None:
         """Raises Denied 133, and TooManySessions for one more than `unbound` sessions of a NAI without a binding."""
         if session not in self._last and len(self._unbound.get(session[0], ())) >= unbound:
             raise TooManySessions(f"{unbound} sub-NAIs of {session[0]} without a binding")
-        late = self.clock(now) - seconds(identification) * 1000
+        unwrapped = unwrap(identification, self.clock(now))
+        late = self.clock(now) - seconds(unwrapped) * 1000
         if abs(late) > TOLERANCE * 1000:
             raise Denied(HA_IDENTIFICATION, f"clock differs by {late // 1000} s")
-        if identification <= self.last(session):
+        if unwrapped <= self._last.get(session, 0):
             raise Denied(HA_IDENTIFICATION, "Identification is not above the last one")
 
     def resynchronising(self, session: Session, identification: int, now: int) -> int:
         """The Identification of a 133: our clock, but above the last accepted; the low word is the request's."""
-        high: int = max(self.clock(now) // 1000, seconds(self.last(session)) + 1)
-        return high << 32 | identification & 0xFFFFFFFF
+        high: int = max(self.clock(now) // 1000, seconds(self._last.get(session, 0)) + 1)
+        return int(on_the_wire(high << 32 | identification & LOW))
 
-    def accept(self, session: Session, identification: int) -> None:
-        self._last[session] = identification
-        self._largest = max(self._largest, identification)
+    def accept(self, session: Session, identification: int, now: int) -> None:
+        """Remember it as the last of its session."""
+        self._last[session] = unwrap(identification, self.clock(now))
+        self._largest = max(self._largest, self._last[session])
 
     def bind(self, session: Session) -> None:
         """The session has a binding, which keeps its Identification."""

@@ -64,8 +64,10 @@ class ControlSocket:
             if not isinstance(request, dict):
                 raise ValueError("not a JSON object")
             reply = self._answer(request)
-        except (ValueError, KeyError) as error:
+        except (ValueError, TypeError) as error:
             reply = {"error": f"bad request: {error}"}
+        except KeyError as error:
+            reply = {"error": str(error.args[0])}
         return json.dumps(reply).encode() + b"\n"
 
 

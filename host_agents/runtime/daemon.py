@@ -21,6 +21,7 @@ from host_agents.runtime.journal import Journal
 from host_agents.runtime.notify import notify
 from host_agents.store.protocol import Row, Store
 from mip4.effects import Dropped
+from mip4.identification import NTP_UNIX
 
 Session = tuple[str, str]
 
@@ -40,6 +41,11 @@ class Engine(Protocol):
 def since_boot() -> int:
     """Milliseconds since the machine booted, sleep included."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def ntp_ms() -> int:
+    """What the machine's clock says, milliseconds since 1900."""
+    return time.time_ns() // 1_000_000 + int(NTP_UNIX) * 1000
 
 
 class Daemon:

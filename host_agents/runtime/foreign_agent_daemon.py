@@ -10,7 +10,7 @@ from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, S
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.config import ForeignAgentConfig
-from host_agents.runtime.daemon import Daemon
+from host_agents.runtime.daemon import Daemon, ntp_ms
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.netlink import VisitedRouter
@@ -67,7 +67,7 @@ class ForeignAgentDaemon(Daemon):
             link.open()
             self._links[interface.name] = link
         drop_privileges()
-        self.engine = ForeignAgent(policy, visitors, self.now())
+        self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now())
         restored = self.engine.start()
         if self._router is not None:
             self._router.sweep([effect for effect in restored.effects if isinstance(effect, InstallDelivery)])
@@ -100,6 +100,10 @@ class ForeignAgentDaemon(Daemon):
                 raise TypeError(f"no foreign agent does {effect}")
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "drain" in request:
+            drained = len(self.engine.visitors)
+            self.take(self.engine.drain(self.now()))
+            return {"drained": drained}
         what = request["show"]
         if what == "visitors":
             return {"visitors": self._visitors()}

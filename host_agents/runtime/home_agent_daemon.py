@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import MobilityBinding, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.config import HomeAgentConfig
-from host_agents.runtime.daemon import Daemon, since_boot
+from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.netlink import HomeRouter
 from host_agents.runtime.privileges import drop_privileges
@@ -18,7 +17,6 @@ from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
-from mip4.identification import NTP_UNIX
 
 
 class HomeAgentDaemon(Daemon):
@@ -52,7 +50,7 @@ class HomeAgentDaemon(Daemon):
         owners = sorted(snapshot.owners.items(), key=lambda item: item[1].released)
         self.engine = HomeAgent(
             policy,
-            ntp_ms=time.time_ns() // 1_000_000 + NTP_UNIX * 1000 - self.now(),
+            ntp_ms=ntp_ms() - self.now(),
             bindings=snapshot.bindings,
             identifications=snapshot.identifications,
             owners=[(address, (owner.nai, owner.sub_nai)) for address, owner in owners],
@@ -73,6 +71,8 @@ class HomeAgentDaemon(Daemon):
             raise TypeError(f"no home agent does {effect}")
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "release" in request:
+            return self._release(request["release"])
         what = request["show"]
         if what == "bindings":
             clock = self.engine.clock(self.now())
@@ -92,6 +92,15 @@ class HomeAgentDaemon(Daemon):
         ends = self.datapath.ends(binding.home_address)
         there = [end for end in ends if end.remote == binding.care_of_address] or ends
         return there[0].encapsulation if there else "none"
+
+    def _release(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """wanted: all, or nai and sub_nai; inform. Raises KeyError where there is no such binding."""
+        sessions = [(wanted["nai"], wanted["sub_nai"])] if not wanted["all"] else []
+        if wanted["all"]:
+            sessions = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+        for session in sessions:
+            self.take(self.engine.release(session, bool(wanted["inform"]), self.now()))
+        return {"released": [{"nai": nai, "sub_nai": sub_nai} for nai, sub_nai in sessions]}
 
     def _show(self, binding: MobilityBinding, clock: int) -> dict[str, Any]:
         counters = self.datapath.counters(binding.home_address)

@@ -34,7 +34,7 @@ _HOME_AGENT_SCHEMA = """
 CREATE TABLE binding (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL UNIQUE, care_of_address INTEGER NOT NULL,
     lifetime INTEGER NOT NULL, expires INTEGER, flags INTEGER NOT NULL, identification BLOB NOT NULL,
-    direct INTEGER NOT NULL, udp_remote INTEGER NOT NULL, udp_port INTEGER NOT NULL,
+    direct INTEGER NOT NULL, revocation INTEGER, udp_remote INTEGER NOT NULL, udp_port INTEGER NOT NULL,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE identification (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL,
@@ -46,13 +46,17 @@ _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
-    expires INTEGER, flags INTEGER NOT NULL)
+    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER)
 """
 
 _BINDING = (
-    "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, udp_remote, udp_port"
+    "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation,"
+    " udp_remote, udp_port"
 )
-_VISITOR = "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags"
+_VISITOR = (
+    "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
+    " revocation"
+)
 _binding_values = attrgetter(*_BINDING.split(", "))
 _visitor_values = attrgetter(*_VISITOR.split(", "))
 
@@ -102,8 +106,10 @@ class HomeAgentStore(_SqliteStore):
     def load(self) -> Snapshot:
         """As Store.load."""
         bindings = []
-        for *columns, identification, direct, udp_remote, udp_port in self._all(f"SELECT {_BINDING} FROM binding"):
-            values = [*columns, int.from_bytes(identification, "big"), bool(direct), udp_remote, udp_port]
+        for *columns, identification, direct, revocation, udp_remote, udp_port in self._all(
+            f"SELECT {_BINDING} FROM binding"
+        ):
+            values = [*columns, int.from_bytes(identification, "big"), bool(direct), revocation, udp_remote, udp_port]
             bindings.append(MobilityBinding(*values))
         identifications = {
             (nai, sub_nai): int.from_bytes(identification, "big")
@@ -128,15 +134,15 @@ class ForeignAgentStore(_SqliteStore):
 def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
     match row:
         case StoreBinding(binding):
-            *values, identification, direct, udp_remote, udp_port = _binding_values(binding)
+            *values, identification, direct, revocation, udp_remote, udp_port = _binding_values(binding)
             # Not REPLACE: it would push another session off the address instead of failing.
             connection.execute(
-                "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nai, sub_nai) DO UPDATE SET"
-                " home_address = excluded.home_address, care_of_address = excluded.care_of_address,"
+                "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nai, sub_nai) DO UPDATE"
+                " SET home_address = excluded.home_address, care_of_address = excluded.care_of_address,"
                 " lifetime = excluded.lifetime, expires = excluded.expires, flags = excluded.flags,"
                 " identification = excluded.identification, direct = excluded.direct,"
-                " udp_remote = excluded.udp_remote, udp_port = excluded.udp_port",
-                (*values, _octets(identification), direct, udp_remote, udp_port),
+                " revocation = excluded.revocation, udp_remote = excluded.udp_remote, udp_port = excluded.udp_port",
+                (*values, _octets(identification), direct, revocation, udp_remote, udp_port),
             )
             connection.execute("DELETE FROM owner WHERE address = ?", (binding.home_address,))
             _put_identification(connection, binding.nai, binding.sub_nai, binding.identification)
@@ -157,7 +163,8 @@ def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
 def _write_foreign_agent_row(connection: sqlite3.Connection, row: Row) -> None:
     match row:
         case StoreVisitor(visitor):
-            connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _visitor_values(visitor))
+            values = _visitor_values(visitor)
+            connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         case RemoveVisitor(visitor):
             connection.execute(
                 "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",

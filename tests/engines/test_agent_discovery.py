@@ -218,7 +218,7 @@ def test_a_sequence_number_that_fell_below_256_says_that_the_agent_lost_us(befor
 
 def test_sequence_numbers_of_another_agent_do_not_matter(node):
     node.hear("fa2", sequence=500)
-    node.now += 5000
+    node.pass_time(seconds=5)
     sent = len(node.requests)
 
     node.hear("fa2", sequence=0)

@@ -1,13 +1,14 @@
 """Whole stories, engines only. The first one is the reading order of ARCHITECTURE.md."""
 
-import time
+import random
 from itertools import pairwise
 
 import pytest
 
 from mip4.address import show
-from tests.helpers.builders import NAI, NTP_2026, PC1, PC2, a_subscriber
-from tests.helpers.world import World
+from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026, PC1, PC2, a_subscriber
+from tests.helpers.messages import FOREIGN_HOME, MOBILE_FOREIGN
+from tests.helpers.world import Weather, World
 
 DISCOVER, REQUEST, RELEASE = 1, 3, 7
 FA1, FA2 = "203.0.113.2", "203.0.113.66"
@@ -72,15 +73,13 @@ def test_a_lost_reply_is_asked_for_again_and_the_home_agent_keeps_one_binding(wo
     assert world.home_agent.bindings() == {"": ("10.10.0.10", FA1)}
 
 
-def test_a_day_of_renewals_takes_less_than_a_second(world):
+def test_a_day_of_renewals_changes_nothing(world):
     node = world.add_node(applications=["telemetry"])
     world.pass_time(seconds=1)
     before = world.home_agent.bindings()
 
-    began = time.monotonic()
     world.pass_time(seconds=DAY)
 
-    assert time.monotonic() - began < 1.0
     assert world.home_agent.bindings() == before
     assert {state for state, _ in node.sessions().values()} == {"registered"}
     assert world.warnings() == []
@@ -270,6 +269,26 @@ def test_a_home_agents_clock_that_stepped_back_a_day_locks_nobody_out(world):
     assert {care_of for _, care_of in world.home_agent.bindings().values()} == {FA2}
 
 
+def test_the_end_of_the_ntp_era_in_2036_passes_unnoticed():
+    era = 2**32 * 1000  # ms; 2036-02-07 06:28:16 UTC
+    world = World(foreign_agents={"advertise_interval": 600_000})
+    world.home_agent.start(era - 3600_000)
+    node = world.add_node(ntp_ms=era - 3600_000)
+    world.pass_time(seconds=3595)
+    node.move("fa2")
+    world.pass_time(seconds=2)
+
+    world.pass_time(seconds=2 * 3600)
+    world.home_agent.kill()
+    world.home_agent.start(era - 3600_000 + world.now)
+    world.pass_time(seconds=3600)
+
+    assert node.sessions() == {"": ("registered", "10.10.0.10")}
+    assert world.home_agent.bindings() == {"": ("10.10.0.10", FA2)}
+    assert world.home_agent.identifications[NAI, ""] < 2**48  # it did wrap
+    assert world.warnings() == []
+
+
 def test_a_node_whose_power_was_cut_takes_up_its_devices_by_itself(world):
     node = _node_with_two_devices(world)
     before = world.home_agent.bindings()
@@ -308,6 +327,99 @@ def test_a_silent_home_agent_is_asked_ever_more_rarely_and_never_given_up(world)
     assert min(waits) >= 1000
     assert max(waits) > 30_000
     assert node.sessions()[""][0] == "registered"
+
+
+def test_a_home_agent_that_refuses_for_a_while_is_asked_until_it_no_longer_does(world):
+    world.home_agent.refusing = "no buffer space"
+    node = world.add_node(applications=["telemetry"])
+    world.pass_time(seconds=20)
+    assert {state for state, _ in node.sessions().values()} == {"registering"}
+    assert world.home_agent.rows == {}
+
+    world.home_agent.refusing = ""
+    world.pass_time(seconds=70)
+
+    assert {state for state, _ in node.sessions().values()} == {"registered"}
+    assert set(world.home_agent.bindings()) == {"", "telemetry"}
+
+
+def test_a_foreign_agent_that_cannot_carry_a_session_says_so_and_another_one_can():
+    world = World()
+    world.foreign_agents["fa1"].refusing = "no buffer space"
+    node = world.add_node()
+
+    world.pass_time(seconds=5)
+    assert node.sessions()[""][0] == "registering"
+    assert node.engine.status(node.now)["sessions"][0]["code"] == 66
+    world.foreign_agents["fa1"].visitors()
+    node.move("fa2")
+    world.pass_time(seconds=1)
+
+    assert node.sessions()[""][0] == "registered"
+
+
+def test_one_more_session_than_the_subscriber_may_have_gets_its_place_when_another_leaves():
+    world = World(home_agent={"subscribers": {NAI: a_subscriber(sessions=2)}})
+    node = world.add_node(names={"02:00:00:00:00:11": "pc1", "02:00:00:00:00:12": "pc2"})
+    world.pass_time(seconds=1)
+    for link_address in (PC1, PC2):
+        node.device(DISCOVER, link_address)
+        world.pass_time(seconds=2)
+    assert (node.sessions()["pc1"][0], node.sessions()["pc2"][0]) == ("registered", "registering")
+
+    node.device(RELEASE, PC1, client_address=node.home_address("pc1"))
+    world.pass_time(seconds=60)
+
+    assert set(world.home_agent.bindings()) == {"", "pc2"}
+
+
+def test_every_message_twice_and_out_of_order_changes_nothing_in_the_end(world):
+    world.weather = Weather(random.Random(5944), duplication=1.0, delay=400)
+    node = world.add_node(names={"02:00:00:00:00:11": "pc1"}, applications=["telemetry"])
+    world.pass_time(seconds=10)
+    node.device(DISCOVER, PC1)
+    world.pass_time(seconds=10)
+    node.move("fa2")
+    world.pass_time(seconds=20)
+
+    assert {state for state, _ in node.sessions().values()} == {"registered"}
+    assert {care_of for _, care_of in world.home_agent.bindings().values()} == {FA2}
+    assert set(world.foreign_agents["fa2"].visitors()) == {"", "telemetry", "pc1"}
+
+
+def test_agents_with_keys_for_each_other_register_as_others_do():
+    keys = {FOREIGN_AGENTS[name]: FOREIGN_HOME for name in ("fa1", "fa2")}
+    world = World(
+        home_agent={"foreign_agents": keys, "require_foreign_agent_key": True},
+        foreign_agents={"home_agents": {HOME_AGENT: FOREIGN_HOME}, "mobile_nodes": {NAI: {768: MOBILE_FOREIGN}}},
+    )
+    shared = {"spi": 768, "key": b"mobile node and foreign agent", "algorithm": "hmac-md5"}
+    node = world.add_node(
+        names={"02:00:00:00:00:11": "pc1"},
+        foreign_agents=[{"care_of_address": care_of, **shared} for care_of in keys],
+    )
+    world.pass_time(seconds=1)
+    node.device(DISCOVER, PC1)
+    world.pass_time(seconds=1)
+    node.move("fa2")
+    world.pass_time(seconds=1)
+    node.device(RELEASE, PC1, client_address=node.home_address("pc1"))
+    world.pass_time(seconds=5)
+
+    assert world.home_agent.bindings() == {"": ("10.10.0.10", FA2)}
+    assert world.foreign_agents["fa2"].visitors() == {"": "10.10.0.10"}
+    assert (world.dropped, world.warnings()) == ([], [])
+
+
+@pytest.mark.parametrize(("vendor", "sub_type"), [(0, 1), (0, 2), (40000, 1), (40000, 2)])
+def test_every_form_of_the_sub_nai_tells_sessions_apart(vendor, sub_type):
+    world = World(home_agent={"sub_nai_vendor": vendor}, foreign_agents={"sub_nai_vendor": vendor})
+
+    node = world.add_node(applications=["telemetry"], sub_nai_vendor=vendor, sub_nai_type=sub_type)
+    world.pass_time(seconds=2)
+
+    assert set(world.home_agent.bindings()) == set(world.foreign_agents["fa1"].visitors()) == {"", "telemetry"}
+    assert {state for state, _ in node.sessions().values()} == {"registered"}
 
 
 def _node_with_two_devices(world):

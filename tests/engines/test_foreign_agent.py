@@ -84,7 +84,8 @@ def test_the_foreign_agents_signature_is_appended_where_there_is_a_key():
 
     relayed = agent.take(datagram)
 
-    assert relayed == a_request("pc1", foreign_home=FOREIGN_HOME)
+    assert relayed.startswith(a_request("pc1"))
+    assert _signed_last_and_once(relayed)
 
 
 @pytest.mark.parametrize(
@@ -429,4 +430,13 @@ def test_a_node_cannot_make_it_sign_a_foreign_home_authentication_of_its_own():
 
     relayed = agent.take(a_request(after=own))
 
-    assert relayed == a_request(foreign_home=FOREIGN_HOME)
+    assert relayed.startswith(a_request())
+    assert _signed_last_and_once(relayed)
+
+
+def _signed_last_and_once(relayed):
+    """By us, over everything that went before."""
+    extensions = RegistrationRequest.decode(relayed).extensions
+    (signature,) = find(extensions, ForeignHomeAuthentication)
+    FOREIGN_HOME.verify(relayed, signature)
+    return signature == extensions[-1]

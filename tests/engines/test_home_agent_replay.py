@@ -183,7 +183,7 @@ def test_a_nai_that_tries_one_sub_nai_after_another_fills_no_table():
 
 def test_check_by_itself_believes_a_larger_identification_within_the_tolerance_and_nothing_else(check):
     session = ("a@example.net", "")
-    check.accept(session, from_ms(NTP_2026))
+    check.accept(session, from_ms(NTP_2026), 0)
 
     check.check(session, from_ms(NTP_2026) + 1, 0, 8)
 
@@ -195,7 +195,7 @@ def test_check_by_itself_believes_a_larger_identification_within_the_tolerance_a
 
 def test_resynchronising_stays_above_what_was_accepted_ahead_of_the_clock(check):
     session = ("a@example.net", "")
-    check.accept(session, from_ms(NTP_2026 + 6500))
+    check.accept(session, from_ms(NTP_2026 + 6500), 0)
 
     answer = check.resynchronising(session, 5, 0)
 

@@ -72,18 +72,26 @@ def test_a_denial_is_durable_before_it_is_sent(agent):
 # ---- refusals
 
 
-@pytest.mark.parametrize("what", ["failing", "refusing"])
-def test_a_first_registration_that_cannot_be_carried_leaves_nothing_and_gets_130(agent, what):
-    setattr(agent, what, "no space left on device")
-    datagram = _request(1)
-    agent.receive(datagram, FA1, 434)
-    setattr(agent, what, "")  # a refusal of what is put back would be given up
+def test_while_nothing_at_all_can_be_made_durable_there_is_silence_and_then_it_goes_on(agent):
+    """Not even that the former state stands again: the node asks once more."""
+    agent.failing = "no space left on device"
+    silent = agent.take(_request(1))
+    agent.failing = ""
 
-    sent_while_refusing = list(agent.sent)
-    agent.take(_request(2))
+    answered = agent.take(_request(2))
 
-    assert sent_while_refusing == []  # put back was refused as well: silence, the node asks again
+    assert (silent is None, answered is None) == (True, False)
     assert agent.bindings() == {"pc1": ("10.10.0.10", "203.0.113.2")}
+
+
+def test_a_move_that_the_kernel_refuses_together_with_the_way_back_is_given_up_in_the_log(agent):
+    agent.take(_request(1))
+    agent.refusing = "no buffer space"
+
+    assert agent.take(_request(2, care_of_address=FA2), FA2) is None
+
+    assert agent.rows[NAI, "pc1"].care_of_address == FA1
+    assert agent.world.warnings()[-1].startswith("gave up on nai=")
 
 
 def _refuse_once(agent, what):

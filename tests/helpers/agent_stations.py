@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.helpers.world import World
 
 _ROWS = (StoreBinding, RemoveBinding, StoreIdentification, ForgetIdentification, StoreVisitor, RemoveVisitor)
-_KERNEL = (InstallTunnel, RemoveTunnel, InstallDelivery, RemoveDelivery)
+_REFUSABLE = (InstallTunnel, InstallDelivery)  # to take away what is not there is no error
 
 
 class AgentStation(Station):
@@ -82,7 +82,7 @@ class AgentStation(Station):
         for effect in rows:
             self._run(effect)
         for effect in turn.effects:
-            if isinstance(effect, _KERNEL) and self.refusing:
+            if isinstance(effect, _REFUSABLE) and self.refusing:
                 self._refused(turn, self.refusing)
                 return
             if not isinstance(effect, _ROWS):
@@ -198,7 +198,7 @@ class ForeignAgentStation(AgentStation):
         self.start()
 
     def start(self) -> None:
-        self.engine = ForeignAgent(self.policy, list(self.rows.values()), self.world.now)
+        self.engine = ForeignAgent(self.policy, list(self.rows.values()), self.world.now, NTP_2026)
         self.up = True
         self.tunnels.clear()
         self.deliveries.clear()  # what start() does not ask for is swept away
