@@ -19,6 +19,7 @@ class Send(Record):
     """Send a registration message from UDP 434 to UDP 434 of `destination`, TTL 255 (RFC 3024 §3.2).
 
     link_address: octets, where the agent's advertisement came from; no ARP is to be broadcast (RFC 5944 §3.6.1.1).
+    Empty: the destination is no agent of this link but the home agent, by way of the router that came with our address.
     """
 
     __slots__ = ("datagram", "destination", "link_address")
@@ -31,6 +32,22 @@ class UseAgent(Record):
     """
 
     __slots__ = ("address", "link_address", "source")
+
+
+class UseTunnel(Record):
+    """Carry the packets of all home addresses between here and the home agent ourselves, instead of by an agent's router.
+
+    care_of_address: the uplink's own address, where the tunnel begins. kind: "ipip" (RFC 2003), "udp" (RFC 3519, port
+    434 to 434), or "" while the home agent has not said which: then packets are dropped, in silence.
+    """
+
+    __slots__ = ("care_of_address", "home_agent", "kind")
+
+
+class SendTunnelled(Record):
+    """An IPv4 packet, whole, to go into the tunnel."""
+
+    __slots__ = ("packet",)
 
 
 class Attach(Record):

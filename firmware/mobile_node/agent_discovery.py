@@ -10,6 +10,7 @@ from mip4.record import Record
 
 _AGENTS = const(8)  # heard at a time; beyond it the one that ends first is forgotten
 _SOLICIT_FIRST = const(300)  # ms between the first three solicitations
+_ENOUGH = const(3)  # solicitations, after which a node with an address of its own helps itself
 _SOLICIT_LAST = const(60000)  # ms between later ones, doubling up to here (RFC 5944 §2.4)
 _AVOID = const(60000)  # ms for which an agent that refused us is the last choice
 _REBOOTED = const(255)  # a sequence number that fell to this or below (RFC 5944 §2.4.4)
@@ -17,6 +18,8 @@ _REBOOTED = const(255)  # a sequence number that fell to this or below (RFC 5944
 
 class Agent(Record):
     """A foreign agent that is heard. link_address: where its advertisements come from. until, heard: ms.
+
+    co_located: our own care-of address, 0 where the agent's is used.
 
     lifetime: the longest registration it relays, seconds. interval: a third of its advertisements' lifetime, ms.
     """
@@ -32,11 +35,15 @@ class Agent(Record):
         "heard",
         "interval",
         "until",
+        "co_located",
     )
 
 
 class AgentDiscovery:
-    """Turns what is heard on the uplink into one agent to register with. `current` is None while there is none."""
+    """Turns what is heard on the uplink into one agent to register with. `current` is None while there is none.
+
+    unanswered: ms at which the third solicitation in a row counts as unanswered, None before it was sent.
+    """
 
     def __init__(self):
         self.current = None
@@ -45,6 +52,7 @@ class AgentDiscovery:
         self._avoided = {}  # address -> until when, ms
         self._solicit_at = None
         self._solicited = 0
+        self.unanswered = None
 
     def link_up(self, now: int) -> None:
         """A new link: nothing heard before counts, and it is time to ask."""
@@ -54,6 +62,7 @@ class AgentDiscovery:
         self._avoided = {}
         self._solicit_at = now
         self._solicited = 0
+        self.unanswered = None
 
     def link_down(self) -> None:
         self.up = False
@@ -97,9 +106,15 @@ class AgentDiscovery:
         if self._solicit_at is None or self._solicit_at > now:
             return False, moved
         self._solicited += 1
-        wait = _SOLICIT_FIRST if self._solicited < 3 else min(500 << min(self._solicited - 2, 8), _SOLICIT_LAST)
+        if self._solicited == _ENOUGH:
+            self.unanswered = now + _SOLICIT_FIRST
+        wait = _SOLICIT_FIRST if self._solicited < _ENOUGH else min(500 << min(self._solicited - 2, 8), _SOLICIT_LAST)
         self._solicit_at = now + wait
         return True, moved
+
+    def is_silent(self, now: int) -> bool:
+        """Whether nobody who could be ours has answered three solicitations."""
+        return self.current is None and self.unanswered is not None and self.unanswered <= now
 
     def avoid(self, now: int) -> bool:
         """`current` would not have us; take another one that is heard and would. True when there is."""
@@ -131,6 +146,7 @@ class AgentDiscovery:
             return True
         self._solicit_at = now
         self._solicited = 0
+        self.unanswered = None
         return False
 
     def _has_moved(self, agent: Agent, now: int) -> bool:
@@ -176,6 +192,7 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
         heard=now,
         interval=advertisement.lifetime * 1000 // 3,
         until=now + advertisement.lifetime * 1000,
+        co_located=0,
     )
 
 

@@ -15,7 +15,9 @@ ACK = const(5)
 NAK = const(6)
 RELEASE = const(7)
 
-TUNNEL_MTU = const(1480)  # what an IP-in-IP tunnel over Ethernet leaves (RFC 2003 §3.1)
+# What a tunnel over Ethernet leaves: IP-in-IP (RFC 2003 §3.1), and message 4 in UDP (RFC 3519 §3.3)
+TUNNEL_MTU = const(1480)
+UDP_TUNNEL_MTU = const(1468)
 
 _COOKIE = const(0x63825363)
 _BOOTREQUEST = const(1)
@@ -63,8 +65,10 @@ class DhcpMessage(Record):
         return cls(kind[0], transaction, flags, link_address, client_address, asked, server, named)
 
 
-def answer(kind: int, message: DhcpMessage, home_address: int, gateway: int, lease: int, configuration: dict) -> bytes:
-    """An OFFER, ACK or NAK for `message`.
+def answer(
+    kind: int, message: DhcpMessage, home_address: int, gateway: int, lease: int, configuration: dict, mtu: int
+) -> bytes:
+    """An OFFER, ACK or NAK for `message`. mtu: octets that travel whole.
 
     lease: seconds, 0xFFFFFFFF for ever. configuration: RFC 4332 sub-type -> octets, from the home agent. The device
     gets its home address as a /32 and the gateway by a route of its own: the rest of the prefix is not on this link.
@@ -83,7 +87,7 @@ def answer(kind: int, message: DhcpMessage, home_address: int, gateway: int, lea
         servers = b"".join([dns[at : at + 4] for at in range(0, len(dns) - 3, 4) if dns[at : at + 4] != b"\0\0\0\0"])
         if servers:
             octets += _option(_DNS, servers)
-        octets += _option(_MTU, pack("H", TUNNEL_MTU))
+        octets += _option(_MTU, pack("H", mtu))
     octets += pack("B", _END)
     return octets + bytes(max(0, _LEAST - len(octets)))
 

@@ -7,13 +7,37 @@ from mip4.address import parse, parse_link, show, show_link
 from mip4.authentication import SecurityAssociation
 from mip4.compat import const
 from mip4.const import BROADCAST, CONFIG_GATEWAY
-from mip4.effects import AnswerDhcp, Attach, Detach, Dropped, Remember, Said, Solicit, UseAgent
+from mip4.effects import (
+    AnswerDhcp,
+    Attach,
+    Detach,
+    Dropped,
+    Remember,
+    Said,
+    SendTunnelled,
+    Solicit,
+    UseAgent,
+    UseTunnel,
+)
 from mip4.errors import MipError, Unexpected
 from mip4.identification import Timestamps
 from mip4.messages import RegistrationReply
-from mobile_node.agent_discovery import AgentDiscovery
-from mobile_node.dhcp import ACK, DECLINE, DISCOVER, NAK, OFFER, RELEASE, REQUEST, DhcpMessage, answer
+from mobile_node.care_of import CO_LOCATED, FOREIGN_AGENT, CareOf
+from mobile_node.dhcp import (
+    ACK,
+    DECLINE,
+    DISCOVER,
+    NAK,
+    OFFER,
+    RELEASE,
+    REQUEST,
+    TUNNEL_MTU,
+    UDP_TUNNEL_MTU,
+    DhcpMessage,
+    answer,
+)
 from mobile_node.handoffs import Handoffs
+from mobile_node.keepalive import Keepalive
 from mobile_node.registration import Ended, Granted, Refused, Registration
 from mobile_node.security import Security
 from mobile_node.sessions import APPLICATION, DEVICE, OWN, Session, SessionTable
@@ -32,6 +56,7 @@ class Settings:
         self.home_agent = config["home_agent"]
         self.lifetime = config["lifetime"]
         self.reverse_tunnel = config["reverse_tunnel"]
+        self.force_udp = config["force_udp"]
         self.sub_nai_vendor = config["sub_nai_vendor"]
         self.sub_nai_type = config["sub_nai_type"]
         self.identifications = Timestamps(ntp_ms, seed)
@@ -48,7 +73,9 @@ class MobileNode:
     def __init__(self, config: dict, ntp_ms: int, seed: bytes, remembered: list):
         """ntp_ms: NTP time at now = 0, ms, or 0. remembered: what the last Remember asked to keep."""
         self._settings = Settings(config, ntp_ms, seed)
-        self._discovery = AgentDiscovery()
+        self._care_of = CareOf(config["mode"], config["home_agent"])
+        self._tunnel = None  # the UseTunnel in force, None while an agent carries our packets
+        self._keepalive = Keepalive()
         self._handoffs = Handoffs()
         self._sessions = SessionTable(config["names"])
         self._dark = {}  # downlink -> ms since when
@@ -75,14 +102,14 @@ class MobileNode:
     # ---- the uplink
 
     def link_up(self, now: int) -> list:
-        had = self._discovery.current
-        self._discovery.link_up(now)
+        had = self._care_of.current
+        self._care_of.link_up(now)
         self._handoffs.link_up(now)
         return ([] if had is None else self._alone(now)) + self.wake(now)
 
     def link_down(self, now: int) -> list:
         """The former agent stays the default router until there is another: devices shall wait, not despair."""
-        self._discovery.link_down()
+        self._care_of.link_down()
         self._handoffs.link_down(now)
         for session in self._sessions:
             session.registration.suspend(now)
@@ -90,18 +117,33 @@ class MobileNode:
 
     def heard(self, packet: bytes, link_address: bytes, now: int) -> list:
         """An IPv4 packet from the uplink that may be an Agent Advertisement."""
-        had = self._discovery.current
+        had = self._care_of.current
         try:
-            moved = self._discovery.heard(packet, link_address, now)
+            moved = self._care_of.heard(packet, link_address, now)
         except MipError as error:
             return [Dropped(error, 0)]
         if moved:
             return self._move(now)
-        agent = self._discovery.current
+        agent = self._care_of.current
         if agent is not None:
             for session in self._sessions:
                 session.registration.follow(agent)
         return self._alone(now) if had is not None and agent is None else []
+
+    def address(self, address: int, now: int) -> list:
+        """The uplink has this address of its own now, and a router beyond its link; 0: it has none, or no router."""
+        had = self._care_of.current
+        if self._care_of.address(address, now):
+            return self._move(now)
+        return self._alone(now) if had is not None and self._care_of.current is None else []
+
+    def tunnelled(self, packet: bytes, now: int) -> list:
+        """An IPv4 packet from the tunnel that the home agent itself sent, an answer to a keepalive."""
+        try:
+            self._keepalive.answered(packet, now)
+        except MipError as error:
+            return [Dropped(error, self._settings.home_agent)]
+        return []
 
     def receive(self, datagram: bytes, source: int, now: int) -> list:
         """A UDP payload from port 434 of `source`."""
@@ -140,7 +182,7 @@ class MobileNode:
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
-        times = [self._discovery.deadline()]
+        times = [self._care_of.deadline(), self._keepalive.deadline()]
         times += [session.registration.deadline() for session in self._sessions]
         times += [session.lease_ends for session in self._sessions if session.wanted]
         times += [since + _LINK_LOSS_GRACE for since in self._dark.values()]
@@ -148,12 +190,12 @@ class MobileNode:
         return min(times) if times else None
 
     def wake(self, now: int) -> list:
-        had = self._discovery.current
-        solicit, moved = self._discovery.wake(now)
+        had = self._care_of.current
+        solicit, moved = self._care_of.wake(now)
         effects = [Solicit()] if solicit else []
         if moved:
             effects += self._move(now)
-        elif had is not None and self._discovery.current is None:
+        elif had is not None and self._care_of.current is None:
             effects += self._alone(now)
         for downlink in [name for name, since in self._dark.items() if since + _LINK_LOSS_GRACE <= now]:
             del self._dark[downlink]
@@ -167,16 +209,19 @@ class MobileNode:
             if due is not None and due <= now:
                 self._note_silence(session)
                 effects += self._follow(session, session.registration.wake(now), now) + self._next_singly(now)
-        return effects
+        return effects + self._keep_alive(now)
 
     def status(self, now: int) -> dict:
         """What `node status` shows."""
-        agent = self._discovery.current
+        way = self._care_of.current
         return {
             "nai": self._settings.nai.decode(),
             "home_agent": show(self._settings.home_agent),
-            "agent": None if agent is None else show(agent.address),
-            "care_of_address": None if agent is None else show(agent.care_of_address),
+            "mode": None if way is None else CO_LOCATED if way.co_located else FOREIGN_AGENT,
+            "agent": show(way.address) if way is not None and way.link_address else None,
+            "care_of_address": None if way is None else show(way.co_located or way.care_of_address),
+            "tunnel": self._tunnel.kind or None if self._tunnel else None,
+            "keepalive": self._keepalive.seconds,
             "sessions": [session.status(now) for session in self._sessions],
             "handoffs": self._handoffs.status(),
         }
@@ -185,28 +230,69 @@ class MobileNode:
 
     def _move(self, now: int) -> list:
         """All sessions at once, so that a handoff lasts one round trip however many there are."""
-        agent = self._discovery.current
-        text = "agent %s care_of=%s link=%s" % (
-            show(agent.address), show(agent.care_of_address), show_link(agent.link_address)
-        )  # fmt: skip
-        effects = []
+        way = self._care_of.current
+        care_of_address = show(way.co_located or way.care_of_address)
+        text = "co-located care_of=%s" % care_of_address
+        if way.link_address:
+            text = "agent %s care_of=%s link=%s" % (show(way.address), care_of_address, show_link(way.link_address))
         for session in self._sessions:
             session.registration.suspend(now)
         self._handoffs.began(
-            show(agent.address), show(agent.care_of_address), len([one for one in self._sessions if one.wanted]), now
+            show(way.address), care_of_address, len([one for one in self._sessions if one.wanted]), now
         )
+        self._keepalive.stop()
+        self._tunnel = UseTunnel(way.co_located, self._settings.home_agent, "") if way.co_located else None
+        effects = [] if self._tunnel is None else [self._tunnel]  # ahead: it is also the way for our requests
         for session in self._sessions:
             effects += self._register(session, now)
-        return effects + [self._use_agent(), Said("info", text)]
+        if self._tunnel is None:
+            effects.append(self._use_agent())
+        return effects + [Said("info", text)]
 
     def _alone(self, now: int) -> list:
+        """Nobody to ask. A tunnel whose address is gone drops what comes, until there is another way."""
         for session in self._sessions:
             session.registration.suspend(now)
-        return [UseAgent(0, b"", 0), Said("info", "no agent")]
+        self._keepalive.stop()
+        if self._tunnel is None:
+            return [UseAgent(0, b"", 0), Said("info", "no agent")]
+        self._tunnel = None
+        return [UseTunnel(0, self._settings.home_agent, ""), Said("info", "no address")]
+
+    def _carry(self, registration: Registration, now: int) -> list:
+        """The tunnel that the home agent has just granted or renewed."""
+        way = self._care_of.current
+        if not registration.tunnel or registration.agent is None or way is None or not way.co_located:
+            return []
+        tunnel = UseTunnel(way.co_located, registration.home_agent, registration.tunnel)
+        if tunnel == self._tunnel:
+            return []
+        self._tunnel = tunnel
+        if tunnel.kind == "udp":
+            self._keepalive.start(tunnel.home_agent, registration.keepalive, now)
+        else:
+            self._keepalive.stop()
+        return [tunnel]
+
+    def _keep_alive(self, now: int) -> list:
+        """A home address that gets no answer registers anew: the NAT in between has forgotten us."""
+        due = self._keepalive.deadline()
+        if due is None or due > now:
+            return []
+        sessions = [one for one in self._sessions if one.attached and one.registration.is_valid(now)]
+        packets, lost = self._keepalive.wake([one.attached for one in sessions], now)
+        effects = [SendTunnelled(packet) for packet in packets]
+        for session in sessions:
+            if session.attached in lost:
+                text = "no answer to keepalives home=%s, next after %ds" % (
+                    show(session.attached), self._keepalive.seconds
+                )  # fmt: skip
+                effects += [Said("info", text)] + self._register(session, now)
+        return effects
 
     def _register(self, session: Session, now: int) -> list:
         """Ask for the session, unless there is nobody to ask, or the agent wants one request at a time."""
-        agent = self._discovery.current
+        agent = self._care_of.current
         if agent is None:
             return []
         if agent.care_of_address in self._singly and any([one.registration.in_first_try for one in self._sessions]):
@@ -218,7 +304,7 @@ class MobileNode:
 
     def _next_singly(self, now: int) -> list:
         """The next session's turn at an agent that gets one request at a time."""
-        agent = self._discovery.current
+        agent = self._care_of.current
         if agent is not None and agent.care_of_address in self._singly:
             for session in self._sessions:
                 if session.registration.agent is None:
@@ -240,7 +326,7 @@ class MobileNode:
             self._singly = self._singly[-7:] + [agent.care_of_address]
 
     def _use_agent(self) -> UseAgent:
-        agent = self._discovery.current
+        agent = self._care_of.current
         own = [one.attached for one in self._sessions if one.kind == OWN and one.attached]
         return UseAgent(agent.address, agent.link_address, own[0] if own else 0)
 
@@ -263,10 +349,10 @@ class MobileNode:
     def _granted(self, session: Session, now: int) -> list:
         registration = session.registration
         self._handoffs.registered(now)
-        effects = []
+        effects = self._carry(registration, now)
         if (session.attached, session.gateway) != (registration.home_address, _gateway(registration)):
             effects += self._attach(session)
-            if session.kind == OWN and self._discovery.current is not None:
+            if session.kind == OWN and self._tunnel is None and self._care_of.current is not None:
                 effects.append(self._use_agent())
             if session.kind == DEVICE:
                 session.lease_ends = registration.expires
@@ -290,7 +376,7 @@ class MobileNode:
         agent = session.registration.agent
         if refused.one_at_a_time and agent is not None:
             self._mark_singly(agent)
-        if agent is not None and refused.code in _ELSEWHERE and self._discovery.avoid(now):
+        if agent is not None and refused.code in _ELSEWHERE and self._care_of.avoid(now):
             return self._move(now)
         return self._next_singly(now)
 
@@ -364,7 +450,8 @@ class MobileNode:
         lease = 0xFFFFFFFF if registration.expires is None else max(1, (registration.expires - now) // 1000)
         if kind == ACK:
             session.lease_ends = registration.expires
-        octets = answer(kind, message, session.attached, gateway, lease, registration.configuration)
+        mtu = UDP_TUNNEL_MTU if registration.tunnel == "udp" else TUNNEL_MTU
+        octets = answer(kind, message, session.attached, gateway, lease, registration.configuration, mtu)
         renewing = kind == ACK and message.client_address
         return [AnswerDhcp(session.downlink, octets, gateway, message.client_address if renewing else BROADCAST)]
 

@@ -10,6 +10,7 @@ from mip4.const import (
     FA_LIFETIME,
     FA_REVERSE_TUNNEL,
     FA_REVERSE_TUNNEL_MANDATORY,
+    FLAG_D,
     FLAG_T,
     HA_IDENTIFICATION,
     HA_PROHIBITED,
@@ -17,11 +18,21 @@ from mip4.const import (
     HA_REVERSE_TUNNEL_MANDATORY,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
+    PROTO_IPIP,
     code_name,
 )
 from mip4.effects import Said, Send
 from mip4.errors import Unexpected
-from mip4.extensions import ForeignAgentError, MessageString, Nai, find, find_host_configuration, host_configuration
+from mip4.extensions import (
+    ForeignAgentError,
+    MessageString,
+    Nai,
+    UdpTunnelReply,
+    UdpTunnelRequest,
+    find,
+    find_host_configuration,
+    host_configuration,
+)
 from mip4.identification import LOW
 from mip4.messages import RegistrationRequest
 from mip4.record import Record
@@ -36,6 +47,7 @@ _FIRST_RETRY = const(1000)  # ms, the floor of RFC 5944 §3.6.3
 _LAST_RETRY = const(60000)
 _DENIED_RETRY = const(10000)  # ms, where the owner has to do something first
 _DENIED_LAST_RETRY = const(300000)
+_DECLINED = const(64)  # of a UDP Tunnel Reply: from here on it says no (RFC 3519 §3.2)
 _GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
 
 # Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
@@ -65,7 +77,8 @@ class Registration:
     """Drives one (NAI, sub-NAI) through one agent at a time. node: what all registrations of a node share.
 
     home_address, lifetime (seconds granted), sent and expires (ms): of the registration that holds. configuration:
-    RFC 4332 sub-type -> octets, from the home agent.
+    RFC 4332 sub-type -> octets, from the home agent. tunnel: where our care-of address is our own, "udp" or "ipip" as
+    the home agent said, else ""; keepalive: seconds, of a UDP tunnel.
     """
 
     def __init__(self, node, sub_nai: bytes, home_address: int):
@@ -78,7 +91,9 @@ class Registration:
         self.expires = None
         self.configuration = {}
         self.code = None
-        self._home_agent = node.home_agent
+        self.tunnel = ""
+        self.keepalive = 0
+        self.home_agent = node.home_agent
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._request = None
@@ -176,7 +191,7 @@ class Registration:
 
     def receive(self, datagram: bytes, reply, now: int) -> list:
         """Take a reply that matches. Raises MipError for one that is not authentic or not ours to believe."""
-        believed = self._node.security.verify(datagram, reply, self._request.care_of_address)
+        believed = self._node.security.verify(datagram, reply, self._through)
         errors = find(reply.extensions, ForeignAgentError)
         accepted = reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS)
         if self._answered and (errors or not accepted):
@@ -211,6 +226,7 @@ class Registration:
         self.home_address = reply.home_address
         self.lifetime = min(reply.lifetime, self._request.lifetime)
         self.configuration = find_host_configuration(believed)
+        self.tunnel, self.keepalive = self._tunnel(believed)
         self.state = REGISTERED
         self._retry = _FIRST_RETRY
         if self.lifetime == INFINITE:
@@ -221,6 +237,16 @@ class Registration:
             renewal = self.lifetime * (450 + self._request.identification % 51)
             self._next = self._sent + max(renewal, _FIRST_RETRY)
         return [Granted()]
+
+    def _tunnel(self, believed: list) -> tuple:
+        """How packets travel now (MN-20). Without assent there is no UDP, whatever we asked for."""
+        if not self._request.flags & FLAG_D:
+            return "", 0
+        answers = find(believed, UdpTunnelReply)
+        asked = find(self._request.extensions, UdpTunnelRequest)
+        if asked and answers and answers[0].code < _DECLINED:
+            return "udp", answers[0].keepalive
+        return "ipip", 0
 
     def _check_echo(self, reply, believed: list) -> None:
         """An accepted reply repeats NAI and sub-NAI, octet for octet (MN-18). Raises Unexpected."""
@@ -241,7 +267,7 @@ class Registration:
         elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
             self._most = reply.lifetime
         elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
-            self._home_agent = reply.home_agent
+            self.home_agent = reply.home_agent
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
         elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
@@ -313,13 +339,17 @@ class Registration:
             extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
         if lifetime:
             extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
-        reverse = self._reverse and self.agent.flags & ADVERT_T
+        agent = self.agent
+        if agent.co_located and not agent.link_address:
+            extensions.append(UdpTunnelRequest(node.force_udp, False, PROTO_IPIP))
+        # What decapsulates itself also encapsulates itself; an agent may do it or not
+        reverse = agent.co_located or (self._reverse and agent.flags & ADVERT_T)
         self._request = RegistrationRequest(
-            flags=FLAG_T if reverse else 0,
+            flags=(FLAG_T if reverse else 0) | (FLAG_D if agent.co_located else 0),
             lifetime=lifetime,
             home_address=self.home_address,
-            home_agent=self._home_agent,
-            care_of_address=self.agent.care_of_address,
+            home_agent=self.home_agent,
+            care_of_address=self.agent.co_located or self.agent.care_of_address,
             identification=node.identifications.next(now),
             extensions=extensions,
         )
@@ -328,7 +358,7 @@ class Registration:
         self._through = self.agent.care_of_address
         self._next = now + self._retry
         datagram = node.security.sign(self._request.encode(), self.agent.care_of_address)
-        return [Send(datagram, self.agent.address, self.agent.link_address)]
+        return [Send(datagram, agent.address if agent.link_address else self.home_agent, agent.link_address)]
 
     def _name(self) -> str:
         return self.sub_nai.decode() or "-"

@@ -101,12 +101,6 @@ def _names(value, folder: str) -> dict:
     return found
 
 
-def _mode(value, folder: str) -> str:
-    if value == "co-located":
-        raise ValueError("co-located is not supported yet")
-    return one_of("foreign-agent", "auto")(value, folder)
-
-
 def _key(value, folder: str) -> bytes:
     """hex:, text:, or file: with the path of a file that holds one of the two. A reason never shows the key."""
     if not isinstance(value, str):
@@ -152,7 +146,8 @@ FIELDS = [
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
     ("lifetime", 600, number(1, 0xFFFF)),
-    ("mode", "auto", _mode),
+    ("mode", "auto", one_of("foreign-agent", "co-located", "auto")),
+    ("force_udp", False, one_of(True, False)),
     ("reverse_tunnel", True, one_of(True, False)),
     ("own_session", "", _own_session),
     ("sub_nai_vendor", 0, number(0, 0xFFFFFF)),

@@ -313,7 +313,8 @@ class ForeignAgent:
         """
         association = self.policy.home_agents.get(pending.request.message.home_agent)
         found = find(reply.extensions, ForeignHomeAuthentication)
-        if association is not None and (pending.request.message.lifetime or reply.lifetime or found):
+        ours = pending.request.message.care_of_address == self.policy.care_of_address  # else nobody signs (§3.5.4)
+        if association is not None and (found or (ours and (pending.request.message.lifetime or reply.lifetime))):
             if len(found) != 1:
                 raise BadAuthenticator("one Foreign-Home Authentication is needed")
             association.verify(datagram, found[0])

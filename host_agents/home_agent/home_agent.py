@@ -291,7 +291,9 @@ class HomeAgent:
         association = None if subscriber is None else subscriber.associations.get(authenticators[0].spi)
         if subscriber is None or association is None:
             raise Unexpected(f"no security association with SPI {authenticators[0].spi} for that NAI")
-        foreign = self.policy.foreign_agents.get(source)
+        # What an agent relays for a co-located care-of address it does not sign (RFC 5944 §3.5.4)
+        relayed = message.flags & FLAG_D and source != message.care_of_address
+        foreign = None if relayed else self.policy.foreign_agents.get(source)
         return _Request(datagram, message, source, port, subscriber, association, foreign, nai)
 
     def _subscriber(self, message: RegistrationRequest, nai: Nai | None) -> Subscriber | None:

@@ -44,7 +44,7 @@ def judge(message: RegistrationRequest, source: int, port: int, policy: Policy) 
     agents share vouches for it; without that it is refused. Raises Denied.
     """
     found = find(message.extensions, UdpTunnelRequest)
-    relayed = source in policy.foreign_agents  # and so under a Foreign-Home Authentication that holds
+    relayed = source in policy.foreign_agents  # without D it is under a Foreign-Home Authentication that holds
     if not found:
         if source in (message.care_of_address, message.home_address, ANY) or (relayed and message.flags & FLAG_D):
             return UdpTunnel()

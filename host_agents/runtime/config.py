@@ -40,6 +40,9 @@ class _HomeAgentSection(_Section):
     port: int = PORT
     sub_nai_vendor: int = 0
     require_foreign_agent_key: bool = False
+    udp_tunnel: bool = True
+    udp_lifetime: int = 60
+    udp_keepalive: int = 20
 
 
 class _Network(_Section):
@@ -215,6 +218,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     file = reader.load(_HomeAgentFile)
     section = file.home_agent
     reader.need("network", bool(file.network), "at least one home network is needed")
+    reader.need("home_agent.udp_keepalive", 10 <= section.udp_keepalive <= 0xFFFF, "outside 10..65535 seconds")
     reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
     networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
     policy = HomeAgentPolicy(
@@ -225,6 +229,9 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         foreign_agents=_peers(reader, "foreign_agent", file.foreign_agent),
         sub_nai_vendor=section.sub_nai_vendor,
         require_foreign_agent_key=section.require_foreign_agent_key,
+        udp_tunnel=section.udp_tunnel,
+        udp_lifetime=reader.lifetime("home_agent.udp_lifetime", section.udp_lifetime),
+        udp_keepalive=section.udp_keepalive,
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     return HomeAgentConfig(reader.common(section, "home_agent", keys), policy, section.port)

@@ -264,7 +264,7 @@ def test_the_table_of_agents_is_bounded_and_ours_stays(node):
         packet = _from_another(number)
         node.run(node.engine.heard(packet, AGENT_LINKS["fa2"], node.now))
 
-    discovery = node.engine._discovery
+    discovery = node.engine._care_of._discovery
     assert len(discovery._agents) <= 8
     assert _agent(node) == "10.99.1.1"
 
@@ -277,7 +277,7 @@ def test_agents_that_refuse_one_after_another_fill_no_table():
         if node.requests:
             node.answer(66)
 
-    assert len(node.engine._discovery._avoided) <= 61
+    assert len(node.engine._care_of._discovery._avoided) <= 61
     assert len(node.engine._singly) <= 8
     assert len(node.engine.status(node.now)["handoffs"]) <= 8
     assert len({RegistrationRequest.decode(one).care_of_address for _, one in node.requests}) > 100

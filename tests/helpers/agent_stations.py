@@ -20,13 +20,15 @@ from host_agents.effects import (
     StoreBinding,
     StoreIdentification,
     StoreVisitor,
+    TunnelEnd,
     Turn,
     Visitor,
 )
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.home_agent.home_agent import HomeAgent
 from mip4.address import show
-from mip4.const import PORT
+from mip4.const import PORT, PROTO_ICMP
+from mip4.ip import Packet, checksum
 from tests.helpers.builders import HOME_AGENT, NTP_2026, a_foreign_agent_policy, a_home_agent_policy
 from tests.helpers.station import INTERNET_DELAY, LINK_DELAY, Station, link_address_of
 
@@ -108,6 +110,7 @@ class HomeAgentStation(AgentStation):
         self.identifications: dict[tuple[str, str], int] = {}
         self.owners: dict[int, tuple[str, str]] = {}
         self.tunnels: dict[int, int] = {}
+        self.ends: dict[int, TunnelEnd] = {}
         self.start(NTP_2026)
 
     def start(self, ntp_ms: int) -> None:
@@ -118,6 +121,7 @@ class HomeAgentStation(AgentStation):
         )
         self.up = True
         self.tunnels.clear()
+        self.ends.clear()
         self.run(self.engine.start())
 
     @property
@@ -157,18 +161,46 @@ class HomeAgentStation(AgentStation):
             self.identifications.pop((effect.nai, effect.sub_nai), None)
         elif isinstance(effect, InstallTunnel):
             self.tunnels[effect.home_address] = effect.ends[0].remote
+            self.ends[effect.home_address] = effect.ends[0]
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
+            self.ends.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
             self._send(effect)
         else:
             self.note(effect)
 
+    def tunnelled(self, packet: bytes, source: int, port: int) -> None:
+        """A packet in a tunnel, as the data path takes it: the machine answers an echo, the engine hears of strays."""
+        if not self.up:
+            return
+        inner = Packet.decode(packet)
+        end = self.ends.get(inner.source)
+        if end is None or (end.remote, end.port or PORT) != (source, port):
+            self.run(self.engine.rebound(inner.source, source, port, self.now))
+            return
+        kind, rest = inner.payload[0], inner.payload[4:]
+        assert (kind, inner.destination) == (8, HOME_AGENT)
+        head = b"\0\0"
+        message = head + checksum(head + b"\0\0" + rest).to_bytes(2, "big") + rest
+        answer = Packet(HOME_AGENT, inner.source, PROTO_ICMP, 64, message).encode()
+        for gateway in self.world.gateways.values():
+            if gateway.from_home_agent(source, port, answer, packet=True):
+                return
+
     def _send(self, effect: SendDatagram) -> None:
+        for gateway in self.world.gateways.values():
+            if gateway.from_home_agent(effect.destination, effect.port, effect.datagram):
+                return
         for station in self.world.foreign_agents.values():
             if station.policy.care_of_address == effect.destination:
                 arrive = partial(station.receive, effect.datagram, HOME_AGENT, PORT)
                 self.world.carry("ha", station.name, INTERNET_DELAY, effect.datagram, arrive)
+
+    def ends_by_session(self) -> dict[str, str]:
+        """sub-NAI -> how and where its tunnel ends, dotted."""
+        found = {one.sub_nai: self.ends[one.home_address] for one in self.engine.bindings}
+        return {name: f"{end.encapsulation} {show(end.remote)}:{end.port}" for name, end in found.items()}
 
     def bindings(self) -> dict[str, tuple[str, str]]:
         """sub-NAI -> (home address, care-of address), as bindings_by_session, where there is one NAI."""

@@ -68,6 +68,8 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "key": KEY,
         "algorithm": "hmac-md5",
         "lifetime": 600,
+        "mode": "auto",
+        "force_udp": False,
         "reverse_tunnel": True,
         "own_session": "",
         "sub_nai_vendor": 0,

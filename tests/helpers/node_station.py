@@ -10,7 +10,8 @@ from mip4.const import ALL_ROUTERS, PORT, PROTO_ICMP, PROTO_UDP
 from mip4.discovery import AgentSolicitation
 from mip4.ip import Datagram, Packet
 from mobile_node.mobile_node import MobileNode
-from tests.helpers.builders import GATEWAY, NTP_2026, a_dhcp_message, a_node_config
+from tests.helpers.builders import GATEWAY, HOME_AGENT, NTP_2026, a_dhcp_message, a_node_config
+from tests.helpers.gateway import DHCP_DELAY
 from tests.helpers.station import LINK_DELAY, Station
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class NodeStation(Station):
         self.gateway = GATEWAY
         self.remembered: list[list[str]] = []
         self.at: str | None = None
+        self.address = 0
         self.boot()
 
     def boot(self) -> None:
@@ -39,9 +41,10 @@ class NodeStation(Station):
         self.router: int = 0
         self.dhcp_answers: list[bytes] = []
         self.engine = MobileNode(self.config, ntp_ms, b"%s %d" % (self.name.encode(), self.world.now), self.remembered)
+        self.tunnel: Any = None
         self.run(self.engine.start(0))
         if self.at is not None:
-            self.run(self.engine.link_up(0))
+            self._arrive(self.at)
 
     @property
     def now(self) -> int:
@@ -57,10 +60,23 @@ class NodeStation(Station):
     def move(self, to: str | None) -> None:
         """The uplink leaves where it is and comes up at another foreign agent's link, or stays down."""
         if self.at is not None:
+            self._get_address(0)
             self.run(self.engine.link_down(self.now))
         self.at = to
         if to is not None:
-            self.run(self.engine.link_up(self.now))
+            self._arrive(to)
+
+    def _arrive(self, at: str) -> None:
+        """DHCP takes its time. Where there are agents nobody gives addresses, unless a test does."""
+        self.run(self.engine.link_up(self.now))
+        gateway = self.world.gateways.get(at)
+        if gateway is not None:
+            self.world.at(self.world.now + DHCP_DELAY, lambda: self.at == at and self._get_address(gateway.address))
+
+    def _get_address(self, address: int) -> None:
+        if address != self.address:
+            self.address = address
+            self.run(self.engine.address(address, self.now))
 
     def device(self, kind: int, link_address: bytes, **fields: Any) -> None:
         """A device on downlink `down0` sends a DHCP message."""
@@ -83,11 +99,19 @@ class NodeStation(Station):
     def _run(self, effect: Any) -> None:
         if isinstance(effect, node_effects.Solicit):
             self._up(Packet(0, ALL_ROUTERS, PROTO_ICMP, 1, AgentSolicitation().encode()))
+        elif isinstance(effect, node_effects.Send) and not effect.link_address:
+            assert effect.destination == HOME_AGENT
+            self.world.gateways[self.at or ""].to_home_agent(self, effect.datagram)
+        elif isinstance(effect, node_effects.SendTunnelled):
+            assert self.tunnel.kind == "udp"
+            self.world.gateways[self.at or ""].to_home_agent(self, effect.packet, packet=True)
         elif isinstance(effect, node_effects.Send):
             datagram = Datagram(0, PORT, effect.destination, PORT, effect.datagram)
             self._up(datagram.packet(ttl=255))
         elif isinstance(effect, node_effects.UseAgent):
-            self.router = effect.address
+            self.router, self.tunnel = effect.address, None
+        elif isinstance(effect, node_effects.UseTunnel):
+            self.router, self.tunnel = 0, effect
         elif isinstance(effect, node_effects.Attach):
             self.attached[effect.home_address] = effect.downlink
         elif isinstance(effect, node_effects.Detach):
@@ -102,7 +126,9 @@ class NodeStation(Station):
     def _up(self, packet: Packet) -> None:
         if self.at is None:
             return
-        station = self.world.foreign_agents[self.at]
+        station = self.world.foreign_agents.get(self.at)
+        if station is None:
+            return
         octets = packet.encode()
         self.world.carry(self.name, station.name, LINK_DELAY, octets, partial(station.heard, self.link_address, octets))
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mip4.address import show
+from mip4.address import parse, show
 from mip4.errors import MipError
 from tests.helpers.agent_stations import ForeignAgentStation, HomeAgentStation
 from tests.helpers.builders import FOREIGN_AGENTS
+from tests.helpers.gateway import NAT_OUTSIDE, Gateway
 from tests.helpers.node_station import NodeStation
 from tests.helpers.station import Station
 
@@ -35,7 +36,10 @@ class Weather:
 
 
 class World:
-    """One home agent, two foreign agents, mobile nodes that are added and moved. Time passes by pass_time() only."""
+    """One home agent, two foreign agents, mobile nodes that are added and moved. Time passes by pass_time() only.
+
+    Two visited networks have no agent but give addresses: "nat", which translates them, and "cafe", which does not.
+    """
 
     def __init__(self, home_agent: dict[str, Any] | None = None, foreign_agents: dict[str, Any] | None = None) -> None:
         """Both: changes to what the builders make of the agents' policies."""
@@ -49,6 +53,10 @@ class World:
         self.home_agent = HomeAgentStation(self, home_agent or {})
         self.foreign_agents = {name: ForeignAgentStation(self, name, foreign_agents or {}) for name in FOREIGN_AGENTS}
         self.nodes: list[NodeStation] = []
+        self.gateways = {
+            "nat": Gateway(self, "nat", parse("192.168.7.50"), NAT_OUTSIDE),
+            "cafe": Gateway(self, "cafe", parse("198.51.100.77"), 0),
+        }
         self.watch: Callable[[str, str, bytes], None] = lambda source, destination, datagram: None
 
     def add_node(self, at: str | None = "fa1", **changes: Any) -> NodeStation:
