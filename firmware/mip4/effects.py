@@ -35,13 +35,14 @@ class UseAgent(Record):
 
 
 class UseTunnel(Record):
-    """Carry the packets of all home addresses between here and the home agent ourselves, instead of by an agent's router.
+    """Carry the packets of all home addresses between here and the home agent ourselves, without an agent.
 
     care_of_address: the uplink's own address, where the tunnel begins. kind: "ipip" (RFC 2003), "udp" (RFC 3519, port
-    434 to 434), or "" while the home agent has not said which: then packets are dropped, in silence.
+    434 to 434), or "" while the home agent has not said which: then packets are dropped, in silence. source: as in
+    UseAgent.
     """
 
-    __slots__ = ("care_of_address", "home_agent", "kind")
+    __slots__ = ("care_of_address", "home_agent", "kind", "source")
 
 
 class SendTunnelled(Record):

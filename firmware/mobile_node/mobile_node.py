@@ -241,8 +241,11 @@ class MobileNode:
             show(way.address), care_of_address, len([one for one in self._sessions if one.wanted]), now
         )
         self._keepalive.stop()
-        self._tunnel = UseTunnel(way.co_located, self._settings.home_agent, "") if way.co_located else None
-        effects = [] if self._tunnel is None else [self._tunnel]  # ahead: it is also the way for our requests
+        self._tunnel = None
+        effects = []
+        if way.co_located:  # ahead of our requests, which go the same way
+            self._tunnel = UseTunnel(way.co_located, self._settings.home_agent, "", self._source())
+            effects.append(self._tunnel)
         for session in self._sessions:
             effects += self._register(session, now)
         if self._tunnel is None:
@@ -257,22 +260,21 @@ class MobileNode:
         if self._tunnel is None:
             return [UseAgent(0, b"", 0), Said("info", "no agent")]
         self._tunnel = None
-        return [UseTunnel(0, self._settings.home_agent, ""), Said("info", "no address")]
+        return [UseTunnel(0, self._settings.home_agent, "", self._source()), Said("info", "no address")]
 
     def _carry(self, registration: Registration, now: int) -> list:
         """The tunnel that the home agent has just granted or renewed."""
         way = self._care_of.current
         if not registration.tunnel or registration.agent is None or way is None or not way.co_located:
             return []
-        tunnel = UseTunnel(way.co_located, registration.home_agent, registration.tunnel)
-        if tunnel == self._tunnel:
-            return []
-        self._tunnel = tunnel
-        if tunnel.kind == "udp":
-            self._keepalive.start(tunnel.home_agent, registration.keepalive, now)
-        else:
-            self._keepalive.stop()
-        return [tunnel]
+        tunnel = UseTunnel(way.co_located, registration.home_agent, registration.tunnel, self._source())
+        former, self._tunnel = self._tunnel, tunnel
+        if (former.kind, former.home_agent) != (tunnel.kind, tunnel.home_agent):
+            if tunnel.kind == "udp":
+                self._keepalive.start(tunnel.home_agent, registration.keepalive, now)
+            else:
+                self._keepalive.stop()
+        return [] if tunnel == former else [tunnel]
 
     def _keep_alive(self, now: int) -> list:
         """A home address that gets no answer registers anew: the NAT in between has forgotten us."""
@@ -327,8 +329,12 @@ class MobileNode:
 
     def _use_agent(self) -> UseAgent:
         agent = self._care_of.current
+        return UseAgent(agent.address, agent.link_address, self._source())
+
+    def _source(self) -> int:
+        """The home address of the node itself, 0 while it has none."""
         own = [one.attached for one in self._sessions if one.kind == OWN and one.attached]
-        return UseAgent(agent.address, agent.link_address, own[0] if own else 0)
+        return own[0] if own else 0
 
     # ---- what registrations say
 
@@ -349,7 +355,7 @@ class MobileNode:
     def _granted(self, session: Session, now: int) -> list:
         registration = session.registration
         self._handoffs.registered(now)
-        effects = self._carry(registration, now)
+        effects = []
         if (session.attached, session.gateway) != (registration.home_address, _gateway(registration)):
             effects += self._attach(session)
             if session.kind == OWN and self._tunnel is None and self._care_of.current is not None:
@@ -360,6 +366,7 @@ class MobileNode:
                 Said("info", "registered sub_nai=%s home=%s lifetime=%ds"
                      % (session.sub_nai or "-", show(session.attached), registration.lifetime))
             )  # fmt: skip
+        effects += self._carry(registration, now)
         return effects + self._answer(session, now) + self._next_singly(now)
 
     def _ended(self, session: Session, ended: Ended, now: int) -> list:

@@ -39,7 +39,7 @@ class DhcpClient:
         self._commands.write(b"stop\n")
 
     async def follow(self, found) -> None:
-        """Call found(address, prefix length) for ever; (0, 0) when the lease is lost. Raises KernelRefused."""
+        """Call found(address, prefix length, router) for ever; noughts when the lease is lost. Raises KernelRefused."""
         while True:
             await readable(self._events)
             words = self._events.readline().decode().split()
@@ -47,7 +47,7 @@ class DhcpClient:
                 raise KernelRefused("no %s: the uplink gets no address by DHCP" % words[1])
             if len(words) < 2 or words[1] != str(self._number):
                 continue
-            if words[0] == "lease" and len(words) == 4:
-                found(parse(words[2]), int(words[3]))
+            if words[0] == "lease" and len(words) >= 5:
+                found(parse(words[2]), int(words[3]), parse(words[4]))
             elif words[0] == "lost":
-                found(0, 0)
+                found(0, 0, 0)

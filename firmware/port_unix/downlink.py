@@ -5,7 +5,7 @@ from mip4.const import ANY, BROADCAST
 from mip4.effects import AnswerDhcp, Attach
 from mip4.ip import Datagram
 from port_unix.routes import Routes
-from port_unix.sockets import NOTHING, PacketSocket, UdpSocket
+from port_unix.sockets import FOR_US, NOTHING, PacketSocket, UdpSocket
 from port_unix.sysctl import settle_downlink
 from runtime.sockets import readable, would_block
 
@@ -23,7 +23,7 @@ class Downlink:
         self.interface = config["interface"]
         self._routes = routes
         self._index = 0
-        self._frames = PacketSocket(NOTHING)
+        self.frames = PacketSocket(NOTHING)
         self._server = UdpSocket(_SERVER_PORT)
         self._attached = {}  # home address -> Attach
 
@@ -31,7 +31,7 @@ class Downlink:
         """The interface is there, perhaps anew. Returns the settings changed. Raises KernelRefused."""
         self._index = index
         changed = settle_downlink(self.interface)
-        self._frames.bind(index, link_address)
+        self.frames.bind(index, link_address)
         self._server.bind(self.interface)
         return changed
 
@@ -60,7 +60,19 @@ class Downlink:
         hardware_address = effect.datagram[28:34]
         link_address = _ALL_STATIONS if effect.destination == BROADCAST else hardware_address
         datagram = Datagram(effect.source, _SERVER_PORT, effect.destination, _CLIENT_PORT, effect.datagram)
-        self._frames.send(link_address, datagram.packet(64).encode())
+        self.frames.send(link_address, datagram.packet(64).encode())
+
+    def carry(self, on: bool) -> None:
+        """Whether packets of devices go to the forwarder and not by the kernel. Raises OSError, KernelRefused."""
+        self.frames.listen(FOR_US if on else NOTHING)
+        if on:
+            self._routes.put_blind_rule(self.interface)
+        else:
+            self._routes.remove_blind_rule(self.interface)
+
+    def deliver(self, view, start: int, end: int, link_address: bytes) -> None:
+        """As the forwarder's link. Raises OSError."""
+        self.frames.send_from(view, start, end, link_address)
 
     def attach(self, effect: Attach) -> None:
         """Raises KernelRefused."""

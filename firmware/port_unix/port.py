@@ -2,17 +2,20 @@
 
 from mip4.address import is_unicast, parse
 from mip4.const import ANY
-from mip4.effects import AnswerDhcp, Attach, Detach, Remember, Send, Solicit, UseAgent
+from mip4.effects import AnswerDhcp, Attach, Detach, Remember, Send, SendTunnelled, Solicit, UseAgent, UseTunnel
 from port_unix import clock, state
 from port_unix.control_socket import be_the_only_one, listen
+from port_unix.device_packets import bring
 from port_unix.downlink import Downlink
 from port_unix.links import Links
 from port_unix.netlink import Netlink
+from port_unix.own_link import LINK_ADDRESS, OwnLink
 from port_unix.routes import Routes
 from port_unix.sysctl import settle_machine
 from port_unix.uplink import Uplink
 from runtime.errors import KernelRefused
 from runtime.fields import REQUIRED, one_of, text
+from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
@@ -43,7 +46,21 @@ def _kind(value, folder: str) -> str:
     return one_of("ethernet")(value, folder)
 
 
-UPLINK = [("interface", REQUIRED, _interface), ("address", "dhcp", _uplink_address)]
+def _gateway(value, folder: str) -> int:
+    """Of a network where the address is given; DHCP names its own."""
+    if value == "":
+        return ANY
+    address = parse(text(value))
+    if not is_unicast(address):
+        raise ValueError("not the address of one host: %s" % value)
+    return address
+
+
+UPLINK = [
+    ("interface", REQUIRED, _interface),
+    ("address", "dhcp", _uplink_address),
+    ("gateway", "", _gateway),
+]
 DOWNLINK = [
     ("kind", "ethernet", _kind),
     ("interface", REQUIRED, _interface),
@@ -63,7 +80,8 @@ class Port:
             be_the_only_one(config["control"])  # before anything of the other's is swept
         self._uplink = Uplink(config["uplinks"][0], log)
         self._links = Links([one["interface"] for one in config["uplinks"] + config["downlinks"]])
-        self._routes = Routes(Netlink())
+        netlink = Netlink()
+        self._routes = Routes(netlink)
         self._uplink.use(self._routes)
         self._downlinks = {one["name"]: Downlink(one, self._routes) for one in config["downlinks"]}
         self._by_interface = {one.interface: one for one in self._downlinks.values()}
@@ -77,13 +95,23 @@ class Port:
                 there.append(index)
             else:
                 log.warning("interface %s is not there yet" % name)
-        swept = self._routes.sweep(there, self._uplink.interface)
+        swept = self._routes.sweep(there, [self._uplink.interface] + list(self._by_interface))
         if swept:
             log.info("swept %d entries of a former run from the kernel" % swept)
+        self._told = ANY  # the own address that the engine knows of
+        self._forwarder = Forwarder()
+        self._tunnel = None  # the UseTunnel in force
+        own = config["own_session"] is not None or config["applications"]
+        self._own_link = None
+        if own and config["mode"] != "foreign-agent":
+            self._own_link = OwnLink(netlink, self._routes)
+            self._settled(self._own_link.settled)
         self.runners = {
             Solicit: lambda effect: self._uplink.solicit(),
             Send: self._uplink.send,
+            SendTunnelled: lambda effect: self._forwarder.send(effect.packet),
             UseAgent: self._use_agent,
+            UseTunnel: self._use_tunnel,
             Attach: self._attach,
             Detach: self._detach,
             AnswerDhcp: lambda effect: self._downlinks[effect.downlink].answer_dhcp(effect),
@@ -107,16 +135,29 @@ class Port:
             ("links", self._follow_links),
             ("carrier", lambda runtime: self._links.hurry(self._uplink.interface)),
             ("uplink", self._uplink.hear),
-            ("lease", self._uplink.lease),
+            ("lease", lambda runtime: self._uplink.lease(lambda: self._tell_address(runtime))),
         ]
         for downlink in self._downlinks.values():
             found.append(("dhcp on %s" % downlink.name, downlink.serve))
+        if self._config["mode"] == "foreign-agent":
+            return found
+        for downlink in self._downlinks.values():
+            found.append(("packets on %s" % downlink.name, lambda runtime, link=downlink: bring(link, self._forwarder)))
+        if self._own_link is not None:
+            found.append(("packets of our own", lambda runtime: bring(self._own_link, self._forwarder)))
+        for name, tunnel in (("udp", self._uplink.udp), ("ipip", self._uplink.ip_in_ip)):
+            found.append(("tunnel %s" % name, lambda runtime, tunnel=tunnel: tunnel.serve(self._forwarder)))
         return found
 
     def status(self) -> dict:
-        return {"uplink": self._uplink.status(), "downlinks": [one.status() for one in self._downlinks.values()]}
+        return {
+            "uplink": self._uplink.status(),
+            "downlinks": [one.status() for one in self._downlinks.values()],
+            "forwarder": self._forwarder.status(),
+        }
 
     async def _follow_links(self, runtime) -> None:
+        self._forwarder.answered = lambda packet: runtime.tell("tunnelled", packet)
         await self._links.follow(lambda link, event: self._changed(runtime, link, event))
 
     def _changed(self, runtime, link, event: str) -> None:
@@ -135,7 +176,14 @@ class Port:
         else:
             self._log.info("%s %s down" % ("uplink" if downlink is None else "downlink", link.name))
             runtime.attempt(place.went_down)
+            self._tell_address(runtime)
             runtime.tell(which + "down", *names)
+        self._tell_address(runtime)
+
+    def _tell_address(self, runtime) -> None:
+        if self._uplink.own_address != self._told:
+            self._told = self._uplink.own_address
+            runtime.tell("address", self._told)
 
     def _take_into_use(self, place, link) -> None:
         try:
@@ -148,11 +196,35 @@ class Port:
         if changed:
             self._log.info("kernel settings changed: %s" % ", ".join(changed))
 
+    def _use_tunnel(self, effect: UseTunnel) -> None:
+        """The forwarder takes over from the kernel, or goes on with another tunnel."""
+        tunnel = self._uplink.use_tunnel(effect)
+        self._forwarder.use(tunnel, effect.home_agent, effect.kind)
+        if self._tunnel is None:
+            for downlink in self._downlinks.values():
+                downlink.carry(True)
+        self._tunnel = effect
+        if self._own_link is not None and self._is_own(effect.source):
+            self._own_link.carry(True, effect.source)
+        elif effect.care_of_address:
+            self._uplink.put_default()
+
     def _use_agent(self, effect: UseAgent) -> None:
-        own = self._attached.get(effect.source)
-        if own is None or own.downlink:  # the kernel would refuse the route of all for an address that is not its own
+        if self._tunnel is not None:
+            self._tunnel = None
+            self._forwarder.use(None, ANY, "")
+            for downlink in self._downlinks.values():
+                downlink.carry(False)
+            if self._own_link is not None:
+                self._own_link.carry(False, ANY)
+        if not self._is_own(effect.source):
             effect = UseAgent(effect.address, effect.link_address, ANY)
         self._uplink.use_agent(effect)
+
+    def _is_own(self, home_address: int) -> bool:
+        """Whether the kernel takes it as a source: it refuses a route for an address that is not this machine's."""
+        own = self._attached.get(home_address)
+        return own is not None and not own.downlink
 
     def _attach(self, effect: Attach) -> None:
         before = self._attached.get(effect.home_address)
@@ -160,19 +232,25 @@ class Port:
             self._detach(before)
         self._attached[effect.home_address] = effect
         if effect.downlink:
-            self._downlinks[effect.downlink].attach(effect)
+            downlink = self._downlinks[effect.downlink]
+            self._forwarder.attach(effect.home_address, downlink, effect.link_address, effect.gateway, False)
+            downlink.attach(effect)
         else:
+            self._forwarder.attach(effect.home_address, self._own_link, LINK_ADDRESS, ANY, True)
             self._routes.put_address(self._lo, effect.home_address, 32)
 
     def _detach(self, effect) -> None:
         before = self._attached.pop(effect.home_address, None)
         if before is None:
             return
+        self._forwarder.detach(effect.home_address)
         if before.downlink:
             self._downlinks[before.downlink].detach(effect.home_address)
         else:
             self._uplink.lose_source(effect.home_address)
             self._routes.remove_address(self._lo, effect.home_address, 32)
+            if self._tunnel is not None and self._tunnel.source == effect.home_address:
+                self._use_tunnel(self._tunnel)  # the default route went with its source
 
     def _remember(self, effect: Remember) -> None:
         if self._config["state"] and effect.sessions != self._remembered:

@@ -75,6 +75,19 @@ class Routes:
         what = "default route via %s" % show(gateway)
         self._ask_route(_DELETE_ROUTE, 0, 0, _SCOPE_UNIVERSE, 0, interface, more, what, _GONE)
 
+    def put_way(self, interface: int, destination: int, gateway: int, source: int) -> None:
+        """A route to one host by a gateway on the link."""
+        more = attribute(_RTA_DST, _address(destination)) + attribute(_RTA_GATEWAY, _address(gateway))
+        more += attribute(_RTA_PREFSRC, _address(source))
+        what = "route to %s via %s" % (show(destination), show(gateway))
+        self._ask_route(_NEW_ROUTE, CREATE | REPLACE, 32, _SCOPE_UNIVERSE, _ONLINK, interface, more, what)
+
+    def remove_way(self, interface: int, destination: int) -> None:
+        more = attribute(_RTA_DST, _address(destination))
+        self._ask_route(
+            _DELETE_ROUTE, 0, 32, _SCOPE_UNIVERSE, 0, interface, more, "route to %s" % show(destination), _GONE
+        )
+
     def put_host(self, interface: int, home_address: int) -> None:
         more = attribute(_RTA_DST, _address(home_address))
         what = "route to %s" % show(home_address)
@@ -102,6 +115,19 @@ class Routes:
         body = struct.pack("BBHiHBB", _AF_INET, 0, 0, interface, _PERMANENT, 0, _UNICAST)
         self._netlink.ask(kind, flags, body + attribute(_NDA_DST, _address(address)) + more, what, unless)
 
+    def put_blind_rule(self, name: str) -> None:
+        """What arrives on interface `name` for others goes no further: the forwarder takes it from the frames."""
+        self._ask_blind_rule(_NEW_RULE, CREATE | EXCLUSIVE, name, _THERE)
+
+    def remove_blind_rule(self, name: str) -> None:
+        self._ask_blind_rule(_DELETE_RULE, 0, name, _GONE)
+
+    def _ask_blind_rule(self, kind: int, flags: int, name: str, unless: tuple) -> None:
+        body = struct.pack("BBBBBBBBI", _AF_INET, 0, 0, 0, 0, 0, 0, _BLACKHOLE, 0)
+        body += attribute(_FRA_PRIORITY, struct.pack("I", RULE_PRIORITY)) + attribute(_FRA_PROTOCOL, bytes([PROTOCOL]))
+        body += attribute(_FRA_IIFNAME, name.encode() + b"\0")
+        self._netlink.ask(kind, flags, body, "rule for packets on %s" % name, unless)
+
     def put_deaf_rule(self, name: str) -> None:
         """Registration traffic that arrives on interface `name` goes no further: the node reads it from the frames.
 
@@ -122,8 +148,8 @@ class Routes:
                 return struct.unpack_from("i", octets, 4)[0]
         return 0
 
-    def sweep(self, interfaces: list, uplink: str) -> int:
-        """Remove what a former run of the node left on `interfaces` (indices), and its rule; how many things.
+    def sweep(self, interfaces: list, names: list) -> int:
+        """Remove what a former run of the node left on `interfaces` (indices), and rules about `names`; how many things.
 
         Each goes by the very octets that the kernel listed it with.
         """
@@ -142,7 +168,7 @@ class Routes:
                 swept += self._take_back(_DELETE_ADDRESS, octets)
         for octets in self._netlink.dump(_GET_RULE, _dump("BBBBBBBBI", 9), "rules"):
             rule = attributes(octets, 12)
-            if rule.get(_FRA_PROTOCOL) == bytes([PROTOCOL]) and rule.get(_FRA_IIFNAME) == uplink.encode() + b"\0":
+            if rule.get(_FRA_PROTOCOL) == bytes([PROTOCOL]) and rule.get(_FRA_IIFNAME) in [name.encode() + b"\0" for name in names]:
                 swept += self._take_back(_DELETE_RULE, octets)
         return swept
 

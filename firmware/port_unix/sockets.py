@@ -5,7 +5,7 @@ import struct
 
 import uctypes
 
-from mip4.const import ICMP_ADVERTISEMENT, PORT, PROTO_ICMP, PROTO_UDP
+from mip4.const import ICMP_ADVERTISEMENT, PORT, PROTO_ICMP, PROTO_UDP, TUNNEL_DATA
 from port_unix.netlink import error_name
 from runtime.errors import KernelRefused
 
@@ -14,12 +14,16 @@ _SOCK_RAW = 3
 _SOL_SOCKET = 1
 _SO_BINDTODEVICE = 25
 _SO_ATTACH_FILTER = 26
+_SO_RCVBUFFORCE = 33
+_QUEUE = 4 << 20  # octets that may wait for the forwarder
 _SOL_PACKET = 263
 _PACKET_VNET_HDR = 15
 _VNET_HEADER = 10  # octets of struct virtio_net_hdr
 _NEEDS_CHECKSUM = 1  # its flag for a packet of this machine whose checksum the kernel has not filled in
 _ETHERNET = 14
 _ETH_P_IP = 0x0800
+_LONGEST = 65535
+_NO_OFFLOAD = bytes(_VNET_HEADER)
 _FRAME = 2048  # octets: more than any registration message or advertisement
 
 # Classic BPF: (code, jump if true, jump if false, constant); offsets are those of an Ethernet frame
@@ -27,30 +31,51 @@ _LOAD_WORD, _LOAD_HALF, _LOAD_OCTET = 0x20, 0x28, 0x30
 _LOAD_HALF_AT, _LOAD_OCTET_AT, _LOAD_HEADER_LENGTH = 0x48, 0x50, 0xB1
 _EQUALS, _HAS_BITS, _RETURN = 0x15, 0x45, 0x06
 _PACKET_TYPE = 0xFFFFF004
+_ALL = 0x40000
 
-SIGNALLING = [  # UDP to port 434 and ICMP router advertisements, for us, unfragmented
+SIGNALLING = [  # messages to UDP port 434 and ICMP router advertisements, for us, unfragmented
     (_LOAD_WORD, 0, 0, _PACKET_TYPE),
-    (_EQUALS, 11, 0, 3),  # PACKET_OTHERHOST: seen only because the interface is promiscuous
+    (_EQUALS, 13, 0, 3),  # PACKET_OTHERHOST: seen only because the interface is promiscuous
     (_LOAD_HALF, 0, 0, 20),
-    (_HAS_BITS, 9, 0, 0x3FFF),
+    (_HAS_BITS, 11, 0, 0x3FFF),
     (_LOAD_HEADER_LENGTH, 0, 0, 14),
     (_LOAD_OCTET, 0, 0, 23),
     (_EQUALS, 3, 0, PROTO_UDP),
-    (_EQUALS, 0, 5, PROTO_ICMP),
+    (_EQUALS, 0, 7, PROTO_ICMP),
     (_LOAD_OCTET_AT, 0, 0, 14),
-    (_EQUALS, 2, 3, ICMP_ADVERTISEMENT),
+    (_EQUALS, 4, 5, ICMP_ADVERTISEMENT),
     (_LOAD_HALF_AT, 0, 0, 16),
-    (_EQUALS, 0, 1, PORT),
+    (_EQUALS, 0, 3, PORT),
+    (_LOAD_OCTET_AT, 0, 0, 22),
+    (_EQUALS, 1, 0, TUNNEL_DATA),  # packets, which another socket takes
     (_RETURN, 0, 0, _FRAME),
     (_RETURN, 0, 0, 0),
 ]
 NOTHING = [(_RETURN, 0, 0, 0)]
+EVERYTHING = [(_RETURN, 0, 0, _ALL)]
+FOR_US = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 0), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
+FOR_OTHERS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 3), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
+# On a UDP socket offsets are those of the UDP header
+TUNNEL_DATA_ONLY = [(_LOAD_OCTET, 0, 0, 8), (_EQUALS, 0, 1, TUNNEL_DATA), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 
 
 def attach_filter(sock, program: list) -> None:
     """Have the kernel drop what `program` does not accept. Raises OSError."""
     octets = b"".join([struct.pack("HBBI", *instruction) for instruction in program])
     sock.setsockopt(_SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), uctypes.addressof(octets)))
+
+
+def bind_to_device(sock, interface: str) -> None:
+    """Raises KernelRefused."""
+    try:
+        sock.setsockopt(_SOL_SOCKET, _SO_BINDTODEVICE, interface.encode() + b"\0")
+    except OSError as error:
+        raise KernelRefused("socket on %s: %s" % (interface, error_name(error.errno)))
+
+
+def socket_address(address: int, port: int) -> bytes:
+    """struct sockaddr_in."""
+    return struct.pack("H", socket.AF_INET) + struct.pack("!HI", port, address) + bytes(8)
 
 
 class UdpSocket:
@@ -109,6 +134,21 @@ class PacketSocket:
         octets = self.socket.recv(_VNET_HEADER + _FRAME)
         packet = octets[_VNET_HEADER + _ETHERNET :]
         return packet, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12], not octets[0] & _NEEDS_CHECKSUM
+
+    def listen(self, program: list) -> None:
+        """Another filter, from now on. Raises OSError."""
+        self.socket.setsockopt(_SOL_SOCKET, _SO_RCVBUFFORCE, struct.pack("i", _QUEUE))
+        attach_filter(self.socket, program)
+
+    def receive_all(self) -> tuple:
+        """The next frame, whatever its length: (octets behind a virtio_net_hdr, link address). Raises OSError."""
+        octets = self.socket.recv(_VNET_HEADER + _ETHERNET + _LONGEST)
+        return octets, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12]
+
+    def send_from(self, view, start: int, end: int, link_address: bytes) -> None:
+        """A packet in a buffer with room before it. Raises OSError."""
+        view[start - 24 : start] = _NO_OFFLOAD + link_address + self._link_address + b"\x08\x00"
+        self.socket.sendto(view[start - 24 : end], self._interface)
 
     def send(self, link_address: bytes, packet: bytes) -> None:
         """Raises OSError."""

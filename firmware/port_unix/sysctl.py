@@ -21,6 +21,10 @@ def settle_uplink(interface: str) -> list:
     return _settle([("conf/%s/%s" % (interface, name), value) for name, value in _UPLINK])
 
 
+def settle_own_link(interface: str) -> list:
+    return _settle([("conf/%s/rp_filter" % interface, "0")])
+
+
 def settle_downlink(interface: str) -> list:
     return _settle([("conf/%s/%s" % (interface, name), value) for name, value in _DOWNLINK])
 

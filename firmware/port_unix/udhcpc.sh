@@ -2,7 +2,7 @@
 # The uplink's DHCP client: supervises busybox udhcpc, and is the script that udhcpc runs on its events.
 #
 # supervise INTERFACE FOLDER: stdin brings "start NUMBER" and "stop" from the node, and its end means that the node is
-# gone. stdout carries "lease NUMBER ADDRESS PREFIX-LENGTH" and "lost NUMBER" back. FOLDER held the two pipes.
+# gone. stdout carries "lease NUMBER ADDRESS PREFIX-LENGTH ROUTER..." and "lost NUMBER" back. FOLDER held the two pipes.
 # Nothing is configured here: the address is for the node to set, and routes come from the agents.
 
 stop() {
@@ -24,6 +24,6 @@ supervise)
     done
     stop
     ;;
-bound | renew) echo "lease $NUMBER $ip $mask" ;;
+bound | renew) echo "lease $NUMBER $ip $mask ${router:-0.0.0.0}" ;;
 deconfig | nak) echo "lost $NUMBER" ;;
 esac

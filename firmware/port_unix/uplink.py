@@ -3,13 +3,14 @@
 from mip4.address import show
 from mip4.const import ALL_ROUTERS, ANY, PORT, PROTO_ICMP
 from mip4.discovery import AgentSolicitation
-from mip4.effects import Dropped, Send, UseAgent
+from mip4.effects import Dropped, Send, UseAgent, UseTunnel
 from mip4.errors import MipError, Unexpected
 from mip4.ip import Datagram, Packet
 from port_unix.dhcp_client import DhcpClient
 from port_unix.routes import Routes
-from port_unix.sockets import NOTHING, SIGNALLING, PacketSocket, UdpSocket
+from port_unix.sockets import EVERYTHING, NOTHING, SIGNALLING, PacketSocket
 from port_unix.sysctl import settle_uplink
+from port_unix.tunnel import IpInIp, UdpTunnel
 from runtime.sockets import readable, would_block
 
 _ALL_ROUTERS_LINK = b"\x01\x00\x5e\x00\x00\x02"  # RFC 1112 §6.4
@@ -26,12 +27,14 @@ class Uplink:
         self._static = config["address"] if isinstance(config["address"], tuple) else None
         self._client = DhcpClient(self.interface) if config["address"] == "dhcp" else None
         self._frames = PacketSocket(SIGNALLING)
-        # A registration reply to an address of ours must find a socket, or the kernel answers "port unreachable"
-        self._deaf = UdpSocket(PORT, NOTHING)
+        self.udp = UdpTunnel()
+        self.ip_in_ip = IpInIp()
         self._index = 0
         self._address = ANY  # the care-of side's address of the node, not a home address
         self._length = 0
+        self._router = config["gateway"]  # of the visited network, for a node that is its own care-of address
         self._agent = UseAgent(ANY, b"", ANY)
+        self._tunnel = UseTunnel(ANY, ANY, "", ANY)
         self._routes = None
 
     def use(self, routes: Routes) -> None:
@@ -43,10 +46,11 @@ class Uplink:
         self._index = index
         changed = settle_uplink(self.interface)
         self._frames.bind(index, link_address)
-        self._deaf.bind(self.interface)
+        self.udp.bind(self.interface)
+        self.ip_in_ip.bind(self.interface)
         self._routes.put_deaf_rule(self.interface)
         if self._static is not None:
-            self.found_address(*self._static)
+            self.found_address(self._static[0], self._static[1], self._router)
         return changed
 
     def came_up(self) -> None:
@@ -55,17 +59,19 @@ class Uplink:
             self._client.start()
         if self._agent.address:  # the kernel drops routes of an interface that was shut
             self.use_agent(self._agent)
+        elif self._tunnel.care_of_address:
+            self._put_way()
 
     def went_down(self) -> None:
         """The carrier went: an address of that link means nothing on the next. Raises KernelRefused."""
         if self._client is not None:
             self._client.stop()
-            self.found_address(ANY, 0)
+            self.found_address(ANY, 0, ANY)
 
-    def found_address(self, address: int, length: int) -> None:
+    def found_address(self, address: int, length: int, router: int) -> None:
         """Take the address, instead of the former one; ANY: have none. Raises KernelRefused."""
         former, former_length = self._address, self._length
-        self._address, self._length = address, length
+        self._address, self._length, self._router = address, length, router
         # First away with the former one: the kernel takes all further addresses of a prefix with its first
         if former and (former, former_length) != (address, length):
             self._routes.remove_address(self._index, former, former_length)
@@ -75,10 +81,15 @@ class Uplink:
             said = "address=%s/%d" % (show(address), length) if address else "without an address"
             self._log.info("uplink %s %s" % (self.interface, said))
 
-    async def lease(self, runtime) -> None:
-        """The source of addresses. Ends at once where the configuration asks for no DHCP."""
+    @property
+    def own_address(self) -> int:
+        """What can be a care-of address: an address with a router beyond the link. ANY if there is none."""
+        return self._address if self._router else ANY
+
+    async def lease(self, changed) -> None:
+        """The source of addresses; changed() after each. Ends at once where the configuration asks for no DHCP."""
         if self._client is not None:
-            await self._client.follow(self.found_address)
+            await self._client.follow(lambda *lease: (self.found_address(*lease), changed()))
 
     async def hear(self, runtime) -> None:
         """The source of advertisements and registration replies. Tells "heard" and "receive"."""
@@ -113,11 +124,40 @@ class Uplink:
 
     def send(self, effect: Send) -> None:
         """Raises OSError."""
+        if not effect.link_address:
+            self.udp.register(effect.destination, effect.datagram)
+            return
         datagram = Datagram(self._address, PORT, effect.destination, PORT, effect.datagram)
         self._frames.send(effect.link_address, datagram.packet(255).encode())
 
+    def use_tunnel(self, effect: UseTunnel):
+        """Make the way to the home agent; give the tunnel, None while it cannot be used. Raises OSError, KernelRefused."""
+        former, self._tunnel = self._tunnel, effect
+        if former.home_agent and former.home_agent != effect.home_agent:
+            self._routes.remove_way(self._index, former.home_agent)
+        if self._agent.address:
+            self._routes.remove_neighbour(self._index, self._agent.address)
+            self._agent = UseAgent(ANY, b"", ANY)
+        if effect.care_of_address:
+            self._put_way()
+        elif effect.home_agent:
+            self._routes.remove_way(self._index, effect.home_agent)
+        self.udp.use(effect.home_agent, effect.kind == "udp")
+        self.ip_in_ip.use(effect.home_agent, EVERYTHING if effect.kind == "ipip" else NOTHING)
+        return {"udp": self.udp, "ipip": self.ip_in_ip}.get(effect.kind)
+
+    def _put_way(self) -> None:
+        self._routes.put_host(self._index, self._router)
+        self._routes.put_way(self._index, self._tunnel.home_agent, self._router, self._tunnel.care_of_address)
+
+    def put_default(self) -> None:
+        """What is nobody's home address goes by the visited network's router. Raises KernelRefused."""
+        self._routes.put_default(self._index, self._router, self._tunnel.care_of_address)
+
     def use_agent(self, effect: UseAgent) -> None:
-        """Raises KernelRefused."""
+        """Raises OSError, KernelRefused."""
+        if self._tunnel.home_agent:
+            self.use_tunnel(UseTunnel(ANY, ANY, "", ANY))
         former, self._agent = self._agent, effect
         if effect.address:
             self._routes.put_neighbour(self._index, effect.address, effect.link_address)

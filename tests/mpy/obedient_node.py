@@ -6,10 +6,23 @@ The payload of a registration message is the Python text of the effects it answe
 import time
 
 from mip4.address import parse
-from mip4.effects import AnswerDhcp, Attach, Detach, Dropped, Remember, Said, Send, Solicit, UseAgent
+from mip4.effects import (
+    AnswerDhcp,
+    Attach,
+    Detach,
+    Dropped,
+    Remember,
+    Said,
+    Send,
+    SendTunnelled,
+    Solicit,
+    UseAgent,
+    UseTunnel,
+)
 from mip4.errors import Malformed
 
-WORDS = (parse, AnswerDhcp, Attach, Detach, Dropped, Malformed, Remember, Said, Send, Solicit, UseAgent)
+WORDS = (parse, AnswerDhcp, Attach, Detach, Dropped, Malformed, Remember, Said, Send, Solicit, UseAgent,
+         SendTunnelled, UseTunnel)  # fmt: skip
 
 
 class MobileNode:
@@ -24,6 +37,14 @@ class MobileNode:
     def start(self, now: int) -> list:
         self.note("start")
         self.at = now + 50
+        return []
+
+    def address(self, address: int, now: int) -> list:
+        self.note("address", address)
+        return []
+
+    def tunnelled(self, packet: bytes, now: int) -> list:
+        self.note("tunnelled", packet.hex())
         return []
 
     def link_up(self, now: int) -> list:
