@@ -13,7 +13,7 @@ from port_unix.sysctl import settle_own_link
 NEAR, FAR = "entourage0", "entourage1"
 LINK_ADDRESS = b"\x02\xe7\x00\x00\x00\x00"  # of the near end; a session of the node's own is there
 _FAR_LINK_ADDRESS = b"\x02\xe7\x00\x00\x00\x01"
-_NOBODY = b"\x02\xe7\x00\x00\x00\x02"  # the next hop's: a frame for the far end itself would go on into the kernel there
+_NOBODY = b"\x02\xe7\x00\x00\x00\x02"  # the next hop's: what is for the far end itself, the kernel there would take
 _GATEWAY = const(0xC000000A)  # 192.0.0.10: it has to have an address (RFC 7723 §4.1 keeps it from all others)
 
 

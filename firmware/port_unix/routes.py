@@ -8,6 +8,7 @@ from port_unix.netlink import CREATE, EXCLUSIVE, REPLACE, Netlink, attribute, at
 
 PROTOCOL = 144  # of our routes, rules, neighbours and addresses; 143 is the agents', iproute2 knows neither
 RULE_PRIORITY = 100  # after the local table, before the main one
+_BLIND_PRIORITY = 101  # one of its own: a rule is deleted by what is said of it, and the other says more
 
 _GET_LINK = 18
 _NEW_ADDRESS, _DELETE_ADDRESS, _GET_ADDRESS = 20, 21, 22
@@ -124,8 +125,8 @@ class Routes:
 
     def _ask_blind_rule(self, kind: int, flags: int, name: str, unless: tuple) -> None:
         body = struct.pack("BBBBBBBBI", _AF_INET, 0, 0, 0, 0, 0, 0, _BLACKHOLE, 0)
-        body += attribute(_FRA_PRIORITY, struct.pack("I", RULE_PRIORITY)) + attribute(_FRA_PROTOCOL, bytes([PROTOCOL]))
-        body += attribute(_FRA_IIFNAME, name.encode() + b"\0")
+        body += attribute(_FRA_PRIORITY, struct.pack("I", _BLIND_PRIORITY))
+        body += attribute(_FRA_PROTOCOL, bytes([PROTOCOL])) + attribute(_FRA_IIFNAME, name.encode() + b"\0")
         self._netlink.ask(kind, flags, body, "rule for packets on %s" % name, unless)
 
     def put_deaf_rule(self, name: str) -> None:
@@ -149,7 +150,7 @@ class Routes:
         return 0
 
     def sweep(self, interfaces: list, names: list) -> int:
-        """Remove what a former run of the node left on `interfaces` (indices), and rules about `names`; how many things.
+        """Remove what a former run of the node left on `interfaces` (indices), and rules about `names`; how many.
 
         Each goes by the very octets that the kernel listed it with.
         """
@@ -168,7 +169,8 @@ class Routes:
                 swept += self._take_back(_DELETE_ADDRESS, octets)
         for octets in self._netlink.dump(_GET_RULE, _dump("BBBBBBBBI", 9), "rules"):
             rule = attributes(octets, 12)
-            if rule.get(_FRA_PROTOCOL) == bytes([PROTOCOL]) and rule.get(_FRA_IIFNAME) in [name.encode() + b"\0" for name in names]:
+            name = rule.get(_FRA_IIFNAME, b"").rstrip(b"\0").decode()
+            if rule.get(_FRA_PROTOCOL) == bytes([PROTOCOL]) and name in names:
                 swept += self._take_back(_DELETE_RULE, octets)
         return swept
 

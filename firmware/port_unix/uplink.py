@@ -131,13 +131,17 @@ class Uplink:
         self._frames.send(effect.link_address, datagram.packet(255).encode())
 
     def use_tunnel(self, effect: UseTunnel):
-        """Make the way to the home agent; give the tunnel, None while it cannot be used. Raises OSError, KernelRefused."""
+        """Make the way to the home agent; give the tunnel, None for kind "". Raises OSError, KernelRefused."""
         former, self._tunnel = self._tunnel, effect
         if former.home_agent and former.home_agent != effect.home_agent:
             self._routes.remove_way(self._index, former.home_agent)
         if self._agent.address:
             self._routes.remove_neighbour(self._index, self._agent.address)
             self._agent = UseAgent(ANY, b"", ANY)
+        if not former.home_agent and effect.home_agent:  # packets of home addresses come through the tunnel alone
+            self._routes.put_blind_rule(self.interface)
+        elif former.home_agent and not effect.home_agent:
+            self._routes.remove_blind_rule(self.interface)
         if effect.care_of_address:
             self._put_way()
         elif effect.home_agent:

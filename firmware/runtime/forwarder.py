@@ -5,7 +5,7 @@ One buffer, and packets worked on in it: a copy in, headers put on in place, a c
 
 from mip4.address import show
 from mip4.compat import const
-from mip4.const import ICMP_ECHO_REPLY, PROTO_ICMP, PROTO_IPIP
+from mip4.const import ICMP_ECHO_REPLY, PROTO_ICMP
 from mip4.errors import Malformed
 from mip4.tunnel import count_down, leave_tunnel, packet_end
 from runtime.icmp import TIME_EXCEEDED, TOO_BIG, UNREACHABLE, error_about, fragments

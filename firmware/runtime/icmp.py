@@ -14,7 +14,7 @@ _OFFSET = const(0x1FFF)
 
 
 def error_about(packet, source: bytes, kind: int, code: int, mtu: int) -> bytes:
-    """An ICMP error from `source` to the sender of `packet`, as an IPv4 packet; b"" where RFC 1122 §3.2.2 forbids one."""
+    """An ICMP error from `source` to the sender of `packet`, an IPv4 packet; b"" where RFC 1122 §3.2.2 forbids one."""
     header = (packet[0] & 15) * 4
     if (packet[6] & 0x1F) << 8 | packet[7] or (packet[9] == PROTO_ICMP and packet[header] in _ERRORS):
         return b""

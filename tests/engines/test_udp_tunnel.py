@@ -45,8 +45,8 @@ class FromNode:
     ):
         self.count += 1
         datagram = a_request(
-            "pc1", before=before, after=encode_all(list(after)), flags=flags, care_of_address=care_of, lifetime=lifetime,
-            identification=an_identification(self.agent.now, low=self.count), foreign_home=keys,
+            "pc1", before=before, after=encode_all(list(after)), flags=flags, care_of_address=care_of,
+            lifetime=lifetime, identification=an_identification(self.agent.now, low=self.count), foreign_home=keys,
         )  # fmt: skip
         answer = self.agent.take(datagram, source, port)
         assert answer is not None, self.agent.world.dropped[-1:]

@@ -61,9 +61,10 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
 
     left_out = {key: value for key, value in config.items() if key not in LEAST}
     assert left_out == {
-        "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "reverse_tunnel": True, "own_session": "",
-        "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {}, "applications": [], "control": "",
-        "foreign_agents": [], "clock": "system", "state": f"{tmp_path}/node.state.json",
+        "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "force_udp": False, "reverse_tunnel": True,
+        "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
+        "applications": [], "control": "", "foreign_agents": [], "clock": "system",
+        "state": f"{tmp_path}/node.state.json",
     }  # fmt: skip
 
 
@@ -76,11 +77,11 @@ def test_a_key_can_stand_in_a_file_of_its_own(read, tmp_path):
 
 def test_a_static_address_and_an_association_with_a_foreign_agent(read):
     association = {"care_of_address": "203.0.113.2", "spi": 768, "key": "text:k", "algorithm": "hmac-sha1"}
-    static = {"interface": "wlan-0.5", "address": "10.99.1.17/24"}
+    static = {"interface": "wlan-0.5", "address": "10.99.1.17/24", "gateway": "10.99.1.1"}
 
     config = read({**LEAST, "own_session": None, "uplinks": [static], "foreign_agents": [association]})
 
-    assert config["uplinks"] == [{"interface": "wlan-0.5", "address": (0x0A630111, 24)}]
+    assert config["uplinks"] == [{"interface": "wlan-0.5", "address": (0x0A630111, 24), "gateway": 0x0A630101}]
     assert config["foreign_agents"] == [{**association, "care_of_address": 0xCB007102, "key": b"k"}]
     assert config["own_session"] is None
 
@@ -102,8 +103,7 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: errno 2"),
         ({"key": "file:node.json"}, "key: FOLDER/node.json is open to others: chmod 600 it"),
         ({"algorithm": "md4"}, 'algorithm: none of "hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5"'),
-        ({"mode": "co-located"}, "mode: co-located is not supported yet"),
-        ({"mode": "fa"}, 'mode: none of "foreign-agent", "auto"'),
+        ({"mode": "fa"}, 'mode: none of "foreign-agent", "co-located", "auto"'),
         ({"reverse_tunnel": 1}, "reverse_tunnel: none of true, false"),
         ({"own_session": "x" * 65}, "own_session: sub-NAI of 65 octets"),
         ({"sub_nai_type": 3}, "sub_nai_type: none of 1, 2"),
