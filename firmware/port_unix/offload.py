@@ -12,6 +12,7 @@ from mip4.ip import checksum
 VNET_HEADER = const(10)  # octets of struct virtio_net_hdr
 _NEEDS_CHECKSUM = const(1)
 _TCP_V4 = const(1)
+_TCP = const(6)
 _ETHERNET = const(14)
 _FIN_PSH = const(0x09)
 
@@ -24,25 +25,28 @@ def is_finished(octets) -> bool:
 def finish(octets) -> list:
     """The IPv4 packets of a frame behind its virtio_net_hdr, whole and with checksums; [] for a kind we do not know."""
     flags, gso, _, size, start, offset = struct.unpack_from("BBHHHH", octets, 0)
-    packet = octets[VNET_HEADER + _ETHERNET :]
+    view = memoryview(octets)[VNET_HEADER + _ETHERNET :]
     start -= _ETHERNET
     if gso & 0x7F == 0:
-        return [_summed(packet, start, start + offset)] if flags & _NEEDS_CHECKSUM else [packet]
-    if gso & 0x7F != _TCP_V4 or size == 0 or packet[9] != 6:
+        return [_summed(view, start, start + offset)] if flags & _NEEDS_CHECKSUM else [view]
+    if gso & 0x7F != _TCP_V4 or size == 0 or view[9] != _TCP:
         return []
-    return _segments(packet, size)
+    return _segments(bytes(view), size)
 
 
-def _summed(packet: bytes, start: int, at: int) -> bytes:
+def _summed(view, start: int, at: int) -> bytearray:
     """The kernel has put the sum of the pseudo header where the checksum belongs."""
-    return packet[:at] + pack("H", _complement(packet[start:]) or 0xFFFF) + packet[at + 2 :]
+    packet = bytearray(view)
+    sum_ = _complement(view[start:]) or 0xFFFF
+    packet[at] = sum_ >> 8
+    packet[at + 1] = sum_ & 0xFF
+    return packet
 
 
-def _complement(octets: bytes) -> int:
+def _complement(octets) -> int:
     """The Internet checksum. Arithmetic modulo 65535 is one's complement, and a long integer has it done in C."""
-    if len(octets) & 1:
-        octets += b"\0"
-    return 0xFFFF - int.from_bytes(octets, "big") % 0xFFFF & 0xFFFF
+    number = int.from_bytes(octets, "big")
+    return 0xFFFF - (number << 8 if len(octets) & 1 else number) % 0xFFFF & 0xFFFF
 
 
 def _segments(packet: bytes, size: int) -> list:

@@ -22,7 +22,8 @@ _VNET_HEADER = 10  # octets of struct virtio_net_hdr
 _NEEDS_CHECKSUM = 1  # its flag for a packet of this machine whose checksum the kernel has not filled in
 _ETHERNET = 14
 _ETH_P_IP = 0x0800
-_LONGEST = 65535
+_LONGEST = 65535  # of TCP that the kernel left to a network card to cut
+_MSG_PEEK = 2
 _NO_OFFLOAD = bytes(_VNET_HEADER)
 _FRAME = 2048  # octets: more than any registration message or advertisement
 
@@ -142,7 +143,9 @@ class PacketSocket:
 
     def receive_all(self) -> tuple:
         """The next frame, whatever its length: (octets behind a virtio_net_hdr, link address). Raises OSError."""
-        octets = self.socket.recv(_VNET_HEADER + _ETHERNET + _LONGEST)
+        # Room for the longest would be made and cleared for every frame: look first which kind it is
+        uncut = self.socket.recv(_VNET_HEADER, _MSG_PEEK)[1]
+        octets = self.socket.recv(_VNET_HEADER + _ETHERNET + (_LONGEST if uncut else _FRAME))
         return octets, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12]
 
     def send_from(self, view, start: int, end: int, link_address: bytes) -> None:
