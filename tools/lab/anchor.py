@@ -61,7 +61,7 @@ exec sleep infinity
 
 def sysctls(place: str) -> dict[str, str]:
     """What the kernel of this place must do: /proc path -> value. Set before it has interfaces, so that all inherit."""
-    forwards = place in ("inet", "ha", "fa1", "fa2") or place.startswith("mn")
+    forwards = place in ("inet", "ha", "fa1", "fa2", "nat") or place.startswith("mn")
     strict = place == "inet"  # as a provider would: sources must be routed back the way they came (RFC 3704)
     both = {
         "rp_filter": "1" if strict else "0",

@@ -12,33 +12,49 @@ from pathlib import Path
 from host_agents.runtime.errors import KernelRefused
 from tools.lab import anchor, demo
 from tools.lab.errors import LabFailed
-from tools.lab.plan import WorldPlan, usual_nodes
+from tools.lab.plan import ATTACHMENTS, WorldPlan, usual_nodes
 from tools.lab.world import World
 
 Handler = Callable[[argparse.Namespace], int]
 
+_PLACES = """The world in namespaces of this machine. Its places:
+
+  cn          a correspondent node, 198.51.100.2
+  inet        what lies between; it drops packets whose source is routed elsewhere
+  ha          the home agent, 192.0.2.1, router of 10.10.0.0/24
+  fa1, fa2    visited networks with a foreign agent, 10.99.1.0/24 and 10.99.2.0/24
+  nat         a visited network without one, 192.168.7.0/24 behind a NAT
+  home1       a plain host on the home link, 10.10.0.200, where that is a real one
+  mn, mn2     mobile nodes; pc1, pc2 are devices behind mn, pc3 behind mn2
+
+Every visited link has a DHCP server. On the home link there is none: a node has its home address there."""
+
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `lab`. Each sub-command sets `handler`: parsed arguments -> exit code."""
-    lab = subparsers.add_parser("lab", help="the world in namespaces of this machine")
+    lab = subparsers.add_parser("lab", help="the world in namespaces of this machine", description=_PLACES)
+    lab.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = lab.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
 
     up = _add(commands, "up", _up, "make the lab; it stays until `down`")
     up.add_argument("--nodes", type=_count, default=1, metavar="N", help="mobile nodes mn, mn2, ... (default 1)")
     up.add_argument("--lifetime", type=_count, default=600, metavar="SECONDS", help="of registrations (default 600)")
     up.add_argument("--advertise-interval", type=float, default=1.0, metavar="SECONDS", help="default 1.0")
-    up.add_argument("--bare", action="store_true", help="only namespaces, links and routes: no agents, nodes, clients")
+    up.add_argument("--dhcp", action="store_true", help="nodes ask for an uplink address on each visited link")
+    up.add_argument("--home-link", action="store_true", help="a home network that is a real link, with the host home1")
+    up.add_argument("--bare", action="store_true", help="only namespaces, links, routes, NAT: no agents, nodes, DHCP")
 
     _add(commands, "demo", _demo, "tell and check the whole story, in a lab of its own (default DIRECTORY: demo)")
 
     _add(commands, "down", _down, "end it and remove every trace but log/ and *.pcap")
 
-    roam = _add(commands, "roam", _roam, "move a node's uplink to another visited link")
-    roam.add_argument("to", choices=("fa1", "fa2"))
+    roam = _add(commands, "roam", _roam, "move a node's uplink to another link")
+    where = "nat: behind a NAT, no agent; home: in a lab that is `up --home-link`"
+    roam.add_argument("to", choices=tuple(ATTACHMENTS), help=where)
     roam.add_argument("--node", default="mn")
 
     run = _add(commands, "exec", _exec, "run a command in a place: exec pc1 -- ping -c3 198.51.100.2")
-    run.add_argument("name", help="cn, inet, ha, fa1, fa2, mn, pc1, ...")
+    run.add_argument("name", help="cn, inet, ha, fa1, fa2, nat, home1, mn, pc1, ...")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
     status = _add(commands, "status", _status, "what is there")
@@ -75,9 +91,10 @@ def _path(arguments: argparse.Namespace) -> Path:
 
 def _up(arguments: argparse.Namespace) -> int:
     plan = WorldPlan(
-        nodes=usual_nodes(arguments.nodes),
+        nodes=usual_nodes(arguments.nodes, "dhcp" if arguments.dhcp else "none"),
         lifetime=arguments.lifetime,
         advertise_interval=arguments.advertise_interval,
+        home_link=arguments.home_link,
     )
     world = World(_path(arguments), plan, stays=True)
     world.up(programs=not arguments.bare)

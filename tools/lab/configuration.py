@@ -1,7 +1,8 @@
-"""Writes what the daemons and nodes of a world read: ha.toml, fa.toml, node.json, with fresh keys in each world."""
+"""Writes what the programs of a world read: ha.toml, fa.toml, node.json, with fresh keys each time; udhcpd.conf."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import secrets
 from collections.abc import Iterable, Mapping
@@ -11,8 +12,7 @@ from tools.lab.plan import NodePlan, WorldPlan
 
 _SPI = 256
 _AGENT_SPI = 512
-_POOL = "10.10.0.10-10.10.0.250"
-_GATEWAY = "10.10.0.1"
+DHCP_SERVER, DHCP_PID = "udhcpd.conf", "udhcpd.pid"
 
 Table = Mapping[str, object]
 
@@ -24,6 +24,9 @@ def write(plan: WorldPlan) -> dict[str, str]:
     files = {"ha/ha.toml": _home_agent(plan, keys, agent_keys)}
     for name in places.FOREIGN_AGENTS:
         files[f"{name}/fa.toml"] = _foreign_agent(plan, name, agent_keys[name])
+    for name in places.VISITED_LINKS:
+        files[f"{name}/{DHCP_SERVER}"] = _dhcp_server(name)
+        files[f"{name}/udhcpd.leases"] = ""
     for node in plan.nodes:
         files[f"{node.name}/node.json"] = json.dumps(_node(plan, node, keys[node.nai]), indent=1)
     return files
@@ -44,9 +47,11 @@ def _home_agent(plan: WorldPlan, keys: Mapping[str, str], agent_keys: Mapping[st
     }
     network: Table = {
         "prefix": places.HOME_PREFIX,
-        "pool": [_POOL],
-        "gateway": _GATEWAY,
+        "pool": [places.POOL_BESIDE_HOST if plan.home_link else places.POOL],
+        "gateway": places.HOME_GATEWAY,
         "dns": [places.DNS_SERVER],
+        **({"interface": "home0"} if plan.home_link else {}),
+        **plan.network,
     }
     tables: list[tuple[str, Table]] = [("[home_agent]", agent), ("[[network]]", network)]
     for nai, key in keys.items():
@@ -55,7 +60,7 @@ def _home_agent(plan: WorldPlan, keys: Mapping[str, str], agent_keys: Mapping[st
     for name, key in agent_keys.items():
         association: Table = {"address": places.NETWORKS[name][0], "spi": _AGENT_SPI, "key": key}
         tables.append(("[[foreign_agent]]", association))
-    return _toml(tables)
+    return _toml([*tables, *_further(plan.home_agent_tables)])
 
 
 def _foreign_agent(plan: WorldPlan, name: str, key: str) -> str:
@@ -70,7 +75,31 @@ def _foreign_agent(plan: WorldPlan, name: str, key: str) -> str:
         **plan.foreign_agent,
     }
     association: Table = {"address": places.HOME_AGENT, "spi": _AGENT_SPI, "key": key}
-    return _toml([("[foreign_agent]", agent), ("[[home_agent]]", association)])
+    usual: list[tuple[str, Table]] = [("[foreign_agent]", agent), ("[[home_agent]]", association)]
+    return _toml([*usual, *_further(plan.foreign_agent_tables)])
+
+
+def _further(tables: Iterable[tuple[str, Table]]) -> list[tuple[str, Table]]:
+    return [(f"[[{name}]]", table) for name, table in tables]
+
+
+def _dhcp_server(name: str) -> str:
+    """Paths are relative to the place's folder. A node on the link is a guest like others: nothing is reserved."""
+    address, prefix = places.VISITED_LINKS[name]
+    router = address.split("/")[0]
+    network = router.rpartition(".")[0]
+    lines = [
+        "interface vis0",
+        f"start {network}.100",
+        f"end {network}.199",
+        "lease_file udhcpd.leases",
+        f"pidfile {DHCP_PID}",
+        f"option subnet {ipaddress.ip_network(prefix).netmask}",
+        f"option router {router}",
+        f"option dns {places.DNS_SERVER}",
+        "option lease 600",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _node(plan: WorldPlan, node: NodePlan, key: str) -> dict[str, object]:
@@ -80,7 +109,7 @@ def _node(plan: WorldPlan, node: NodePlan, key: str) -> dict[str, object]:
         "spi": _SPI,
         "key": key,
         "lifetime": plan.lifetime,
-        "uplinks": [{"interface": "up0", "address": "none"}],
+        "uplinks": [{"interface": "up0", "address": node.address}],
         "downlinks": [{"interface": "down0", "kind": "ethernet"}],
         "names": {places.device_link_address(device): places.device_name(device) for device in node.devices},
         "control": "node.sock",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tools.lab import anchor, capture, programs
+from tools.lab import anchor, capture, configuration, programs
 from tools.lab.directory import RunDirectory
 from tools.lab.errors import LabFailed
 from tools.lab.links import Links
@@ -107,6 +107,14 @@ class Crew:
                 env=anchor.environment(environment),
                 cwd="/",
             )
+
+    def start_dhcp_servers(self, names: Iterable[str]) -> None:
+        """Of visited links; returns when all are there. They end with the lab."""
+        names = list(names)
+        for name in names:
+            self._spawn(name, "dhcp", programs.dhcp_server())
+        begun = [self._directory / name / configuration.DHCP_PID for name in names]
+        wait_until(lambda: all(pid.exists() for pid in begun), _PATIENCE, f"DHCP servers in {', '.join(names)}")
 
     def start_capture(self, name: str, pcap: Path) -> None:
         """Of everything on net0; returns when it is listening."""

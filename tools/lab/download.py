@@ -1,6 +1,7 @@
 """A TCP transfer that can be checked octet by octet: `python -m tools.lab.download serve|fetch ADDRESS PORT`.
 
-Both ends make the same endless stream from one seed. Each prints one JSON document at its end.
+Both ends make the same endless stream from one seed. Each prints one JSON document at its end; before that, the server
+prints "ready" when it can be connected to and the client "connected" when it is.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def serve(address: str, port: int) -> dict[str, object]:
 def fetch(address: str, port: int) -> dict[str, object]:
     """Receive and compare. wrong: offset of the first octet that differs, None. pauses: [monotonic s, length s]."""
     with socket.create_connection((address, port), timeout=60) as server:
+        print("connected", flush=True)
         received, wrong, pauses = 0, None, []
         expected, stream = b"", blocks(port)
         last = time.monotonic()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.lab import configuration
 from tools.lab import plan as places
 from tools.lab.anchor import PROJECT, environment
 from tools.lab.errors import LabFailed
@@ -52,6 +53,12 @@ def _dhcp_client(device: str) -> tuple[str, ...]:
     if places.device_number(device) % 2:
         return (found("busybox"), "udhcpc", "-f", "-i", "net0", "-t", "5", "-T", "1", "-A", "1")
     return (found("dhclient"), "-d", "net0")
+
+
+def dhcp_server() -> tuple[str, ...]:
+    """Of a visited link; its configuration is in the folder where it starts."""
+    # -a: milliseconds it asks around by ARP, and serves nobody, before it offers an address for the first time
+    return (found("busybox"), "udhcpd", "-f", "-a", "20", configuration.DHCP_SERVER)
 
 
 def found(name: str) -> str:

@@ -22,15 +22,31 @@ def build(links: Links, plan: WorldPlan) -> None:
         links.bridge(name, "vis0", f"02:00:00:00:02:{number:02x}")
         links.keep_carrier(name, "vis0")
         links.address(name, "vis0", address)
-        links.route("inet", prefix, places.NETWORKS[name][0])
+        if name in places.FOREIGN_AGENTS:
+            links.route("inet", prefix, places.NETWORKS[name][0])
+    if plan.home_link:
+        _build_home(links)
     for node in plan.nodes:
         _build_node(links, node)
 
 
+def _build_home(links: Links) -> None:
+    """The home network as a link: its router is the home agent, and a host lives there that never moves."""
+    length = places.HOME_PREFIX.split("/")[1]
+    links.bridge("ha", "home0", "02:00:00:00:04:01")
+    links.keep_carrier("ha", "home0")
+    links.address("ha", "home0", f"{places.HOME_GATEWAY}/{length}")
+    links.cable("home1", "net0", "ha", "host-home1", "02:00:00:00:04:02")
+    links.enslave("ha", "host-home1", "home0")
+    links.address("home1", "net0", f"{places.HOME_HOST}/{length}")
+    links.route("home1", "0.0.0.0/0", places.HOME_GATEWAY)
+
+
 def _build_node(links: Links, node: NodePlan) -> None:
     link_address = places.node_link_address(node.name)
-    links.cable(node.name, "up0", node.at, _station(node.name), link_address)
-    links.enslave(node.at, _station(node.name), "vis0")
+    place, bridge = places.ATTACHMENTS[node.at]
+    links.cable(node.name, "up0", place, _station(node.name), link_address)
+    links.enslave(place, _station(node.name), bridge)
     links.bridge(node.name, "down0", link_address.replace("02:00:00:00:01", "02:00:00:00:03"))
     for device in node.devices:
         links.cable(device, "net0", node.name, _port(device), places.device_link_address(device))
@@ -46,31 +62,32 @@ def _port(device: str) -> str:
 
 
 def where(links: Links, node: str) -> str:
-    """At which foreign agent the node's uplink ends. Raises LabFailed."""
-    for place in places.FOREIGN_AGENTS:
+    """At which of the attachments the node's uplink ends. Raises LabFailed."""
+    for name, (place, _) in places.ATTACHMENTS.items():
         if links.has(place, _station(node)):
-            return place
+            return name
     raise LabFailed(f"the uplink of {node} ends nowhere")
 
 
 def roam(links: Links, node: str, to: str) -> float:
-    """The uplink loses carrier, its far end moves to the visited link of `to`, carrier returns: seconds that took."""
-    here = where(links, node)
-    links.index(to, "vis0")
+    """The uplink loses carrier, its far end moves to the link of `to`, carrier returns: seconds that took."""
+    here = places.ATTACHMENTS[where(links, node)][0]
+    there, bridge = places.ATTACHMENTS[to]
+    links.index(there, bridge)
     began = time.monotonic()
     links.set(here, _station(node), state="down")
     # the kernel tells of a change some time after it, and of one that is over by then not at all
     while links.operational(node, "up0"):
         time.sleep(0.0005)
-    if here != to:
-        links.move(_station(node), here, to)
-    links.enslave(to, _station(node), "vis0")
+    if here != there:
+        links.move(_station(node), here, there)
+    links.enslave(there, _station(node), bridge)
     return time.monotonic() - began
 
 
 def leave(links: Links, node: str) -> None:
     """Out of everyone's range: no carrier, until the next roam()."""
-    links.set(where(links, node), _station(node), state="down")
+    links.set(places.ATTACHMENTS[where(links, node)][0], _station(node), state="down")
 
 
 def plug(links: Links, node: str, device: str, plugged: bool) -> None:

@@ -62,7 +62,7 @@ def ping_train(world: World, name: str, address: str, seconds: float = 0.01) -> 
 
 
 class Download:
-    """From `server` to `client`, both places; begins at once and goes on until finish()."""
+    """From `server` to `client`, both places; goes on from when it is made, connected by then, until finish()."""
 
     def __init__(self, world: World, server: str, client: str, address: str) -> None:
         """address: of the server."""
@@ -70,6 +70,9 @@ class Download:
         if self._server.stdout is None or self._server.stdout.readline() != "ready\n":
             raise LabFailed(f"the download's server did not start in {server}")
         self._client = self._start(world, client, "fetch", address)
+        # TCP gives a connection up for an ICMP error while it is being made, and a handoff may cause one
+        if self._client.stdout is None or self._client.stdout.readline() != "connected\n":
+            raise LabFailed(f"the download's client in {client} did not reach {address}")
 
     @staticmethod
     def _start(world: World, name: str, role: str, address: str) -> subprocess.Popen[str]:

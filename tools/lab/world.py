@@ -21,16 +21,18 @@ from tools.lab.crew import Crew, wait_until
 from tools.lab.directory import RunDirectory, State
 from tools.lab.errors import LabFailed
 from tools.lab.links import Links
-from tools.lab.plan import FOREIGN_AGENTS, WorldPlan
+from tools.lab.masquerade import Masquerade
+from tools.lab.plan import FOREIGN_AGENTS, VISITED_LINKS, WorldPlan
 from tools.lab.processes import Process
 
-_TOOLS = ("busybox", "ip", "mount", "nsenter", "unshare", "dumpcap")
+_TOOLS = ("busybox", "ip", "mount", "nft", "nsenter", "unshare", "dumpcap")
 
 
 class World:
     """The lab of one run directory. As a context manager it is up inside the block and gone behind it.
 
-    `name` is always a place: cn, inet, ha, fa1, fa2, mn, pc1, ... Every method raises LabFailed and KernelRefused.
+    `name` is always a place: cn, inet, ha, fa1, fa2, nat, home1, mn, pc1, ...
+    Every method raises LabFailed and KernelRefused.
     Rootless, up() and attach() move this process into the lab's user namespace, which it can't while it has threads.
     """
 
@@ -102,6 +104,7 @@ class World:
             try:
                 self._build(state)
                 if programs:
+                    self.crew.start_dhcp_servers(VISITED_LINKS)
                     self.start("ha", *FOREIGN_AGENTS)
                     self.start(*(node.name for node in self.plan.nodes))
                     self.start(*self.plan.devices())
@@ -156,6 +159,7 @@ class World:
         for place, name in zip(places, state.named, strict=False):
             netns.attach(name, self._anchors[place])
         topology.build(self.links, self.plan)
+        self._masquerade("nat").begin()
         for file, content in configuration.write(self.plan).items():
             self.directory.write(file, content.encode())
         self.pcap.unlink(missing_ok=True)
@@ -214,11 +218,22 @@ class World:
     # Places
 
     def roam(self, node: str, to: str) -> float:
-        """Move a node's uplink to the visited link of `to`. Returns the seconds it had no carrier."""
+        """Move a node's uplink to the link of `to`: fa1, fa2, nat, home. Returns the seconds it had no carrier."""
         self._check_node(node)
-        if to not in FOREIGN_AGENTS:
-            raise LabFailed(f"a node cannot roam to {to}: only to {' or '.join(FOREIGN_AGENTS)}")
+        if to == "home" and not self.plan.home_link:
+            raise LabFailed("there is no home link to roam to in this lab: make it with `lab up --home-link`")
+        if to not in self.plan.attachments():
+            raise LabFailed(f"a node cannot roam to {to}: only to {', '.join(self.plan.attachments())}")
         return topology.roam(self.links, node, to)
+
+    def rebind(self, name: str = "nat") -> None:
+        """The translator forgets all mappings; the next packet of each flow leaves from another port."""
+        self._masquerade(name).rebind()
+
+    def _masquerade(self, name: str) -> Masquerade:
+        if name != "nat":
+            raise LabFailed(f"{name} translates no addresses: only nat does")
+        return Masquerade(self.directory, name, self._anchors[name], self.plan.nat_timeout)
 
     def leave(self, node: str) -> None:
         """Out of everyone's range, until the next roam()."""
@@ -257,7 +272,7 @@ class World:
         found["addresses"] = [address.split("/")[0] for values in interfaces.values() for address in values]
         found["interfaces"] = interfaces
         program = None
-        with contextlib.suppress(LabFailed):  # nothing runs in cn and inet
+        with contextlib.suppress(LabFailed):  # nothing of ours runs in cn, inet, nat and home1
             program = self.crew.program(name)
         found["config"] = str(program.config) if program and program.config else None
         found["control"] = str(program.control) if program and program.control else None

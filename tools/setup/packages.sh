@@ -17,6 +17,7 @@ need busybox busybox
 need udhcpc udhcpc
 need dhclient isc-dhcp-client
 need dumpcap wireshark-common
+need nft nftables
 need tshark tshark
 [ -r /etc/udhcpc/default.script ] || need /etc/udhcpc/default.script udhcpc
 "$(dirname "$0")/python.sh" >/dev/null 2>&1 || missing="$missing python3 python3-venv"
