@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from host_agents.datapath.broadcasts import Broadcasts
 from host_agents.datapath.carrier import Carrier, Exit, TunnelError
 from host_agents.datapath.device import open_device
 from host_agents.datapath.encapsulations import RAW
@@ -20,11 +21,11 @@ from host_agents.datapath.notices import Notices
 from host_agents.datapath.path_mtu import PathMtu
 from host_agents.datapath.protocol import Counters, Rebound
 from host_agents.datapath.raw_carrier import BATCH, RawCarrier
-from host_agents.datapath.tunnels import End, Tunnel, is_tunnel_packet
+from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_packet
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
 from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from mip4.address import mask, show
+from mip4.address import in_prefix, show
 from mip4.const import BROADCAST
 from mip4.tunnel import leave_tunnel
 
@@ -35,7 +36,7 @@ class TunDatapath:
     """Carries packets between `device` and the tunnels of the home addresses installed.
 
     local: int, where our tunnels begin. side: HOME encapsulates by inner destination and decapsulates by inner source,
-    VISITED the other way round. home_prefixes: (network, length), whose broadcast addresses get no ICMP.
+    VISITED the other way round. home_prefixes: (network, length), whose broadcasts are copied.
     dropped: reason -> packets that went nowhere.
     """
 
@@ -54,9 +55,7 @@ class TunDatapath:
         self._local = local
         self._home = side == HOME
         self._loop = loop
-        self._silent = {
-            one for net, length in home_prefixes if length < 31 for one in (net, net | ~mask(length) & BROADCAST)
-        }
+        self._broadcasts = Broadcasts(local, home_prefixes, loop)
         self._tunnels: dict[int, Tunnel] = {}
         self._device = -1
         self._buffer = bytearray(65536)
@@ -147,42 +146,63 @@ class TunDatapath:
             self.dropped["not IPv4"] += 1
             return
         tunnel = self._tunnels.get(inner.destination if self._home else inner.source)
-        if tunnel is None:
-            self.dropped["no tunnel"] += 1
-            if self._home and inner.destination not in self._silent:
-                self._notices.unreachable(inner, HOST)
-        elif inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
+        if inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
             self.dropped["TTL"] += 1
+        elif tunnel is None and inner.destination in self._broadcasts.silent:
+            self._broadcast(inner)
+        elif tunnel is None:
+            self.dropped["no tunnel"] += 1
+            if self._home:
+                self._notices.unreachable(inner, HOST)
         elif inner.source == self._local and is_tunnel_packet(inner, self._udp.own_port):
             # RFC 2003 §4.4. Of packets from our own addresses only tunnel packets are stopped: the kernel forwards
             # none, so the others began here, and ICMP errors for mobile nodes are among them.
             self.dropped["loop"] += 1
+        elif is_redirect(inner):
+            self.dropped["redirect"] += 1
         else:
             self._copy(inner, tunnel)
 
     def _copy(self, inner: Inner, tunnel: Tunnel) -> None:
-        """To every end (RFC 5944 §3.8.3.1)."""
-        sent = False
+        """To every end (RFC 5944 §3.8.3.1). Unreachable is only who cannot be reached at any."""
+        sent = unreachable = False
         for end in tunnel.ends:
             if end.loops(inner):
                 self.dropped["loop"] += 1
-            elif self._send(inner, end):
-                sent = True
+                continue
+            reason = self._send(inner, end)
+            sent |= reason == 0
+            unreachable |= reason in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+            if reason == errno.EMSGSIZE and inner.dont_fragment:
+                self._notices.too_long(inner, end.remote_text, end.carrier_of(inner).overhead(inner))
         if sent:
             self._count(tunnel, inner, towards_device=self._home)
+        elif unreachable:
+            self._notices.unreachable(inner, HOST if self._home else NET)
 
-    def _send(self, inner: Inner, end: End) -> bool:
-        carrier = end.carrier_of(inner)
+    def _broadcast(self, inner: Inner) -> None:
+        """To every end in that network that asked for it (RFC 5944 §4.3), but not back to whom it comes from."""
+        network = self._broadcasts.network_of(inner)
+        if network is None or self._broadcasts.too_many():
+            self.dropped["broadcast"] += 1
+            return
+        for home_address, tunnel in self._tunnels.items():
+            if home_address == inner.source or not in_prefix(home_address, *network):
+                continue
+            packets = [
+                (end, self._broadcasts.wrapped(inner, home_address, end)) for end in tunnel.ends if end.end.broadcast
+            ]
+            if any([packet is not None and self._send(packet, end) == 0 for end, packet in packets]):
+                self._count(tunnel, inner, towards_device=True)
+
+    def _send(self, inner: Inner, end: End) -> int:
+        """0, or the errno of what hindered it."""
         try:
-            carrier.send(inner, end.remote_text, end.port)
+            end.carrier_of(inner).send(inner, end.remote_text, end.port)
         except OSError as error:
             self.dropped[f"send: {errno.errorcode.get(error.errno or 0, error.errno)}"] += 1
-            if error.errno == errno.EMSGSIZE and inner.dont_fragment:
-                self._notices.too_long(inner, end.remote_text, carrier.overhead(inner))
-            elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-                self._notices.unreachable(inner, HOST if self._home else NET)
-            return False
-        return True
+            return error.errno or errno.EIO
+        return 0
 
     def _decapsulated(self, carrier: Carrier, inner: Inner, source: int, port: int, tos: int) -> None:
         """Never answers with ICMP: the inner sender has nothing to do with what is wrong here (RFC 5944 §3.7.3)."""
@@ -199,6 +219,8 @@ class TunDatapath:
             self.dropped["congestion"] += 1
         elif self._write(inner):
             self._count(tunnel, inner, towards_device=not self._home)
+            if self._home and inner.destination == BROADCAST:  # one directed at a network comes back from the kernel
+                self._broadcast(inner)
 
     def _count(self, tunnel: Tunnel, inner: Inner, towards_device: bool) -> None:
         if towards_device:
@@ -221,11 +243,12 @@ class TunDatapath:
         inner = error.inner
         code = RELAYED.get((error.kind, error.code))
         tunnel = self._tunnels.get(inner.destination if self._home else inner.source) if inner else None
-        known = tunnel is not None and any((end.remote, end.port) == (error.remote, error.port) for end in tunnel.ends)
-        if inner is None or not known or code is None:
+        if tunnel is None or (error.remote, error.port) not in [(end.remote, end.port) for end in tunnel.ends]:
+            code = None
+        if inner is None or tunnel is None or code is None:
             self.dropped["ICMP about the tunnel"] += 1
         elif code == FRAGMENTATION_NEEDED:
             self._notices.too_long(inner, show(error.remote), carrier.overhead(inner))
-        else:
+        elif len(tunnel.ends) == 1:  # of several, another may have been reached
             # The home agent's own network is the one that it cannot reach (RFC 2003 §4.1).
             self._notices.unreachable(inner, HOST if self._home else code)
