@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from host_agents.datapath.broadcasts import Broadcasts
 from host_agents.datapath.carrier import Carrier, Exit, TunnelError
+from host_agents.datapath.delivery import Delivery
 from host_agents.datapath.device import open_device
 from host_agents.datapath.encapsulations import RAW
 from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, NET, RELAYED
@@ -25,9 +26,9 @@ from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_pac
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
 from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from mip4.address import in_prefix, show
+from mip4.address import in_prefix, is_unicast, show
 from mip4.const import BROADCAST
-from mip4.tunnel import leave_tunnel
+from mip4.tunnel import count_down, leave_tunnel
 
 HOME, VISITED = "home", "visited"
 
@@ -68,6 +69,7 @@ class TunDatapath:
         self._carriers: dict[str, Carrier] = {"udp": self._udp, **{one.name: one for one in raw}}
         self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *raw]
         self._keepalives = Keepalives(local, loop)
+        self._delivery = Delivery(loop, self._handed_in, self._drop)
 
     def open(self) -> None:
         """As Datapath.open."""
@@ -89,7 +91,7 @@ class TunDatapath:
         if self._device < 0:
             return
         self._loop.remove_reader(self._device)
-        for one in self._held:
+        for one in (*self._held, self._delivery):
             one.close()
         os.close(self._device)
         self._device = -1
@@ -106,6 +108,8 @@ class TunDatapath:
         for end in effect.ends:
             if end.encapsulation not in self._carriers:
                 raise KernelRefused(what, f"no encapsulation is called {end.encapsulation}")
+        if effect.encapsulating_link:
+            self._delivery.listen(effect.encapsulating_link)
         old = self._tunnels.get(effect.home_address)
         ends = tuple(End.of(end, self._carriers) for end in effect.ends)
         counters = old.counters if old else Counters()
@@ -221,6 +225,23 @@ class TunDatapath:
             self._count(tunnel, inner, towards_device=not self._home)
             if self._home and inner.destination == BROADCAST:  # one directed at a network comes back from the kernel
                 self._broadcast(inner)
+
+    def _handed_in(self, link: str, source: int, inner: Inner, tos: int) -> None:
+        """Into the reverse tunnel, if its visitor may do this and sits on that link (RFC 3024 §5.2)."""
+        tunnel = self._tunnels.get(inner.source)
+        if tunnel is None or tunnel.link != link or source != inner.source:
+            self.dropped["delivery"] += 1
+        elif inner.ttl == 0:
+            self.dropped["inner TTL"] += 1
+        elif not leave_tunnel(inner.packet, 0, tos):
+            self.dropped["congestion"] += 1
+        elif is_unicast(inner.destination) and not count_down(
+            inner.packet, 0
+        ):  # a broadcast stays on its link, at home
+            self.dropped["TTL"] += 1
+            self._notices.time_exceeded(inner)
+        else:
+            self._copy(replace(inner, ttl=inner.packet[8], tos=inner.packet[1]), tunnel)
 
     def _count(self, tunnel: Tunnel, inner: Inner, towards_device: bool) -> None:
         if towards_device:
