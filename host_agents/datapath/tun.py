@@ -15,18 +15,19 @@ from host_agents.datapath.carrier import Carrier, Exit, TunnelError
 from host_agents.datapath.delivery import Delivery
 from host_agents.datapath.device import open_device
 from host_agents.datapath.encapsulations import RAW
-from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, NET, RELAYED
+from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, RELAYED
 from host_agents.datapath.inner import Inner, read_inner
 from host_agents.datapath.keepalives import Keepalives
 from host_agents.datapath.notices import Notices
 from host_agents.datapath.path_mtu import PathMtu
 from host_agents.datapath.protocol import Counters, Rebound
 from host_agents.datapath.raw_carrier import BATCH, RawCarrier
+from host_agents.datapath.sender import Sender
 from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_packet
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
 from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from mip4.address import in_prefix, is_unicast, show
+from mip4.address import is_unicast, show
 from mip4.const import BROADCAST
 from mip4.tunnel import count_down, leave_tunnel
 
@@ -68,6 +69,7 @@ class TunDatapath:
         self._udp = UdpCarrier(self._paths, exit_)
         self._carriers: dict[str, Carrier] = {"udp": self._udp, **{one.name: one for one in raw}}
         self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *raw]
+        self._sender = Sender(self._home, self._notices, self._broadcasts, self.dropped)
         self._keepalives = Keepalives(local, loop)
         self._delivery = Delivery(loop, self._handed_in, self._drop)
 
@@ -153,7 +155,7 @@ class TunDatapath:
         if inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
             self.dropped["TTL"] += 1
         elif tunnel is None and inner.destination in self._broadcasts.silent:
-            self._broadcast(inner)
+            self._sender.broadcast(inner, self._tunnels)
         elif tunnel is None:
             self.dropped["no tunnel"] += 1
             if self._home:
@@ -165,48 +167,7 @@ class TunDatapath:
         elif is_redirect(inner):
             self.dropped["redirect"] += 1
         else:
-            self._copy(inner, tunnel)
-
-    def _copy(self, inner: Inner, tunnel: Tunnel) -> None:
-        """To every end (RFC 5944 §3.8.3.1). Unreachable is only who cannot be reached at any."""
-        sent = unreachable = False
-        for end in tunnel.ends:
-            if end.loops(inner):
-                self.dropped["loop"] += 1
-                continue
-            reason = self._send(inner, end)
-            sent |= reason == 0
-            unreachable |= reason in (errno.EHOSTUNREACH, errno.ENETUNREACH)
-            if reason == errno.EMSGSIZE and inner.dont_fragment:
-                self._notices.too_long(inner, end.remote_text, end.carrier_of(inner).overhead(inner))
-        if sent:
-            self._count(tunnel, inner, towards_device=self._home)
-        elif unreachable:
-            self._notices.unreachable(inner, HOST if self._home else NET)
-
-    def _broadcast(self, inner: Inner) -> None:
-        """To every end in that network that asked for it (RFC 5944 §4.3), but not back to whom it comes from."""
-        network = self._broadcasts.network_of(inner)
-        if network is None or self._broadcasts.too_many():
-            self.dropped["broadcast"] += 1
-            return
-        for home_address, tunnel in self._tunnels.items():
-            if home_address == inner.source or not in_prefix(home_address, *network):
-                continue
-            packets = [
-                (end, self._broadcasts.wrapped(inner, home_address, end)) for end in tunnel.ends if end.end.broadcast
-            ]
-            if any([packet is not None and self._send(packet, end) == 0 for end, packet in packets]):
-                self._count(tunnel, inner, towards_device=True)
-
-    def _send(self, inner: Inner, end: End) -> int:
-        """0, or the errno of what hindered it."""
-        try:
-            end.carrier_of(inner).send(inner, end.remote_text, end.port)
-        except OSError as error:
-            self.dropped[f"send: {errno.errorcode.get(error.errno or 0, error.errno)}"] += 1
-            return error.errno or errno.EIO
-        return 0
+            self._sender.copy(inner, tunnel)
 
     def _decapsulated(self, carrier: Carrier, inner: Inner, source: int, port: int, tos: int) -> None:
         """Never answers with ICMP: the inner sender has nothing to do with what is wrong here (RFC 5944 §3.7.3)."""
@@ -222,9 +183,9 @@ class TunDatapath:
         elif not leave_tunnel(inner.packet, 0, tos):
             self.dropped["congestion"] += 1
         elif self._write(inner):
-            self._count(tunnel, inner, towards_device=not self._home)
+            tunnel.count(inner, towards_device=not self._home)
             if self._home and inner.destination == BROADCAST:  # one directed at a network comes back from the kernel
-                self._broadcast(inner)
+                self._sender.broadcast(inner, self._tunnels)
 
     def _handed_in(self, link: str, source: int, inner: Inner, tos: int) -> None:
         """Into the reverse tunnel, if its visitor may do this and sits on that link (RFC 3024 §5.2)."""
@@ -235,21 +196,11 @@ class TunDatapath:
             self.dropped["inner TTL"] += 1
         elif not leave_tunnel(inner.packet, 0, tos):
             self.dropped["congestion"] += 1
-        elif is_unicast(inner.destination) and not count_down(
-            inner.packet, 0
-        ):  # a broadcast stays on its link, at home
+        elif is_unicast(inner.destination) and not count_down(inner.packet, 0):  # a broadcast crosses no router
             self.dropped["TTL"] += 1
             self._notices.time_exceeded(inner)
         else:
-            self._copy(replace(inner, ttl=inner.packet[8], tos=inner.packet[1]), tunnel)
-
-    def _count(self, tunnel: Tunnel, inner: Inner, towards_device: bool) -> None:
-        if towards_device:
-            tunnel.counters.packets_in += 1
-            tunnel.counters.bytes_in += len(inner.packet)
-        else:
-            tunnel.counters.packets_out += 1
-            tunnel.counters.bytes_out += len(inner.packet)
+            self._sender.copy(replace(inner, ttl=inner.packet[8], tos=inner.packet[1]), tunnel)
 
     def _write(self, inner: Inner) -> bool:
         try:

@@ -67,6 +67,15 @@ class Tunnel:
                     return ""
         return found
 
+    def count(self, inner: Inner, towards_device: bool) -> None:
+        """One packet that was carried."""
+        if towards_device:
+            self.counters.packets_in += 1
+            self.counters.bytes_in += len(inner.packet)
+        else:
+            self.counters.packets_out += 1
+            self.counters.bytes_out += len(inner.packet)
+
 
 def is_tunnel_packet(inner: Inner, port: int) -> bool:
     """Whether this packet is itself an outer packet. port: where those of UDP begin."""
