@@ -98,12 +98,35 @@ class RemoveVisitor:
 
 
 @dataclass(slots=True, frozen=True)
+class TunnelEnd:
+    """The other end of a tunnel, and how packets travel to it and back.
+
+    encapsulation: "ipip" (RFC 2003), "gre" (RFC 2784), "minimal" (RFC 2004) or "udp" (RFC 3519).
+    port: of "udp", as seen from here; 0 while it is not known: then nothing travels, but a keepalive is reported.
+    broadcast: whether it gets what is for the home network's broadcast address (RFC 5944 §4.3).
+    co_located: whether the mobile node itself is there, rather than its foreign agent.
+    """
+
+    remote: int
+    encapsulation: str
+    port: int = 0
+    broadcast: bool = False
+    co_located: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class InstallTunnel:
-    """Carry packets of `home_address` through the tunnel from `local` to `remote`; replaces what was there."""
+    """Carry packets of `home_address` through the tunnel from `local` to each of `ends`; replaces what was there.
+
+    A home agent copies every packet to all of them (simultaneous bindings), and any of them may send.
+    encapsulating_link: the visited link on which a visitor may hand in packets inside packets to its foreign agent,
+    which go into the tunnel (RFC 3024 §2, encapsulating delivery style); "": none.
+    """
 
     home_address: int
     local: int
-    remote: int
+    ends: tuple[TunnelEnd, ...]
+    encapsulating_link: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from host_agents.datapath.protocol import Counters
-from host_agents.effects import InstallTunnel, RemoveTunnel
+from host_agents.datapath.protocol import Counters, Rebound
+from host_agents.datapath.udp_carrier import UdpPort
+from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 
 
 class NoneDatapath:
@@ -22,11 +23,18 @@ class NoneDatapath:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def use(self, port: UdpPort, rebound: Rebound) -> None:
+        """Message 4 stays a message that nobody knows."""
+
     def install(self, effect: InstallTunnel) -> None:
         """Accepted, so that registrations succeed."""
 
     def remove(self, effect: RemoveTunnel) -> None:
         """As install."""
+
+    def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
+        """Never any."""
+        return ()
 
     def counters(self, home_address: int) -> Counters:
         """Always zeros."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from host_agents.effects import InstallTunnel, RemoveTunnel
+from host_agents.datapath.udp_carrier import UdpPort
+from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
+
+Rebound = Callable[[int, int, int], None]  # home address, source, port
 
 
 @dataclass(slots=True)
@@ -20,7 +24,7 @@ class Counters:
 
 
 class Datapath(Protocol):
-    """Tunnels between home and foreign agent, one per home address. name: as the configuration calls it."""
+    """Tunnels from this agent, one per home address. name: as the configuration calls it."""
 
     name: str
     dropped: Counter[str]  # reason -> packets that went nowhere
@@ -33,12 +37,24 @@ class Datapath(Protocol):
         """Let go; the device and its routes stay, for a restart to go on with."""
         ...
 
+    def use(self, port: UdpPort, rebound: Rebound) -> None:
+        """Carry message 4 through the agent's own socket (RFC 3519).
+
+        rebound(home_address, source, port): a keepalive came from where no tunnel ends, as after a NAT has forgotten.
+        It is not believed, since anybody can send one.
+        """
+        ...
+
     def install(self, effect: InstallTunnel) -> None:
         """Begin, or move, a tunnel. Raises KernelRefused."""
         ...
 
     def remove(self, effect: RemoveTunnel) -> None:
         """End a tunnel; one that is not there is no error. Raises KernelRefused."""
+        ...
+
+    def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
+        """Of the tunnel as it is now; none for an address that has none."""
         ...
 
     def counters(self, home_address: int) -> Counters:

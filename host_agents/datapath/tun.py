@@ -1,42 +1,44 @@
-"""The datapath that always works: a TUN device, raw sockets of protocol 4 (RFC 2003), and Python in between."""
+"""The datapath that always works: a TUN device, the sockets of each encapsulation, and Python in between."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from host_agents.datapath.broadcasts import Broadcasts
+from host_agents.datapath.carrier import Carrier, Exit, TunnelError
+from host_agents.datapath.delivery import Delivery
 from host_agents.datapath.device import open_device
-from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, NET, RELAYED
-from host_agents.datapath.ip_in_ip import Inner, leave_tunnel, quoted_inner, read_inner
+from host_agents.datapath.encapsulations import RAW
+from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, RELAYED
+from host_agents.datapath.inner import Inner, read_inner
+from host_agents.datapath.keepalives import Keepalives
 from host_agents.datapath.notices import Notices
-from host_agents.datapath.protocol import Counters
-from host_agents.datapath.tunnel_sockets import TunnelSockets
-from host_agents.effects import InstallTunnel, RemoveTunnel
+from host_agents.datapath.path_mtu import PathMtu
+from host_agents.datapath.protocol import Counters, Rebound
+from host_agents.datapath.raw_carrier import BATCH, RawCarrier
+from host_agents.datapath.sender import Sender
+from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_packet
+from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
+from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from mip4.address import mask, show
-from mip4.const import BROADCAST, PROTO_IPIP
+from mip4.address import is_unicast, show
+from mip4.const import BROADCAST
+from mip4.tunnel import count_down, leave_tunnel
 
 HOME, VISITED = "home", "visited"
-
-_BATCH = 64  # packets per wake-up, so that registrations get their turn
-
-
-@dataclass(slots=True)
-class _Tunnel:
-    remote: int
-    remote_text: str
-    counters: Counters = field(default_factory=Counters)
 
 
 class TunDatapath:
     """Carries packets between `device` and the tunnels of the home addresses installed.
 
     local: int, where our tunnels begin. side: HOME encapsulates by inner destination and decapsulates by inner source,
-    VISITED the other way round. home_prefixes: (network, length), whose broadcast addresses get no ICMP.
+    VISITED the other way round. home_prefixes: (network, length), whose broadcasts are copied.
     dropped: reason -> packets that went nowhere.
     """
 
@@ -55,61 +57,85 @@ class TunDatapath:
         self._local = local
         self._home = side == HOME
         self._loop = loop
-        self._silent = {
-            one for net, length in home_prefixes if length < 31 for one in (net, net | ~mask(length) & BROADCAST)
-        }
-        self._tunnels: dict[int, _Tunnel] = {}
-        self._sockets = TunnelSockets(local)
+        self._broadcasts = Broadcasts(local, home_prefixes, loop)
+        self._tunnels: dict[int, Tunnel] = {}
         self._device = -1
         self._buffer = bytearray(65536)
         self._view = memoryview(self._buffer)
-        self._notices = Notices(self._sockets, loop, self.dropped)
+        self._paths = PathMtu(local)
+        self._notices = Notices(self._paths, loop, self.dropped)
+        exit_ = Exit(self._decapsulated, self._failed, self._drop)
+        raw = [RawCarrier(one, local, loop, exit_) for one in RAW]
+        self._udp = UdpCarrier(self._paths, exit_)
+        self._carriers: dict[str, Carrier] = {"udp": self._udp, **{one.name: one for one in raw}}
+        self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *raw]
+        self._sender = Sender(self._home, self._notices, self._broadcasts, self.dropped)
+        self._keepalives = Keepalives(local, loop)
+        self._delivery = Delivery(loop, self._handed_in, self._drop)
 
     def open(self) -> None:
         """As Datapath.open."""
-        self._sockets.open()
-        try:
+        with contextlib.ExitStack() as undone:
+            for one in self._held:
+                one.open()
+                undone.callback(one.close)
             self._device = open_device(self._name)
-        except KernelRefused:
-            self._sockets.close()
-            raise
+            undone.pop_all()
         self._loop.add_reader(self._device, self._drain_device)
-        self._loop.add_reader(self._sockets.fileno(), self._drain_tunnel)
+
+    def use(self, port: UdpPort, rebound: Rebound) -> None:
+        """As Datapath.use."""
+        self._udp.use(port)
+        self._keepalives.report_to(rebound)
 
     def close(self) -> None:
         """As Datapath.close. Packets for the device are lost until somebody opens it again."""
         if self._device < 0:
             return
         self._loop.remove_reader(self._device)
-        self._loop.remove_reader(self._sockets.fileno())
-        self._sockets.close()
+        for one in (*self._held, self._delivery):
+            one.close()
         os.close(self._device)
         self._device = -1
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install. A tunnel that moves keeps its counters."""
-        what = f"tunnel {show(effect.home_address)} to {show(effect.remote)}"
+        what = f"tunnel {show(effect.home_address)} to {', '.join(show(end.remote) for end in effect.ends)}"
         if self._device < 0:
             raise KernelRefused(what, f"device {self._name} is not there")
         if effect.local != self._local:
             raise KernelRefused(what, f"begins at {show(effect.local)}, this datapath at {show(self._local)}")
-        if effect.remote == self._local:
+        if not effect.ends or any(end.remote == self._local for end in effect.ends):
             raise KernelRefused(what, "ends where it begins")
+        for end in effect.ends:
+            if end.encapsulation not in self._carriers:
+                raise KernelRefused(what, f"no encapsulation is called {end.encapsulation}")
+        if effect.encapsulating_link:
+            self._delivery.listen(effect.encapsulating_link)
         old = self._tunnels.get(effect.home_address)
+        ends = tuple(End.of(end, self._carriers) for end in effect.ends)
         counters = old.counters if old else Counters()
-        self._tunnels[effect.home_address] = _Tunnel(effect.remote, show(effect.remote), counters)
+        self._tunnels[effect.home_address] = Tunnel(ends, effect.encapsulating_link, counters)
 
     def remove(self, effect: RemoveTunnel) -> None:
         """As Datapath.remove."""
         self._tunnels.pop(effect.home_address, None)
 
+    def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
+        """As Datapath.ends."""
+        tunnel = self._tunnels.get(home_address)
+        return tuple(one.end for one in tunnel.ends) if tunnel else ()
+
     def counters(self, home_address: int) -> Counters:
-        """As Datapath.counters."""
+        """As Datapath.counters. A packet that is copied to several ends counts once."""
         tunnel = self._tunnels.get(home_address)
         return replace(tunnel.counters) if tunnel else Counters()
 
+    def _drop(self, reason: str) -> None:
+        self.dropped[reason] += 1
+
     def _drain_device(self) -> None:
-        for _ in range(_BATCH):
+        for _ in range(BATCH):
             try:
                 size = os.readv(self._device, [self._buffer])
             except BlockingIOError:
@@ -126,76 +152,55 @@ class TunDatapath:
             self.dropped["not IPv4"] += 1
             return
         tunnel = self._tunnels.get(inner.destination if self._home else inner.source)
-        if tunnel is None:
-            self.dropped["no tunnel"] += 1
-            if self._home and inner.destination not in self._silent:
-                self._notices.unreachable(inner, HOST)
-        elif inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
+        if inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
             self.dropped["TTL"] += 1
-        elif inner.source == tunnel.remote or (inner.source == self._local and inner.protocol == PROTO_IPIP):
+        elif tunnel is None and inner.destination in self._broadcasts.silent:
+            self._sender.broadcast(inner, self._tunnels)
+        elif tunnel is None:
+            self.dropped["no tunnel"] += 1
+            if self._home:
+                self._notices.unreachable(inner, HOST)
+        elif inner.source == self._local and is_tunnel_packet(inner, self._udp.own_port):
             # RFC 2003 §4.4. Of packets from our own addresses only tunnel packets are stopped: the kernel forwards
             # none, so the others began here, and ICMP errors for mobile nodes are among them.
             self.dropped["loop"] += 1
-        elif self._send(inner, tunnel):
-            if self._home:
-                tunnel.counters.packets_in += 1
-                tunnel.counters.bytes_in += len(inner.packet)
-            else:
-                tunnel.counters.packets_out += 1
-                tunnel.counters.bytes_out += len(inner.packet)
+        elif is_redirect(inner):
+            self.dropped["redirect"] += 1
+        else:
+            self._sender.copy(inner, tunnel)
 
-    def _send(self, inner: Inner, tunnel: _Tunnel) -> bool:
-        reason = 0
-        for _ in range(2):
-            try:
-                self._sockets.send(inner, tunnel.remote_text)
-                return True
-            except OSError as error:
-                reason = error.errno or 0
-            if not self._relay_errors():  # else it was an earlier packet's error that the socket reported now
-                break
-        self.dropped[f"send: {errno.errorcode.get(reason, reason)}"] += 1
-        if reason == errno.EMSGSIZE and inner.dont_fragment:
-            self._notices.too_long(inner, tunnel.remote_text)
-        elif reason in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-            self._notices.unreachable(inner, HOST if self._home else NET)
-        return False
-
-    def _drain_tunnel(self) -> None:
-        for count in range(_BATCH):
-            try:
-                size = self._sockets.receive_into(self._buffer)
-            except BlockingIOError:
-                if count == 0:  # woken, but by an error
-                    self._relay_errors()
-                return
-            except OSError:
-                self._relay_errors()
-                continue
-            self._decapsulate(self._view[:size])
-
-    def _decapsulate(self, outer: memoryview) -> None:
+    def _decapsulated(self, carrier: Carrier, inner: Inner, source: int, port: int, tos: int) -> None:
         """Never answers with ICMP: the inner sender has nothing to do with what is wrong here (RFC 5944 §3.7.3)."""
-        inner = read_inner(outer[(outer[0] & 15) * 4 :])
-        if inner is None:
-            self.dropped["inner not IPv4"] += 1
-            return
         tunnel = self._tunnels.get(inner.source if self._home else inner.destination)
         if tunnel is None:
             self.dropped["inner source" if self._home else "inner destination"] += 1
-        elif int.from_bytes(outer[12:16], "big") != tunnel.remote:
-            self.dropped["outer source"] += 1
+        elif fault := tunnel.fault(carrier, inner, source, port):
+            self.dropped[fault] += 1
+            if self._home and carrier is self._udp:
+                self._keepalives.unbelieved(tunnel, inner, source, port)
         elif inner.ttl == 0:
             self.dropped["inner TTL"] += 1
-        elif not leave_tunnel(inner, outer[1]):
+        elif not leave_tunnel(inner.packet, 0, tos):
             self.dropped["congestion"] += 1
         elif self._write(inner):
-            if self._home:
-                tunnel.counters.packets_out += 1
-                tunnel.counters.bytes_out += len(inner.packet)
-            else:
-                tunnel.counters.packets_in += 1
-                tunnel.counters.bytes_in += len(inner.packet)
+            tunnel.count(inner, towards_device=not self._home)
+            if self._home and inner.destination == BROADCAST:  # one directed at a network comes back from the kernel
+                self._sender.broadcast(inner, self._tunnels)
+
+    def _handed_in(self, link: str, source: int, inner: Inner, tos: int) -> None:
+        """Into the reverse tunnel, if its visitor may do this and sits on that link (RFC 3024 §5.2)."""
+        tunnel = self._tunnels.get(inner.source)
+        if tunnel is None or tunnel.link != link or source != inner.source:
+            self.dropped["delivery"] += 1
+        elif inner.ttl == 0:
+            self.dropped["inner TTL"] += 1
+        elif not leave_tunnel(inner.packet, 0, tos):
+            self.dropped["congestion"] += 1
+        elif is_unicast(inner.destination) and not count_down(inner.packet, 0):  # a broadcast crosses no router
+            self.dropped["TTL"] += 1
+            self._notices.time_exceeded(inner)
+        else:
+            self._sender.copy(replace(inner, ttl=inner.packet[8], tos=inner.packet[1]), tunnel)
 
     def _write(self, inner: Inner) -> bool:
         try:
@@ -205,19 +210,17 @@ class TunDatapath:
             return False
         return True
 
-    def _relay_errors(self) -> bool:
-        """Tell inner senders what routers inside the tunnel said (RFC 2003 §4); whether there was anything to tell."""
-        some = False
-        for error in self._sockets.errors(_BATCH):
-            some = True
-            inner = quoted_inner(error.quoted)
-            code = RELAYED.get((error.kind, error.code))
-            tunnel = self._tunnels.get(inner.destination if self._home else inner.source) if inner else None
-            if inner is None or tunnel is None or tunnel.remote != error.remote or code is None:
-                self.dropped["ICMP about the tunnel"] += 1
-            elif code == FRAGMENTATION_NEEDED:
-                self._notices.too_long(inner, tunnel.remote_text)
-            else:
-                # The home agent's own network is the one that it cannot reach (RFC 2003 §4.1).
-                self._notices.unreachable(inner, HOST if self._home else code)
-        return some
+    def _failed(self, carrier: Carrier, error: TunnelError) -> None:
+        """Tell inner senders what routers inside the tunnel said (RFC 2003 §4)."""
+        inner = error.inner
+        code = RELAYED.get((error.kind, error.code))
+        tunnel = self._tunnels.get(inner.destination if self._home else inner.source) if inner else None
+        if tunnel is None or (error.remote, error.port) not in [(end.remote, end.port) for end in tunnel.ends]:
+            code = None
+        if inner is None or tunnel is None or code is None:
+            self.dropped["ICMP about the tunnel"] += 1
+        elif code == FRAGMENTATION_NEEDED:
+            self._notices.too_long(inner, show(error.remote), carrier.overhead(inner))
+        elif len(tunnel.ends) == 1:  # of several, another may have been reached
+            # The home agent's own network is the one that it cannot reach (RFC 2003 §4.1).
+            self._notices.unreachable(inner, HOST if self._home else code)

@@ -17,6 +17,7 @@ from host_agents.effects import (
     SendDatagram,
     SendFrame,
     StoreVisitor,
+    TunnelEnd,
     Turn,
     Visitor,
 )
@@ -458,7 +459,7 @@ class ForeignAgent:
     def _carry(self, visitor: Visitor) -> list[object]:
         reverse = bool(visitor.flags & FLAG_T)
         return [
-            InstallTunnel(visitor.home_address, visitor.care_of_address, visitor.home_agent),
+            InstallTunnel(visitor.home_address, visitor.care_of_address, (TunnelEnd(visitor.home_agent, "ipip"),)),
             InstallDelivery(visitor.home_address, visitor.interface, visitor.link_address, reverse),
         ]
 

@@ -20,6 +20,7 @@ from host_agents.effects import (
     SendDatagram,
     StoreBinding,
     StoreIdentification,
+    TunnelEnd,
     Turn,
 )
 from host_agents.home_agent.address_pool import AddressPool
@@ -552,7 +553,8 @@ class HomeAgent:
         return lifetime - lifetime * _JITTER * noise // 100_000
 
     def _tunnel(self, binding: MobilityBinding) -> InstallTunnel:
-        return InstallTunnel(binding.home_address, self.policy.address, binding.care_of_address)
+        ends = (TunnelEnd(binding.care_of_address, "ipip", co_located=binding.direct),)
+        return InstallTunnel(binding.home_address, self.policy.address, ends)
 
     def _tell(self, former: MobilityBinding | None, binding: MobilityBinding, now: int) -> list[object]:
         """Log lines: a binding that is new or has moved, and one that alternates."""

@@ -55,6 +55,7 @@ class ForeignAgentDaemon(Daemon):
         visitors = self.store.load()
         self._socket.open(policy.care_of_address, PORT)
         self.datapath, why = open_datapath(common.datapath, common.device, policy.care_of_address, "visited", loop)
+        self.datapath.use(self._socket, lambda *_: None)  # keepalives go to home agents
         self.journal.info(why)
         if self.datapath.name != "none":
             self._router = VisitedRouter(common.device, config.interfaces)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import struct
 from collections.abc import Callable
 
 from host_agents.runtime.errors import KernelRefused
-from mip4.address import parse, show
+from mip4.address import show
+from mip4.const import TUNNEL_DATA
 
 _BATCH = 64  # datagrams per wake-up, so that a flood leaves room for timers
 _RECEIVE_BUFFER = 4 << 20
-_IP_RECVERR = 11
+_IP_RECVERR, _IP_RECVTOS = 11, 13
+_IP_MTU_DISCOVER, _PMTUDISC_DONT, _PMTUDISC_DO = 10, 0, 2
 _ORIGIN_ICMP = 2
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err of ip(7)
 _UNREACHABLE = 3
+_TOS = (socket.IPPROTO_IP, socket.IP_TOS)
 
 Arrived = Callable[[bytes, int, int], None]
 Undelivered = Callable[[bytes, int], None]
+Tunnelled = Callable[[memoryview, int, int, int], None]
+TunnelFailed = Callable[[memoryview, int, int, int, int], None]
 
 
 class AgentSocket:
@@ -35,7 +41,12 @@ class AgentSocket:
         self._loop = loop
         self._arrived = arrived
         self._undelivered = undelivered
+        self._tunnelled: Tunnelled | None = None
+        self._tunnel_failed: TunnelFailed | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._buffer = bytearray(65536)
+        self._view = memoryview(self._buffer)
+        self.port = 0
 
     def open(self, address: int, port: int) -> None:
         """Raises KernelRefused."""
@@ -47,7 +58,15 @@ class AgentSocket:
             self._socket.bind((show(address), port))
         except OSError as error:
             raise KernelRefused(f"listen on {show(address)}:{port}", str(error.strerror)) from error
+        self.port = port
         self._loop.add_reader(self._socket, self._drain)
+
+    def carry(self, tunnelled: Tunnelled, failed: TunnelFailed) -> None:
+        """Packets pass here too (RFC 3519), in datagrams that begin with octet 4. As UdpPort.carry."""
+        self._tunnelled, self._tunnel_failed = tunnelled, failed
+        for option in (_IP_RECVERR, _IP_RECVTOS):
+            self._socket.setsockopt(socket.IPPROTO_IP, option, 1)
+        self._discover(_PMTUDISC_DO)
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
@@ -62,29 +81,73 @@ class AgentSocket:
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EPERM):
                     return
+                if error.errno == errno.EMSGSIZE:  # of messages the path's limit is no concern
+                    self._send_in_pieces(datagram, (show(destination), port))
+                    return
                 # What an earlier datagram met with is told on the next call; it says nothing of this one.
+
+    def send_tunnelled(self, head: bytes, packet: memoryview, remote: tuple[str, int], tos: int, whole: bool) -> None:
+        """As UdpPort.send_tunnelled."""
+        ancillary = [(socket.IPPROTO_IP, socket.IP_TOS, struct.pack("=i", tos))] if tos else []
+        # Back to whole at once: ICMP about those is told to a socket only while it sets DF.
+        if not whole:
+            self._discover(_PMTUDISC_DONT)
+        try:
+            self._socket.sendmsg((head, packet), ancillary, 0, remote)
+        except OSError:
+            if not self._drain_errors():
+                raise
+            self._socket.sendmsg((head, packet), ancillary, 0, remote)
+        finally:
+            if not whole:
+                self._discover(_PMTUDISC_DO)
+
+    def _send_in_pieces(self, datagram: bytes, remote: tuple[str, int]) -> None:
+        self._discover(_PMTUDISC_DONT)
+        with contextlib.suppress(OSError):
+            self._socket.sendto(datagram, remote)
+        self._discover(_PMTUDISC_DO)
+
+    def _discover(self, how: int) -> None:
+        self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, how)
 
     def _drain(self) -> None:
         for _ in range(_BATCH):
             try:
-                payload, (source, port) = self._socket.recvfrom(65535)
+                size, ancillary, _, (source, port) = self._socket.recvmsg_into([self._buffer], 64)
             except BlockingIOError:
                 return
             except OSError:
                 self._drain_errors()
                 return
-            self._arrived(payload, parse(source), port)
+            payload, address = self._view[:size], int.from_bytes(socket.inet_aton(source), "big")
+            if self._tunnelled is not None and size and payload[0] == TUNNEL_DATA:
+                self._tunnelled(payload, address, port, _tos(ancillary))
+            else:
+                self._arrived(bytes(payload), address, port)
 
-    def _drain_errors(self) -> None:
-        """Messages of the error queue carry back the datagram that failed (ip(7), IP_RECVERR)."""
+    def _drain_errors(self) -> bool:
+        """Messages of the error queue carry back the datagram that failed (ip(7), IP_RECVERR); whether ICMP did one."""
+        some = False
         for _ in range(_BATCH):
             try:
-                payload, ancillary, _, _ = self._socket.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+                payload, ancillary, _, (remote, port) = self._socket.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
             except OSError:
-                return
+                break
             for level, kind, octets in ancillary:
-                if (level, kind) != (socket.IPPROTO_IP, _IP_RECVERR) or self._undelivered is None:
+                if (level, kind) != (socket.IPPROTO_IP, _IP_RECVERR):
                     continue
                 _, origin, icmp_type, icmp_code, *_ = _EXTENDED_ERROR.unpack_from(octets)
-                if origin == _ORIGIN_ICMP and icmp_type == _UNREACHABLE:
+                if origin != _ORIGIN_ICMP:
+                    continue
+                some = True
+                if self._tunnel_failed is not None and payload[:1] == bytes((TUNNEL_DATA,)):
+                    address = int.from_bytes(socket.inet_aton(remote), "big")
+                    self._tunnel_failed(memoryview(payload), address, port, icmp_type, icmp_code)
+                elif self._undelivered is not None and icmp_type == _UNREACHABLE:
                     self._undelivered(payload, icmp_code)
+        return some
+
+
+def _tos(ancillary: list[tuple[int, int, bytes]]) -> int:
+    return next((octets[0] for level, kind, octets in ancillary if (level, kind) == _TOS), 0)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, StoreVisitor
+from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, StoreVisitor, TunnelEnd
 from host_agents.foreign_agent.policy import VisitedInterface
 from mip4.address import parse
 from mip4.authentication import SecurityAssociation
@@ -57,7 +57,7 @@ def test_fa_39_an_accepted_visitor_is_stored_carried_and_told_in_this_order(agen
     turn = agent.engine.receive(a_reply(datagram, home_address=HOME_ADDRESS), HOME_AGENT, 434, 0)
 
     assert [type(one) for one in turn.effects[:3]] == [StoreVisitor, InstallTunnel, InstallDelivery]
-    assert turn.effects[1] == InstallTunnel(HOME_ADDRESS, FOREIGN_AGENTS["fa1"], HOME_AGENT)
+    assert turn.effects[1] == InstallTunnel(HOME_ADDRESS, FOREIGN_AGENTS["fa1"], (TunnelEnd(HOME_AGENT, "ipip"),))
     assert turn.effects[2] == InstallDelivery(HOME_ADDRESS, "vis0", NODE_LINK, True)
     assert turn.session == (NAI, "pc1")
 

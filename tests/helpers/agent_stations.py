@@ -156,7 +156,7 @@ class HomeAgentStation(AgentStation):
         elif isinstance(effect, ForgetIdentification):
             self.identifications.pop((effect.nai, effect.sub_nai), None)
         elif isinstance(effect, InstallTunnel):
-            self.tunnels[effect.home_address] = effect.remote
+            self.tunnels[effect.home_address] = effect.ends[0].remote
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
@@ -236,7 +236,7 @@ class ForeignAgentStation(AgentStation):
             if delivery is not None and delivery.interface == effect.interface:
                 del self.deliveries[effect.home_address]
         elif isinstance(effect, InstallTunnel):
-            self.tunnels[effect.home_address] = effect.remote
+            self.tunnels[effect.home_address] = effect.ends[0].remote
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):

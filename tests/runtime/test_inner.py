@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from host_agents.datapath.icmp import Bucket, may_be_answered, unreachable
-from host_agents.datapath.ip_in_ip import leave_tunnel, quoted_inner, read_inner
+from host_agents.datapath.inner import quoted_inner, read_inner
 from mip4.address import parse
 from mip4.ip import Datagram, Packet, checksum
+from mip4.tunnel import leave_tunnel
 
 CN, H = parse("198.51.100.2"), parse("10.10.0.10")
 NOT_ECT, ECT1, ECT0, CE = range(4)
@@ -62,7 +63,7 @@ def test_a_quoted_packet_needs_its_header_and_eight_octets():
 def test_the_ecn_field_on_leaving_the_tunnel_is_the_table_of_rfc_6040(inner, outer, leaving):
     packet = octets(tos=0xB8 | inner)
 
-    passed = leave_tunnel(read_inner(memoryview(packet)), 0x14 | outer)
+    passed = leave_tunnel(memoryview(packet), 0, 0x14 | outer)
 
     assert passed == (leaving is not None)
     if passed:

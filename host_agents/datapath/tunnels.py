@@ -1,0 +1,101 @@
+"""The tunnels of home addresses: where packets go, and which arriving ones are believed."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from host_agents.datapath.carrier import Carrier
+from host_agents.datapath.inner import Inner
+from host_agents.datapath.protocol import Counters
+from host_agents.effects import TunnelEnd
+from mip4.address import show
+from mip4.const import ICMP_REDIRECT, PROTO_GRE, PROTO_ICMP, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP, TUNNEL_DATA
+
+_TUNNEL_PROTOCOLS = frozenset((PROTO_IPIP, PROTO_GRE, PROTO_MINIMAL))
+_UDP_HEADER = 8
+
+
+@dataclass(slots=True)
+class End:
+    """A TunnelEnd with what carries packets there. instead: what carries those that `carrier` cannot take."""
+
+    end: TunnelEnd
+    remote: int
+    remote_text: str
+    port: int
+    carrier: Carrier
+    instead: Carrier
+
+    @classmethod
+    def of(cls, end: TunnelEnd, carriers: Mapping[str, Carrier]) -> End:
+        """Raises KeyError for an encapsulation that nobody carries."""
+        port = end.port if end.encapsulation == "udp" else 0
+        return cls(end, end.remote, show(end.remote), port, carriers[end.encapsulation], carriers["ipip"])
+
+    def carrier_of(self, inner: Inner) -> Carrier:
+        """What carries this packet. Every tunnel's end has to understand IP-in-IP (RFC 5944 §1.7)."""
+        return self.carrier if self.carrier.takes(inner) else self.instead
+
+    def loops(self, inner: Inner) -> bool:
+        """Whether the packet comes from where it would be sent to (RFC 2003 §4.4)."""
+        if inner.source != self.remote:
+            return False
+        # Behind the address of a NAT others live who may speak to the mobile node: only the very port is the tunnel.
+        return self.port == 0 or _udp_source_port(inner) == self.port
+
+
+@dataclass(slots=True)
+class Tunnel:
+    """ends: at least one. link: InstallTunnel.encapsulating_link."""
+
+    ends: tuple[End, ...]
+    link: str
+    counters: Counters = field(default_factory=Counters)
+
+    def fault(self, carrier: Carrier, inner: Inner, source: int, port: int) -> str:
+        """Why what arrived so is not believed; "": it comes from an end, as was negotiated (RFC 3024 §4.3.2)."""
+        found = "outer source"
+        for end in self.ends:
+            if end.remote == source:
+                if end.carrier is not carrier and end.carrier_of(inner) is not carrier:
+                    found = "encapsulation"
+                elif end.port != port:
+                    found = "outer port"
+                else:
+                    return ""
+        return found
+
+    def count(self, inner: Inner, towards_device: bool) -> None:
+        """One packet that was carried."""
+        if towards_device:
+            self.counters.packets_in += 1
+            self.counters.bytes_in += len(inner.packet)
+        else:
+            self.counters.packets_out += 1
+            self.counters.bytes_out += len(inner.packet)
+
+
+def is_tunnel_packet(inner: Inner, port: int) -> bool:
+    """Whether this packet is itself an outer packet. port: where those of UDP begin."""
+    if inner.protocol != PROTO_UDP:
+        return inner.protocol in _TUNNEL_PROTOCOLS
+    data = inner.payload()[_UDP_HEADER : _UDP_HEADER + 1] == bytes((TUNNEL_DATA,))
+    return data and _udp_source_port(inner) == port
+
+
+def is_redirect(inner: Inner) -> bool:
+    """Whether this is an ICMP redirect: the kernel sends one when a packet leaves by the device that it came from.
+
+    It speaks of a link, and a tunnel's other end is on none of ours.
+    """
+    return inner.protocol == PROTO_ICMP and not inner.fragment and inner.payload()[:1] == bytes((ICMP_REDIRECT,))
+
+
+def _udp_source_port(inner: Inner) -> int:
+    """0 where there is none to be seen."""
+    payload = inner.payload()
+    if inner.protocol != PROTO_UDP or inner.fragment or len(payload) < _UDP_HEADER:
+        return 0
+    return int(struct.unpack_from("!H", payload)[0])
