@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from host_agents.effects import SendDatagram
 from mip4.address import show
 from mip4.authentication import SecurityAssociation
-from mip4.const import PORT
+from mip4.const import PORT, REGISTRATION_REVOCATION, REVOCATION_ACKNOWLEDGEMENT
 from mip4.errors import Unexpected
 from mip4.extensions import ForeignHomeAuthentication, Nai, RevocationSupport, find
 from mip4.record import Record
 from mip4.revocation import RegistrationRevocation, RevocationAcknowledgement
 from mip4.sub_nai import SubNai
+
+REVOCATION_MESSAGES = (bytes((REGISTRATION_REVOCATION,)), bytes((REVOCATION_ACKNOWLEDGEMENT,)))
 
 _FIRST_RETRY = 1000  # ms; more often than that no binding may be spoken of (RFC 3543 §3.3)
 _TRIES = 5  # then the other agent lets the registration run out by itself
@@ -83,8 +85,37 @@ class Revocations:
         self._outstanding.pop((peer, home_address), None)
         self._carried_out.pop((peer, home_address), None)
 
-    def acknowledged(self, datagram: bytes, source: int) -> None:
-        """An acknowledgement. Raises MipError unless it is authentic and answers a revocation of ours (HA-R5)."""
+    def receive(self, datagram: bytes, source: int, port: int, find_registration: Find) -> Revoked | None:
+        """One of REVOCATION_MESSAGES. None: a revocation of ours is acknowledged. Raises MipError for silence."""
+        if datagram[0] == REVOCATION_ACKNOWLEDGEMENT:
+            self._acknowledged(datagram, source)
+            return None
+        return self._revoked(datagram, source, port, find_registration)
+
+    def deadline(self) -> int | None:
+        """When wake() has something to do, ms."""
+        while self._again:
+            again, key = self._again[0]
+            one = self._outstanding.get(key)
+            if one is not None and one.again == again:
+                return again
+            heapq.heappop(self._again)
+        return None
+
+    def wake(self, now: int) -> list[SendDatagram]:
+        """Ask again, with a new identifier, those who have not acknowledged; give up on those asked often enough."""
+        sent = []
+        while (again := self.deadline()) is not None and again <= now:
+            _, key = heapq.heappop(self._again)
+            one = self._outstanding[key]
+            if one.tries < _TRIES:
+                sent.append(self._send(one, now))
+            else:
+                del self._outstanding[key]
+        return sent
+
+    def _acknowledged(self, datagram: bytes, source: int) -> None:
+        """Raises MipError unless it is authentic and answers a revocation of ours (HA-R5)."""
         message = RevocationAcknowledgement.decode(datagram)
         one = self._outstanding.get((source, message.home_address))
         if one is None or one.message.identifier != message.identifier:
@@ -92,7 +123,7 @@ class Revocations:
         self._verify(datagram, message.extensions, source)
         del self._outstanding[source, message.home_address]
 
-    def receive(self, datagram: bytes, source: int, port: int, find_registration: Find) -> Revoked:
+    def _revoked(self, datagram: bytes, source: int, port: int, find_registration: Find) -> Revoked:
         """A revocation by another agent (HA-R1 … HA-R4). Raises MipError for what deserves silence.
 
         One that was carried out before is acknowledged again: its sender did not hear us, and asks with a later
@@ -119,28 +150,6 @@ class Revocations:
         reply = RevocationAcknowledgement(message.inform, message.home_address, message.identifier, kept)
         octets = association.sign(reply.encode(), ForeignHomeAuthentication)
         return Revoked(message.home_address, message.inform, SendDatagram(octets, source, port), ends)
-
-    def deadline(self) -> int | None:
-        """When wake() has something to do, ms."""
-        while self._again:
-            again, key = self._again[0]
-            one = self._outstanding.get(key)
-            if one is not None and one.again == again:
-                return again
-            heapq.heappop(self._again)
-        return None
-
-    def wake(self, now: int) -> list[SendDatagram]:
-        """Ask again, with a new identifier, those who have not acknowledged; give up on those asked often enough."""
-        sent = []
-        while (again := self.deadline()) is not None and again <= now:
-            _, key = heapq.heappop(self._again)
-            one = self._outstanding[key]
-            if one.tries < _TRIES:
-                sent.append(self._send(one, now))
-            else:
-                del self._outstanding[key]
-        return sent
 
     def _send(self, one: _Outstanding, now: int) -> SendDatagram:
         self._last = self._clock(now) + 1  # above every timestamp and identifier before

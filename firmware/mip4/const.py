@@ -67,6 +67,7 @@ CONFIG_GATEWAY = const(5)
 
 # ICMP (RFC 1256 §3) and the extensions of an Agent Advertisement (RFC 5944 §2.1)
 ICMP_ECHO_REPLY = const(0)  # RFC 792
+ICMP_REDIRECT = const(5)
 ICMP_ECHO_REQUEST = const(8)
 ICMP_ADVERTISEMENT = const(9)
 ICMP_SOLICITATION = const(10)

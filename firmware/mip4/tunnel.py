@@ -106,8 +106,11 @@ def leave_tunnel(buffer, start: int, outer_tos: int) -> bool:
 
     A marked packet whose sender does not know ECN would otherwise look as if nothing had happened (RFC 6040 §4.2).
     """
+    outer = outer_tos & 3
+    if not outer:
+        return True
     tos = buffer[start + 1]
-    outer, inner = outer_tos & 3, tos & 3
+    inner = tos & 3
     if outer == _CONGESTION and inner == 0:
         return False
     leaving = _ECN_LEAVING.get(inner << 2 | outer, inner)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host_agents.datapath import ip_in_ip
+from host_agents.datapath import gre, ip_in_ip, minimal
 from host_agents.datapath.inner import Inner
-from mip4.const import PROTO_IPIP
+from mip4.const import PROTO_GRE, PROTO_IPIP, PROTO_MINIMAL
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,6 +28,8 @@ class Encapsulation:
     takes: Callable[[Inner], bool]
 
 
-IPIP = Encapsulation("ipip", PROTO_IPIP, ip_in_ip.wrap, ip_in_ip.unwrap, ip_in_ip.quoted, ip_in_ip.takes)
-
-RAW = (IPIP,)
+RAW = (
+    Encapsulation("ipip", PROTO_IPIP, ip_in_ip.wrap, ip_in_ip.unwrap, ip_in_ip.quoted, ip_in_ip.takes),
+    Encapsulation("gre", PROTO_GRE, gre.wrap, gre.unwrap, gre.quoted, gre.takes),
+    Encapsulation("minimal", PROTO_MINIMAL, minimal.wrap, minimal.unwrap, minimal.quoted, minimal.takes),
+)

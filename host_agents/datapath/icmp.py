@@ -1,4 +1,4 @@
-"""ICMP Destination Unreachable about packets that cannot be tunnelled (RFC 792, RFC 1191, RFC 2003 §4)."""
+"""ICMP errors about packets that cannot be tunnelled (RFC 792, RFC 1191, RFC 2003 §4)."""
 
 from __future__ import annotations
 
@@ -37,9 +37,18 @@ def may_be_answered(packet: memoryview) -> bool:
 
 def unreachable(packet: memoryview, code: int, mtu: int = 0) -> bytes:
     """The ICMP message. mtu: of the next hop, for FRAGMENTATION_NEEDED."""
+    return _about(packet, UNREACHABLE, code, mtu)
+
+
+def time_exceeded(packet: memoryview) -> bytes:
+    """The ICMP message, for a TTL that ended in transit."""
+    return _about(packet, TIME_EXCEEDED, 0, 0)
+
+
+def _about(packet: memoryview, kind: int, code: int, mtu: int) -> bytes:
     quoted = bytes(packet[: _LONGEST - 28])
-    sum_ = checksum(struct.pack("!BBHHH", UNREACHABLE, code, 0, 0, mtu) + quoted)
-    return struct.pack("!BBHHH", UNREACHABLE, code, sum_, 0, mtu) + quoted
+    sum_ = checksum(struct.pack("!BBHHH", kind, code, 0, 0, mtu) + quoted)
+    return struct.pack("!BBHHH", kind, code, sum_, 0, mtu) + quoted
 
 
 class Bucket:

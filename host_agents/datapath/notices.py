@@ -7,7 +7,7 @@ import errno
 import socket
 from collections import Counter
 
-from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, Bucket, may_be_answered, unreachable
+from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, Bucket, may_be_answered, time_exceeded, unreachable
 from host_agents.datapath.inner import Inner
 from host_agents.datapath.path_mtu import PathMtu
 from host_agents.runtime.errors import KernelRefused
@@ -51,6 +51,11 @@ class Notices:
         """Destination Unreachable with `code`."""
         if may_be_answered(inner.packet):
             self._tell(unreachable(inner.packet, code, mtu), inner.source)
+
+    def time_exceeded(self, inner: Inner) -> None:
+        """In transit (RFC 792)."""
+        if may_be_answered(inner.packet):
+            self._tell(time_exceeded(inner.packet), inner.source)
 
     def _tell(self, message: bytes, destination: int) -> None:
         if not self._bucket.take(self._loop.time()):

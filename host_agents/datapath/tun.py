@@ -10,23 +10,26 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from host_agents.datapath.broadcasts import Broadcasts
 from host_agents.datapath.carrier import Carrier, Exit, TunnelError
+from host_agents.datapath.delivery import Delivery
 from host_agents.datapath.device import open_device
 from host_agents.datapath.encapsulations import RAW
-from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, NET, RELAYED
+from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, RELAYED
 from host_agents.datapath.inner import Inner, read_inner
 from host_agents.datapath.keepalives import Keepalives
 from host_agents.datapath.notices import Notices
 from host_agents.datapath.path_mtu import PathMtu
 from host_agents.datapath.protocol import Counters, Rebound
 from host_agents.datapath.raw_carrier import BATCH, RawCarrier
-from host_agents.datapath.tunnels import End, Tunnel, is_tunnel_packet
+from host_agents.datapath.sender import Sender
+from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_packet
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
 from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from mip4.address import mask, show
+from mip4.address import is_unicast, show
 from mip4.const import BROADCAST
-from mip4.tunnel import leave_tunnel
+from mip4.tunnel import count_down, leave_tunnel
 
 HOME, VISITED = "home", "visited"
 
@@ -35,7 +38,7 @@ class TunDatapath:
     """Carries packets between `device` and the tunnels of the home addresses installed.
 
     local: int, where our tunnels begin. side: HOME encapsulates by inner destination and decapsulates by inner source,
-    VISITED the other way round. home_prefixes: (network, length), whose broadcast addresses get no ICMP.
+    VISITED the other way round. home_prefixes: (network, length), whose broadcasts are copied.
     dropped: reason -> packets that went nowhere.
     """
 
@@ -54,9 +57,7 @@ class TunDatapath:
         self._local = local
         self._home = side == HOME
         self._loop = loop
-        self._silent = {
-            one for net, length in home_prefixes if length < 31 for one in (net, net | ~mask(length) & BROADCAST)
-        }
+        self._broadcasts = Broadcasts(local, home_prefixes, loop)
         self._tunnels: dict[int, Tunnel] = {}
         self._device = -1
         self._buffer = bytearray(65536)
@@ -68,7 +69,9 @@ class TunDatapath:
         self._udp = UdpCarrier(self._paths, exit_)
         self._carriers: dict[str, Carrier] = {"udp": self._udp, **{one.name: one for one in raw}}
         self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *raw]
+        self._sender = Sender(self._home, self._notices, self._broadcasts, self.dropped)
         self._keepalives = Keepalives(local, loop)
+        self._delivery = Delivery(loop, self._handed_in, self._drop)
 
     def open(self) -> None:
         """As Datapath.open."""
@@ -90,7 +93,7 @@ class TunDatapath:
         if self._device < 0:
             return
         self._loop.remove_reader(self._device)
-        for one in self._held:
+        for one in (*self._held, self._delivery):
             one.close()
         os.close(self._device)
         self._device = -1
@@ -107,6 +110,8 @@ class TunDatapath:
         for end in effect.ends:
             if end.encapsulation not in self._carriers:
                 raise KernelRefused(what, f"no encapsulation is called {end.encapsulation}")
+        if effect.encapsulating_link:
+            self._delivery.listen(effect.encapsulating_link)
         old = self._tunnels.get(effect.home_address)
         ends = tuple(End.of(end, self._carriers) for end in effect.ends)
         counters = old.counters if old else Counters()
@@ -147,42 +152,22 @@ class TunDatapath:
             self.dropped["not IPv4"] += 1
             return
         tunnel = self._tunnels.get(inner.destination if self._home else inner.source)
-        if tunnel is None:
-            self.dropped["no tunnel"] += 1
-            if self._home and inner.destination not in self._silent:
-                self._notices.unreachable(inner, HOST)
-        elif inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
+        if inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
             self.dropped["TTL"] += 1
+        elif tunnel is None and inner.destination in self._broadcasts.silent:
+            self._sender.broadcast(inner, self._tunnels)
+        elif tunnel is None:
+            self.dropped["no tunnel"] += 1
+            if self._home:
+                self._notices.unreachable(inner, HOST)
         elif inner.source == self._local and is_tunnel_packet(inner, self._udp.own_port):
             # RFC 2003 §4.4. Of packets from our own addresses only tunnel packets are stopped: the kernel forwards
             # none, so the others began here, and ICMP errors for mobile nodes are among them.
             self.dropped["loop"] += 1
+        elif is_redirect(inner):
+            self.dropped["redirect"] += 1
         else:
-            self._copy(inner, tunnel)
-
-    def _copy(self, inner: Inner, tunnel: Tunnel) -> None:
-        """To every end (RFC 5944 §3.8.3.1)."""
-        sent = False
-        for end in tunnel.ends:
-            if end.loops(inner):
-                self.dropped["loop"] += 1
-            elif self._send(inner, end):
-                sent = True
-        if sent:
-            self._count(tunnel, inner, towards_device=self._home)
-
-    def _send(self, inner: Inner, end: End) -> bool:
-        carrier = end.carrier_of(inner)
-        try:
-            carrier.send(inner, end.remote_text, end.port)
-        except OSError as error:
-            self.dropped[f"send: {errno.errorcode.get(error.errno or 0, error.errno)}"] += 1
-            if error.errno == errno.EMSGSIZE and inner.dont_fragment:
-                self._notices.too_long(inner, end.remote_text, carrier.overhead(inner))
-            elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-                self._notices.unreachable(inner, HOST if self._home else NET)
-            return False
-        return True
+            self._sender.copy(inner, tunnel)
 
     def _decapsulated(self, carrier: Carrier, inner: Inner, source: int, port: int, tos: int) -> None:
         """Never answers with ICMP: the inner sender has nothing to do with what is wrong here (RFC 5944 §3.7.3)."""
@@ -198,15 +183,24 @@ class TunDatapath:
         elif not leave_tunnel(inner.packet, 0, tos):
             self.dropped["congestion"] += 1
         elif self._write(inner):
-            self._count(tunnel, inner, towards_device=not self._home)
+            tunnel.count(inner, towards_device=not self._home)
+            if self._home and inner.destination == BROADCAST:  # one directed at a network comes back from the kernel
+                self._sender.broadcast(inner, self._tunnels)
 
-    def _count(self, tunnel: Tunnel, inner: Inner, towards_device: bool) -> None:
-        if towards_device:
-            tunnel.counters.packets_in += 1
-            tunnel.counters.bytes_in += len(inner.packet)
+    def _handed_in(self, link: str, source: int, inner: Inner, tos: int) -> None:
+        """Into the reverse tunnel, if its visitor may do this and sits on that link (RFC 3024 §5.2)."""
+        tunnel = self._tunnels.get(inner.source)
+        if tunnel is None or tunnel.link != link or source != inner.source:
+            self.dropped["delivery"] += 1
+        elif inner.ttl == 0:
+            self.dropped["inner TTL"] += 1
+        elif not leave_tunnel(inner.packet, 0, tos):
+            self.dropped["congestion"] += 1
+        elif is_unicast(inner.destination) and not count_down(inner.packet, 0):  # a broadcast crosses no router
+            self.dropped["TTL"] += 1
+            self._notices.time_exceeded(inner)
         else:
-            tunnel.counters.packets_out += 1
-            tunnel.counters.bytes_out += len(inner.packet)
+            self._sender.copy(replace(inner, ttl=inner.packet[8], tos=inner.packet[1]), tunnel)
 
     def _write(self, inner: Inner) -> bool:
         try:
@@ -221,11 +215,12 @@ class TunDatapath:
         inner = error.inner
         code = RELAYED.get((error.kind, error.code))
         tunnel = self._tunnels.get(inner.destination if self._home else inner.source) if inner else None
-        known = tunnel is not None and any((end.remote, end.port) == (error.remote, error.port) for end in tunnel.ends)
-        if inner is None or not known or code is None:
+        if tunnel is None or (error.remote, error.port) not in [(end.remote, end.port) for end in tunnel.ends]:
+            code = None
+        if inner is None or tunnel is None or code is None:
             self.dropped["ICMP about the tunnel"] += 1
         elif code == FRAGMENTATION_NEEDED:
             self._notices.too_long(inner, show(error.remote), carrier.overhead(inner))
-        else:
+        elif len(tunnel.ends) == 1:  # of several, another may have been reached
             # The home agent's own network is the one that it cannot reach (RFC 2003 §4.1).
             self._notices.unreachable(inner, HOST if self._home else code)

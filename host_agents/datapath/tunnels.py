@@ -11,7 +11,7 @@ from host_agents.datapath.inner import Inner
 from host_agents.datapath.protocol import Counters
 from host_agents.effects import TunnelEnd
 from mip4.address import show
-from mip4.const import PROTO_GRE, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP, TUNNEL_DATA
+from mip4.const import ICMP_REDIRECT, PROTO_GRE, PROTO_ICMP, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP, TUNNEL_DATA
 
 _TUNNEL_PROTOCOLS = frozenset((PROTO_IPIP, PROTO_GRE, PROTO_MINIMAL))
 _UDP_HEADER = 8
@@ -67,6 +67,15 @@ class Tunnel:
                     return ""
         return found
 
+    def count(self, inner: Inner, towards_device: bool) -> None:
+        """One packet that was carried."""
+        if towards_device:
+            self.counters.packets_in += 1
+            self.counters.bytes_in += len(inner.packet)
+        else:
+            self.counters.packets_out += 1
+            self.counters.bytes_out += len(inner.packet)
+
 
 def is_tunnel_packet(inner: Inner, port: int) -> bool:
     """Whether this packet is itself an outer packet. port: where those of UDP begin."""
@@ -74,6 +83,14 @@ def is_tunnel_packet(inner: Inner, port: int) -> bool:
         return inner.protocol in _TUNNEL_PROTOCOLS
     data = inner.payload()[_UDP_HEADER : _UDP_HEADER + 1] == bytes((TUNNEL_DATA,))
     return data and _udp_source_port(inner) == port
+
+
+def is_redirect(inner: Inner) -> bool:
+    """Whether this is an ICMP redirect: the kernel sends one when a packet leaves by the device that it came from.
+
+    It speaks of a link, and a tunnel's other end is on none of ours.
+    """
+    return inner.protocol == PROTO_ICMP and not inner.fragment and inner.payload()[:1] == bytes((ICMP_REDIRECT,))
 
 
 def _udp_source_port(inner: Inner) -> int:

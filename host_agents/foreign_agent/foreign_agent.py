@@ -26,7 +26,7 @@ from host_agents.foreign_agent.policy import Policy
 from host_agents.foreign_agent.request import Request, decode_request, judge, relayed
 from host_agents.foreign_agent.visitor_table import Full, Pending, VisitorTable
 from host_agents.limiter import Limiter
-from host_agents.revocation import Revocations
+from host_agents.revocation import REVOCATION_MESSAGES, Revocations
 from mip4.address import in_prefix, is_unicast, show, show_link
 from mip4.const import (
     ACCEPTED,
@@ -46,8 +46,6 @@ from mip4.const import (
     MESSAGE_FROM_FOREIGN_AGENT,
     PORT,
     PROTO_ICMP,
-    REGISTRATION_REVOCATION,
-    REVOCATION_ACKNOWLEDGEMENT,
     code_name,
 )
 from mip4.discovery import AgentSolicitation
@@ -72,7 +70,6 @@ Session = tuple[str, str]
 _PENDING_TIMEOUT = 7000  # ms (RFC 5944 §3.7.1)
 _EXPIRE_AT_ONCE = 256
 _BURST = 5
-_REVOCATION_MESSAGES = (bytes((REGISTRATION_REVOCATION,)), bytes((REVOCATION_ACKNOWLEDGEMENT,)))
 _NODES_WORTH = 64  # sessions' worth of requests that one (link address, NAI) may send
 
 
@@ -159,12 +156,11 @@ class ForeignAgent:
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         try:
-            if datagram[0] == REVOCATION_ACKNOWLEDGEMENT:
-                self._revocations.acknowledged(datagram, source)
-                return Turn([])
             revoked = self._revocations.receive(datagram, source, port, self._registration)
         except MipError as error:
             return Turn([Dropped(error, source)])
+        if revoked is None:
+            return Turn([])
         visitor = self.visitors.find(revoked.home_address)
         if visitor is None or not revoked.ends:
             return Turn([revoked.answer])
@@ -261,7 +257,7 @@ class ForeignAgent:
 
     def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """Take one UDP payload that came to the care-of address. Never raises for what a peer sent."""
-        if datagram[:1] in _REVOCATION_MESSAGES:
+        if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
         try:
             reply = RegistrationReply.decode(datagram)

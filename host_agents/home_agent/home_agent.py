@@ -30,7 +30,7 @@ from host_agents.home_agent.policy import Policy, Subscriber
 from host_agents.home_agent.replay import ReplayCheck
 from host_agents.home_agent.udp_tunnel import UdpTunnel, judge
 from host_agents.limiter import Limiter
-from host_agents.revocation import Revocations
+from host_agents.revocation import REVOCATION_MESSAGES, Revocations
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import (
@@ -58,8 +58,6 @@ from mip4.const import (
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
     MESSAGE_FROM_HOME_AGENT,
-    REGISTRATION_REVOCATION,
-    REVOCATION_ACKNOWLEDGEMENT,
     FLAG_r,
     FLAG_x,
     code_name,
@@ -89,7 +87,6 @@ _JITTER = 10  # percent by which a granted lifetime may be shorter, so that rene
 _EXPIRE_AT_ONCE = 256  # bindings in one turn
 _UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identification is kept without a binding
 _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
-_REVOCATION_MESSAGES = (bytes((REGISTRATION_REVOCATION,)), bytes((REVOCATION_ACKNOWLEDGEMENT,)))
 
 
 @dataclass(slots=True)
@@ -160,7 +157,7 @@ class HomeAgent:
 
     def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """Take one UDP payload from source:port. Never raises for what a peer sent."""
-        if datagram[:1] in _REVOCATION_MESSAGES:
+        if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
         try:
             request = self._recognise(datagram, source, port)
@@ -255,12 +252,11 @@ class HomeAgent:
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         try:
-            if datagram[0] == REVOCATION_ACKNOWLEDGEMENT:
-                self._revocations.acknowledged(datagram, source)
-                return Turn([])
             revoked = self._revocations.receive(datagram, source, port, self._registration)
         except MipError as error:
             return Turn([Dropped(error, source)])
+        if revoked is None:
+            return Turn([])
         binding = self.bindings.find_home_address(revoked.home_address)
         if binding is None or not revoked.ends:
             return Turn([revoked.answer])

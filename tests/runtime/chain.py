@@ -18,15 +18,15 @@ from host_agents.runtime.interfaces import link_address
 from host_agents.runtime.netlink import HomeRouter, VisitedRouter
 from host_agents.runtime.sockets import AgentSocket
 from mip4.address import parse
-from mip4.const import PORT, PROTO_IPIP, PROTO_UDP
-from mip4.ip import Datagram
+from mip4.const import PORT, PROTO_GRE, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP
+from mip4.ip import Datagram, checksum
 from tests.runtime.namespaces import Network
 
 H, HA, FA, CN = "10.10.0.10", "192.0.2.1", "203.0.113.2", "198.51.100.2"
 HOME_PREFIX = (parse("10.10.0.0"), 24)
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
 _ETH_P_ALL, _ETH_P_IP = 3, 0x0800
-OVERHEADS = {"ipip": 20, "udp": 32}  # octets
+OVERHEADS = {"ipip": 20, "gre": 24, "minimal": 12, "udp": 32}  # octets
 
 
 @dataclass
@@ -103,6 +103,11 @@ def envelope(encapsulation: str, packet: bytes, port: int = PORT) -> tuple[int, 
     if encapsulation == "udp":
         payload = b"\x04\x04\x00\x00" + packet
         return PROTO_UDP, struct.pack("!HHHH", port, PORT, 8 + len(payload), 0) + payload
+    if encapsulation == "gre":
+        return PROTO_GRE, b"\x00\x00\x08\x00" + packet
+    if encapsulation == "minimal":
+        header = packet[9:10] + b"\x80\x00\x00" + packet[16:20] + packet[12:16]
+        return PROTO_MINIMAL, header[:2] + struct.pack("!H", checksum(header)) + header[4:] + packet[20:]
     return PROTO_IPIP, packet
 
 

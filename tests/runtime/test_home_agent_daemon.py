@@ -74,9 +74,11 @@ class Home:
         self._association = SecurityAssociation(256, bytes.fromhex(KEY))
         self.process: subprocess.Popen[bytes] | None = None
 
+    def inside(self, command: list[str]) -> list[str]:
+        return ["ip", "netns", "exec", self._network.full("ha"), *command]
+
     def entourage(self, *words: str) -> list[str]:
-        inside = ["ip", "netns", "exec", self._network.full("ha")]
-        return [*inside, sys.executable, "-m", "host_agents.cli.main", *words, "--config", str(self.config)]
+        return self.inside([sys.executable, "-m", "host_agents.cli.main", *words, "--config", str(self.config)])
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.entourage(*words), capture_output=True, text=True, timeout=30)

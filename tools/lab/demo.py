@@ -242,7 +242,9 @@ def run(path: Path | None) -> int:
         return 1
     seconds = time.monotonic() - began
     if demo.failed:
-        console.print(f"[bold red]{len(demo.failed)} of {demo.checked} claims did not hold[/]", highlight=False)
+        console.print(f"[bold red]{len(demo.failed)} of {demo.checked} claims did not hold:[/]", highlight=False)
+        for text in demo.failed:
+            console.print(f"  {escape(text)}", highlight=False)
         console.print(f"logs: {world.directory / 'log'}", highlight=False)
         return 1
     console.print(f"[bold green]all {demo.checked} claims held[/], {seconds:.0f} s", highlight=False)
