@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import MobilityBinding, Said, SendDatagram, Turn
+from host_agents.effects import MobilityBinding, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.config import HomeAgentConfig
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
@@ -84,15 +84,6 @@ class HomeAgentDaemon(Daemon):
     def _arrived(self, payload: bytes, source: int, port: int) -> None:
         self.take(self.engine.receive(payload, source, port, self.now()))
 
-    def _rebound(self, home_address: int, source: int, port: int) -> None:
-        self.take(self.engine.rebound(home_address, source, port, self.now()))
-
-    def _encapsulation(self, binding: MobilityBinding) -> str:
-        """How packets travel to the care-of address, or, where a NAT hides it, to what stands for it."""
-        ends = self.datapath.ends(binding.home_address)
-        there = [end for end in ends if end.remote == binding.care_of_address] or ends
-        return there[0].encapsulation if there else "none"
-
     def _release(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """wanted: all, or nai and sub_nai; inform. Raises KeyError where there is no such binding."""
         sessions = [(wanted["nai"], wanted["sub_nai"])] if not wanted["all"] else []
@@ -103,9 +94,7 @@ class HomeAgentDaemon(Daemon):
         return {"released": [{"nai": nai, "sub_nai": sub_nai} for nai, sub_nai in sessions]}
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
-        """The node itself has to register from there before anything goes there (RFC 3519 §6.1.2)."""
-        text = f"keepalive for home={show(home_address)} from={show(source)}:{port}, where no tunnel ends: not believed"
-        self.journal.said(Said("info", "rebound", text), self.now())
+        self.take(self.engine.rebound(home_address, source, port, self.now()))
 
     def _encapsulation(self, binding: MobilityBinding) -> str:
         """How packets travel to the care-of address, or, where a NAT hides it, to what stands for it."""
