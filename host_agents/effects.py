@@ -15,7 +15,7 @@ class MobilityBinding:
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
     direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
-    told of the end (RFC 3543 §2).
+    told of the end (RFC 3543 §2). supplied: whether a foreign agent supplied the sub-NAI, not the node.
     """
 
     nai: str
@@ -28,6 +28,7 @@ class MobilityBinding:
     identification: int
     direct: bool
     revocation: int | None = None
+    supplied: bool = False
 
 
 @dataclass(slots=True, frozen=True)

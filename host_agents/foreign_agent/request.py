@@ -40,41 +40,49 @@ from mip4.extensions import (
 )
 from mip4.messages import RegistrationRequest
 from mip4.nai import check_nai
-from mip4.sub_nai import find_sub_nai
+from mip4.sub_nai import SubNai, find_sub_nai
 
 
 @dataclass(slots=True)
 class Request:
-    """A decoded request. fault: what is malformed about it, or None. association: the MN-FA one that verified it."""
+    """A decoded request. fault: what is malformed about it, or None. association: the MN-FA one that verified it.
+
+    sub_nai: how the node named its session, None for not at all.
+    """
 
     datagram: bytes
     message: RegistrationRequest
     session: tuple[str, str]
     fault: Malformed | None
+    sub_nai: SubNai | None = None
     association: SecurityAssociation | None = None
 
 
 def decode_request(datagram: bytes, policy: Policy) -> Request:
     """Raises MipError for what deserves no answer (FA-01, FA-03). A lesser fault is noted, to be answered."""
     message = RegistrationRequest.salvage(datagram)
-    session, fault = ("", ""), None
+    request = Request(datagram, message, ("", ""), None)
     try:
-        session = _session(message, policy)
+        _name(request, policy)
         RegistrationRequest.decode(datagram)
     except Malformed as error:
-        fault = error
-    return Request(datagram, message, session, fault)
+        request.fault = error
+    return request
 
 
-def _session(message: RegistrationRequest, policy: Policy) -> tuple[str, str]:
-    nais = find(message.extensions, Nai)
+def _name(request: Request, policy: Policy) -> None:
+    """Whose it is. What stands behind the Mobile-Home Authentication names nothing, since it is not relayed."""
+    extensions = request.message.extensions
+    nais = find(extensions, Nai)
     if not nais:
-        return "", ""
+        return
     if len(nais) > 1:
         raise Malformed("two NAIs")
     nai = check_nai(nais[0].nai)
-    sub_nai = find_sub_nai(message.extensions, policy.sub_nai_vendor, nais[0].nai)
-    return nai, "" if sub_nai is None else sub_nai.sub_nai.decode()
+    end = next((one.at for one in find(extensions, MobileHomeAuthentication)), len(request.datagram))
+    covered = [one for one in extensions if one.at < end]
+    request.sub_nai = find_sub_nai(covered, policy.sub_nai_vendor, nais[0].nai)
+    request.session = (nai, "" if request.sub_nai is None else request.sub_nai.sub_nai.decode())
 
 
 def judge(request: Request, ttl: int, policy: Policy) -> None:

@@ -101,6 +101,7 @@ class _Request:
     foreign: SecurityAssociation | None
     nai: Nai | None
     sub_nai: SubNai | None = None
+    supplied: SubNai | None = None  # by the foreign agent, under its authenticator, where the node sent none
     session: Session = ("", "")
     fresh: bool = False  # whether its Identification was accepted
     support: RevocationSupport | None = None  # ours, where the foreign agent has sent its own
@@ -335,8 +336,8 @@ class HomeAgent:
                 self.policy.sub_nai_vendor,
                 request.nai.nai,
             )
-            sub_nai = "" if request.sub_nai is None else request.sub_nai.sub_nai.decode()
-            request.session = (request.subscriber.nai, sub_nai)
+            request.supplied = self._supplied(request) if request.sub_nai is None else None
+            request.session = (request.subscriber.nai, self._sub_nai(request))
         RegistrationRequest.decode(request.datagram)  # whole, no longer salvaged
         authenticators = [one for one in extensions if isinstance(one, Authentication)]
         if not isinstance(authenticators[0], MobileHomeAuthentication):
@@ -347,6 +348,32 @@ class HomeAgent:
             raise Malformed("two NAIs")
         if request.nai is not None and request.nai.at > authenticators[0].at:
             raise Malformed("the NAI is not authenticated")
+
+    def _supplied(self, request: _Request) -> SubNai | None:
+        """The sub-NAI that a foreign agent put between the node's authenticator and its own, which must hold."""
+        assert request.nai is not None
+        extensions = request.message.extensions
+        own = find(extensions, MobileHomeAuthentication)[0].at
+        signed = find(extensions, ForeignHomeAuthentication)
+        if request.foreign is None or len(signed) != 1:
+            return None
+        try:
+            request.foreign.verify(request.datagram, signed[0])
+        except BadAuthenticator:
+            return None  # 132 follows
+        between = [one for one in extensions if own < one.at < signed[0].at]
+        return find_sub_nai(between, self.policy.sub_nai_vendor, request.nai.nai)
+
+    def _sub_nai(self, request: _Request) -> str:
+        """Who deregisters names no session where a foreign agent did it for him: then the home address tells."""
+        named = request.sub_nai or request.supplied
+        if named is not None:
+            return str(named.sub_nai.decode())
+        message = request.message
+        binding = None if message.lifetime else self.bindings.find_home_address(message.home_address)
+        if binding is not None and binding.nai == request.subscriber.nai and binding.supplied:
+            return binding.sub_nai
+        return ""
 
     # ---- HA-08, HA-10 … HA-26: what becomes of it
 
@@ -411,6 +438,7 @@ class HomeAgent:
             identification=message.identification,
             direct=bool(message.flags & FLAG_D),
             revocation=self._negotiate(request, now),
+            supplied=request.supplied is not None,
         )
         self._revocations.registered(home_address, binding.care_of_address)
         effects: list[object] = []
@@ -524,6 +552,8 @@ class HomeAgent:
         identification = message.identification if identification is None else identification
         reply = RegistrationReply(code, lifetime, home_address, self.policy.address, identification, extensions)
         octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
+        if request.supplied is not None and message.lifetime:  # a deregistration's reply is not signed for the agent
+            octets += request.supplied.extension().encode()
         if request.support is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
             octets += request.support.encode()
         if request.foreign is not None and message.lifetime:

@@ -133,6 +133,7 @@ class ForeignAgentConfig:
     reverse_tunnel: bool
     requests_per_minute: int
     sub_nai_vendor: int
+    sub_nai_from_link: bool
     visitors: int
     home_agents: dict[int, SecurityAssociation]
     mobile_nodes: dict[str, dict[int, SecurityAssociation]]
@@ -241,7 +242,11 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     )
     reader.need("foreign_agent.requests_per_minute", 0 < section.requests_per_minute <= 900, "outside 1..900")
     reader.need("foreign_agent.visitors", 0 < section.visitors <= 65536, "outside 1..65536")
-    reader.need("foreign_agent.sub_nai_from_link", not section.sub_nai_from_link, "not in this version")
+    reader.need(
+        "foreign_agent.sub_nai_from_link",
+        not section.sub_nai_from_link or bool(file.home_agent),
+        "home agents believe it only from an agent they share a key with: [[home_agent]] is missing",
+    )
     mobile_nodes: dict[str, dict[int, SecurityAssociation]] = {}
     for at, one in enumerate(file.mobile_node):
         association = reader.association(f"mobile_node[{at}]", one)
@@ -258,6 +263,7 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         reverse_tunnel=section.reverse_tunnel,
         requests_per_minute=section.requests_per_minute,
         sub_nai_vendor=section.sub_nai_vendor,
+        sub_nai_from_link=section.sub_nai_from_link,
         visitors=section.visitors,
         home_agents=_peers(reader, "home_agent", file.home_agent),
         mobile_nodes=mobile_nodes,

@@ -186,4 +186,5 @@ def _policy(config: ForeignAgentConfig) -> Policy:
         connected=tuple((one.network, one.length) for one in prefixes),
         visitors=config.visitors,
         sub_nai_vendor=config.sub_nai_vendor,
+        sub_nai_from_link=config.sub_nai_from_link,
     )

@@ -34,7 +34,8 @@ _HOME_AGENT_SCHEMA = """
 CREATE TABLE binding (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL UNIQUE, care_of_address INTEGER NOT NULL,
     lifetime INTEGER NOT NULL, expires INTEGER, flags INTEGER NOT NULL, identification BLOB NOT NULL,
-    direct INTEGER NOT NULL, revocation INTEGER, PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
+    direct INTEGER NOT NULL, revocation INTEGER, supplied INTEGER NOT NULL,
+    PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE identification (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
@@ -48,7 +49,10 @@ CREATE TABLE visitor (
     expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER)
 """
 
-_BINDING = "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation"
+_BINDING = (
+    "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation,"
+    " supplied"
+)
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
     " revocation"
@@ -102,8 +106,8 @@ class HomeAgentStore(_SqliteStore):
     def load(self) -> Snapshot:
         """As Store.load."""
         bindings = []
-        for *columns, identification, direct, revocation in self._all(f"SELECT {_BINDING} FROM binding"):
-            values = [*columns, int.from_bytes(identification, "big"), bool(direct), revocation]
+        for *columns, identification, direct, revocation, supplied in self._all(f"SELECT {_BINDING} FROM binding"):
+            values = [*columns, int.from_bytes(identification, "big"), bool(direct), revocation, bool(supplied)]
             bindings.append(MobilityBinding(*values))
         identifications = {
             (nai, sub_nai): int.from_bytes(identification, "big")
@@ -128,15 +132,15 @@ class ForeignAgentStore(_SqliteStore):
 def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
     match row:
         case StoreBinding(binding):
-            *values, identification, direct, revocation = _binding_values(binding)
+            *values, identification, direct, revocation, supplied = _binding_values(binding)
             # Not REPLACE: it would push another session off the address instead of failing.
             connection.execute(
-                "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nai, sub_nai) DO UPDATE SET"
+                "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nai, sub_nai) DO UPDATE SET"
                 " home_address = excluded.home_address, care_of_address = excluded.care_of_address,"
                 " lifetime = excluded.lifetime, expires = excluded.expires, flags = excluded.flags,"
                 " identification = excluded.identification, direct = excluded.direct,"
-                " revocation = excluded.revocation",
-                (*values, _octets(identification), direct, revocation),
+                " revocation = excluded.revocation, supplied = excluded.supplied",
+                (*values, _octets(identification), direct, revocation, supplied),
             )
             connection.execute("DELETE FROM owner WHERE address = ?", (binding.home_address,))
             _put_identification(connection, binding.nai, binding.sub_nai, binding.identification)
