@@ -14,9 +14,10 @@ from mip4.messages import RegistrationReply
 from mobile_node.agent_discovery import AgentDiscovery
 from mobile_node.dhcp import ACK, DECLINE, DISCOVER, NAK, OFFER, RELEASE, REQUEST, DhcpMessage, answer
 from mobile_node.handoffs import Handoffs
-from mobile_node.registration import Ended, Granted, Refused, Registration
+from mobile_node.plain_home_agents import PlainHomeAgents
+from mobile_node.registration import IDLE, LEAVING, Ended, Granted, Refused, Registration, Unnamed
 from mobile_node.security import Security
-from mobile_node.sessions import APPLICATION, DEVICE, OWN, Session, SessionTable
+from mobile_node.sessions import APPLICATION, DEVICE, OWN, NoRoom, Session, SessionTable
 
 _DUMMY_GATEWAY = const(0xC0000008)  # 192.0.0.8 (RFC 7600 §4.8), where the home agent names no gateway
 _ELSEWHERE = (65, 66, 77, 80, 81, 82, 88)  # denials of an agent that another agent may not share
@@ -52,6 +53,7 @@ class MobileNode:
         self._handoffs = Handoffs()
         self._sessions = SessionTable(config["names"])
         self._dark = {}  # downlink -> ms since when
+        self._plain = PlainHomeAgents()
         self._singly = []  # care-of addresses of agents that get one request at a time
         self._remembered = remembered
         if config["own_session"] is not None:
@@ -209,6 +211,9 @@ class MobileNode:
         agent = self._discovery.current
         if agent is None:
             return []
+        if session.wanted and not self._plain.takes(session):
+            session.registration.rest(now)
+            return []
         if agent.care_of_address in self._singly and any([one.registration.in_first_try for one in self._sessions]):
             session.registration.suspend(now)  # until _next_singly; who got no answer at first keeps nobody waiting
             return []
@@ -221,7 +226,7 @@ class MobileNode:
         agent = self._discovery.current
         if agent is not None and agent.care_of_address in self._singly:
             for session in self._sessions:
-                if session.registration.agent is None:
+                if session.registration.agent is None and session.registration.state != IDLE:
                     return self._register(session, now)
         return []
 
@@ -254,6 +259,8 @@ class MobileNode:
                 effects += self._granted(session, now)
             elif type(one) is Ended:
                 effects += self._ended(session, one, now)
+            elif type(one) is Unnamed:
+                effects += self._unnamed(session, one.home_address, now)
             elif type(one) is Refused:
                 effects += self._refused(session, one, now)
             else:
@@ -281,9 +288,50 @@ class MobileNode:
         if ended.wanted:
             return effects
         if session.wanted:  # it came back while it was leaving
-            return effects + self._register(session, now)
+            return effects + self._register(session, now) + self._carry_on(session, now)
         self._sessions.remove(session)
-        return effects + [self._remember()] + self._next_singly(now)
+        if self._plain.left(session):
+            for other in self._sessions:
+                effects += self._register(other, now)
+        return effects + [self._remember()] + self._carry_on(session, now) + self._next_singly(now)
+
+    def _unnamed(self, session: Session, home_address: int, now: int) -> list:
+        """A home agent that knows no sub-NAI took the session for the node: the address goes back, unless it is held
+
+        by another session, which the home agent has now confused with this one. One session is carried, the others not.
+        """
+        effects = self._plain.found(session, list(self._sessions))
+        if not home_address:  # a deregistration: what it may have undone is asked for again when it has ended
+            return effects
+        registration = session.registration
+        carried = self._plain.takes(session)
+        if carried and registration.is_valid(now) and registration.home_address == home_address:
+            return effects + self._register(session, now)
+        if not carried:
+            effects += self._refuse(session)
+        for other in self._sessions:
+            held = other.registration
+            if other is not session and held.is_valid(now) and held.home_address == home_address:
+                registration.rest(now)
+                return effects + self._follow(session, [Ended(False)], now)
+        return effects + self._detach(session) + self._follow(session, registration.renounce(home_address, now), now)
+
+    def _refuse(self, session: Session) -> list:
+        """There is no room for the session at its home agent. A device may ask again; the rest waits for its place."""
+        effects = self._detach(session)
+        if session.kind == DEVICE:
+            session.wanted = False
+            session.waiting = None
+            session.lease_ends = None
+        text = "session %s is refused: its home agent carries another one alone" % (session.sub_nai or "-")
+        return effects + [Said("warning", text)]
+
+    def _carry_on(self, ended: Session, now: int) -> list:
+        """Another session's end may have ended that of the one that is carried, at a home agent that confuses them."""
+        carried = self._plain.carried
+        if carried is None or carried is ended or not self._plain.full(ended.registration.home_agent):
+            return []
+        return [] if carried.registration.state == LEAVING else self._register(carried, now)
 
     def _refused(self, session: Session, refused: Refused, now: int) -> list:
         """An agent that will not have us: try the next one, if there is one."""
@@ -333,6 +381,8 @@ class MobileNode:
         effects = []
         if session is None:
             name = self._sessions.name(message.link_address, message.names)
+            if self._plain.full(self._settings.home_agent):
+                raise NoRoom("device %s is refused: the home agent carries another session alone" % name)
             session = self._add(DEVICE, name, downlink, message.link_address, 0)
             effects.append(Said("info", "device %s link=%s on %s" % (name, show_link(message.link_address), downlink)))
             effects += self._register(session, now)

@@ -61,6 +61,12 @@ class Refused(Record):
     __slots__ = ("code", "one_at_a_time")
 
 
+class Unnamed(Record):
+    """Accepted without our sub-NAI: that home agent knows none. home_address: what it gave, 0 if it took it back."""
+
+    __slots__ = ("home_address",)
+
+
 class Registration:
     """Drives one (NAI, sub-NAI) through one agent at a time. node: what all registrations of a node share.
 
@@ -78,7 +84,9 @@ class Registration:
         self.expires = None
         self.configuration = {}
         self.code = None
-        self._home_agent = node.home_agent
+        self.home_agent = node.home_agent
+        self.named = True  # whether it is told our sub-NAI
+        self._renounced = False
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._request = None
@@ -137,6 +145,23 @@ class Registration:
         self._retry = _FIRST_RETRY
         self._goodbyes = 0
         return self.go_on(self.agent, now)
+
+    def renounce(self, home_address: int, now: int) -> list:
+        """Give back an address that was not given to us by name."""
+        self.home_address = home_address
+        self.lifetime = 0
+        self.expires = None
+        self._renounced = True
+        self.state = LEAVING
+        self._retry = _FIRST_RETRY
+        self._goodbyes = 0
+        return self.go_on(self.agent, now)
+
+    def rest(self, now: int) -> None:
+        """The home agent has no room for us: nothing is asked for."""
+        self.suspend(now)
+        self._forget()
+        self.state = IDLE
 
     def go_on(self, agent, now: int) -> list:
         """An agent is there (again), or None is, for a session that is leaving."""
@@ -197,12 +222,16 @@ class Registration:
             return []  # the same reply once more
         self._answered = True
         self.code = reply.code
+        unnamed = not self._is_named(believed)
         if self._request.lifetime == 0:
             self._forget()
             self.state = IDLE
-            return [Ended(False)]
+            return ([Unnamed(0)] if unnamed else []) + [Ended(False)]
         if self.state == LEAVING:
             return []
+        if unnamed:
+            self._request = self._next = None
+            return [Unnamed(reply.home_address)]
         return self._granted(reply, believed)
 
     def _granted(self, reply, believed: list) -> list:
@@ -223,17 +252,21 @@ class Registration:
         return [Granted()]
 
     def _check_echo(self, reply, believed: list) -> None:
-        """An accepted reply repeats NAI and sub-NAI, octet for octet (MN-18). Raises Unexpected."""
+        """An accepted reply repeats our NAI, and gives what was asked for (MN-18). Raises Unexpected."""
         nais = find(believed, Nai)
         if len(nais) != 1 or nais[0].nai != self._node.nai:
             raise Unexpected("accepted without our NAI")
-        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
-        if (b"" if found is None else found.sub_nai) != self.sub_nai:
-            raise Unexpected("accepted without our sub-NAI: does that home agent know sub-NAIs?")
+        if not (self.sub_nai and self.named) and not self._is_named(believed):
+            raise Unexpected("accepted for a sub-NAI that was not asked for")
         if reply.lifetime and not (reply.home_address and reply.home_agent):
             raise Unexpected("accepted without an address")
         if self._request.lifetime and not reply.lifetime:
             raise Unexpected("accepted for no time")
+
+    def _is_named(self, believed: list) -> bool:
+        """Whether the sub-NAI came back identically (MN-18)."""
+        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
+        return (b"" if found is None else found.sub_nai) == (self.sub_nai if self.named else b"")
 
     def _denied(self, reply, believed: list, now: int) -> list:
         if reply.code == HA_IDENTIFICATION:
@@ -241,7 +274,7 @@ class Registration:
         elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
             self._most = reply.lifetime
         elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
-            self._home_agent = reply.home_agent
+            self.home_agent = reply.home_agent
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
         elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
@@ -299,6 +332,9 @@ class Registration:
         return [Ended(True), Said("warning", text)]
 
     def _forget(self) -> None:
+        if self._renounced:
+            self.home_address = 0
+            self._renounced = False
         self.lifetime = 0
         self.expires = None
         self._next = None
@@ -308,7 +344,7 @@ class Registration:
     def _send(self, lifetime: int, now: int) -> list:
         node = self._node
         extensions = [Nai(node.nai)]
-        if self.sub_nai:
+        if self.sub_nai and self.named:
             inner = node.nai if node.sub_nai_type == 2 else None
             extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
         if lifetime:
@@ -318,7 +354,7 @@ class Registration:
             flags=FLAG_T if reverse else 0,
             lifetime=lifetime,
             home_address=self.home_address,
-            home_agent=self._home_agent,
+            home_agent=self.home_agent,
             care_of_address=self.agent.care_of_address,
             identification=node.identifications.next(now),
             extensions=extensions,
