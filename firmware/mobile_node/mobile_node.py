@@ -3,7 +3,7 @@
 Told what happened and when, it answers with effects (mip4/effects.py). now: ms since start. No socket, clock or dice.
 """
 
-from mip4.address import parse, parse_link, show, show_link
+from mip4.address import is_unicast, parse, parse_link, show, show_link
 from mip4.authentication import SecurityAssociation
 from mip4.compat import const
 from mip4.const import BROADCAST, CONFIG_GATEWAY
@@ -31,6 +31,7 @@ class Settings:
     def __init__(self, config: dict, ntp_ms: int, seed: bytes):
         self.nai = config["nai"].encode()
         self.home_agent = config["home_agent"]
+        self.requested_home_agent = config["requested_home_agent"]
         self.lifetime = config["lifetime"]
         self.reverse_tunnel = config["reverse_tunnel"]
         self.sub_nai_vendor = config["sub_nai_vendor"]
@@ -176,12 +177,17 @@ class MobileNode:
         agent = self._discovery.current
         return {
             "nai": self._settings.nai.decode(),
-            "home_agent": show(self._settings.home_agent),
+            "home_agent": show(self._home_agent()),
             "agent": None if agent is None else show(agent.address),
             "care_of_address": None if agent is None else show(agent.care_of_address),
             "sessions": [session.status(now) for session in self._sessions],
             "handoffs": self._handoffs.status(),
         }
+
+    def _home_agent(self) -> int:
+        """The configured one, or the one that was assigned."""
+        assigned = [one.registration.home_agent for one in self._sessions if is_unicast(one.registration.home_agent)]
+        return assigned[0] if assigned else self._settings.home_agent
 
     # ---- moving
 

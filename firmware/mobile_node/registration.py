@@ -1,11 +1,13 @@
 """One session's registration (RFC 5944 §3.6): states, retransmission, renewal, what each denial asks for."""
 
-from mip4.address import show
+from mip4.address import is_unicast, show
 from mip4.compat import const
 from mip4.const import (
     ACCEPTED,
     ACCEPTED_NO_SIMULTANEOUS,
     ADVERT_T,
+    ANY,
+    BROADCAST,
     CONFIG_REQUEST,
     FA_LIFETIME,
     FA_REVERSE_TUNNEL,
@@ -13,15 +15,26 @@ from mip4.const import (
     FLAG_T,
     HA_IDENTIFICATION,
     HA_PROHIBITED,
+    HA_REDIRECTED,
     HA_REVERSE_TUNNEL,
     HA_REVERSE_TUNNEL_MANDATORY,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
+    REDIRECTED_HOME_AGENT,
+    REQUESTED_HOME_AGENT,
     code_name,
 )
 from mip4.effects import Said, Send
 from mip4.errors import Unexpected
-from mip4.extensions import ForeignAgentError, MessageString, Nai, find, find_host_configuration, host_configuration
+from mip4.extensions import (
+    ForeignAgentError,
+    HomeAgentAddress,
+    MessageString,
+    Nai,
+    find,
+    find_host_configuration,
+    host_configuration,
+)
 from mip4.identification import LOW
 from mip4.messages import RegistrationRequest
 from mip4.record import Record
@@ -36,6 +49,8 @@ _FIRST_RETRY = const(1000)  # ms, the floor of RFC 5944 §3.6.3
 _LAST_RETRY = const(60000)
 _DENIED_RETRY = const(10000)  # ms, where the owner has to do something first
 _DENIED_LAST_RETRY = const(300000)
+_LEFT_OPEN = (ANY, BROADCAST)  # a Home Agent field that leaves the choice to others (RFC 4433)
+_REDIRECTIONS = const(7)  # as many and one are remembered
 _GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
 
 # Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
@@ -87,6 +102,9 @@ class Registration:
         self.home_agent = node.home_agent
         self.named = True  # whether it is told our sub-NAI
         self._renounced = False
+        self._requested = node.requested_home_agent
+        self._redirecting = []  # home agents that sent us elsewhere
+        self._soon = False  # whether the denial at hand says where to go
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._request = None
@@ -117,6 +135,7 @@ class Registration:
         self.agent = agent
         self._reverse = self._node.reverse_tunnel
         self._most = self._node.lifetime
+        self._redirecting = []
         self._retry = _FIRST_RETRY
         self._answered = True
         self.state = REGISTERED if self.is_valid(now) else REGISTERING
@@ -218,6 +237,8 @@ class Registration:
 
     def _accepted(self, reply, believed: list) -> list:
         self._check_echo(reply, believed)
+        if self.home_agent in _LEFT_OPEN and reply.lifetime:
+            self.home_agent = reply.home_agent  # for the whole session (RFC 4433 §5.1)
         if reply.identification == self._granted_by:
             return []  # the same reply once more
         self._answered = True
@@ -275,6 +296,8 @@ class Registration:
             self._most = reply.lifetime
         elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
             self.home_agent = reply.home_agent
+        elif reply.code == HA_REDIRECTED and self._is_new(reply.home_agent, believed):
+            self._soon = True
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
         elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
@@ -284,12 +307,23 @@ class Registration:
         texts = find(believed, MessageString)
         return self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
 
+    def _is_new(self, redirecting: int, believed: list) -> bool:
+        """Note where a home agent sends us (RFC 4433 §5.1), unless we have been there: they go in circles."""
+        found = [one.address for one in find(believed, HomeAgentAddress) if one.sub_type == REDIRECTED_HOME_AGENT]
+        self._redirecting = self._redirecting[-_REDIRECTIONS:] + [redirecting]
+        if self.home_agent not in _LEFT_OPEN or not found or found[0] in self._redirecting or not is_unicast(found[0]):
+            return False
+        self._requested = found[0]
+        return True
+
     def _denied_with(self, code: int, text: str, now: int) -> list:
         """Try again later, sooner where that may help by itself. Each repetition doubles the wait; none is the last."""
         self._answered = True
         repeated = self.code == code
         self.code = code
-        floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if code in _PASSING else (_DENIED_RETRY, _DENIED_LAST_RETRY)
+        passing = code in _PASSING or self._soon
+        self._soon = False
+        floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if passing else (_DENIED_RETRY, _DENIED_LAST_RETRY)
         self._retry = min(max(self._retry * 2, floor), ceiling) if repeated else floor
         self._next = max(self._sent + self._retry, now)
         said = "denied sub_nai=%s code=%s" % (self._name(), code_name(code))
@@ -325,6 +359,10 @@ class Registration:
             return self._gone()
         self.lifetime = 0
         self.expires = None
+        if self._node.home_agent in _LEFT_OPEN:
+            self.home_agent = self._node.home_agent  # the session is over, and so is its home agent's part
+            self._requested = self._node.requested_home_agent
+            self._redirecting = []
         self.state = REGISTERING
         if self._answered:
             self._request = None  # what answered it once may not do so again
@@ -349,11 +387,14 @@ class Registration:
             extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
         if lifetime:
             extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
+        left_open = self.home_agent in _LEFT_OPEN
+        if left_open and self._requested:
+            extensions.append(HomeAgentAddress(REQUESTED_HOME_AGENT, self._requested))
         reverse = self._reverse and self.agent.flags & ADVERT_T
         self._request = RegistrationRequest(
             flags=FLAG_T if reverse else 0,
             lifetime=lifetime,
-            home_address=self.home_address,
+            home_address=0 if left_open else self.home_address,
             home_agent=self.home_agent,
             care_of_address=self.agent.care_of_address,
             identification=node.identifications.next(now),

@@ -221,11 +221,11 @@ class ForeignAgent:
             return Turn(self._deny(pending, Denied(FA_RESOURCES, str(full)), now))
         message = request.message
         octets = relayed(request)
-        association = self.policy.home_agents.get(message.home_agent)
+        association = self.policy.home_agents.get(request.home_agent)
         if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
             octets += supplied + self._revocations.support(now).encode()
             octets = association.sign(octets, ForeignHomeAuthentication)
-        return Turn([SendDatagram(octets, message.home_agent, PORT)])
+        return Turn([SendDatagram(octets, request.home_agent, PORT)])
 
     def _supply(self, request: Request, link_address: bytes) -> bytes:
         """Name the session of a node that does not: the sub-NAI extension to be signed for the home agent, if any.
@@ -243,7 +243,7 @@ class ForeignAgent:
             if visitor is not None and (visitor.nai, visitor.sub_nai) == session:
                 request.session = session
             return b""
-        if message.home_agent not in self.policy.home_agents or message.care_of_address != self.policy.care_of_address:
+        if request.home_agent not in self.policy.home_agents or message.care_of_address != self.policy.care_of_address:
             return b""
         request.session = session
         return bytes(sub_nai.extension().encode())
@@ -306,7 +306,7 @@ class ForeignAgent:
         if pending is None:
             return Turn([])
         self.visitors.answered(pending)
-        return Turn(self._deny(pending, Denied(code, f"{show(message.home_agent)} is unreachable"), now))
+        return Turn(self._deny(pending, Denied(code, f"{show(pending.request.home_agent)} is unreachable"), now))
 
     def _match(self, reply: RegistrationReply, source: int) -> Pending:
         """FA-33. Raises Unexpected."""
@@ -318,7 +318,7 @@ class ForeignAgent:
         except UnicodeDecodeError:
             raise Unexpected("a reply for nobody") from None
         pending = self.visitors.find_pending(reply.identification & 0xFFFFFFFF, session, reply.home_address)
-        if pending is None or source != pending.request.message.home_agent:
+        if pending is None or source != pending.request.home_agent:
             raise Unexpected("a reply that answers no request")
         if reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS) and reply.home_agent not in (0, source):
             raise Unexpected(f"accepted in the name of {show(reply.home_agent)}")
@@ -329,7 +329,7 @@ class ForeignAgent:
 
         Whether the reply must be signed is decided by our own request: what a forger writes does not excuse him.
         """
-        association = self.policy.home_agents.get(pending.request.message.home_agent)
+        association = self.policy.home_agents.get(pending.request.home_agent)
         found = find(reply.extensions, ForeignHomeAuthentication)
         if association is not None and (pending.request.message.lifetime or reply.lifetime or found):
             if len(found) != 1:

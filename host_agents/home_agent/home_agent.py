@@ -51,12 +51,15 @@ from mip4.const import (
     HA_MN_AUTHENTICATION,
     HA_POORLY_FORMED,
     HA_PROHIBITED,
+    HA_REDIRECTED,
     HA_RESOURCES,
     HA_UNKNOWN_CRITICAL_FROM_FA,
     HA_UNKNOWN_CRITICAL_FROM_MN,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
     MESSAGE_FROM_HOME_AGENT,
+    REDIRECTED_HOME_AGENT,
+    REQUESTED_HOME_AGENT,
     FLAG_r,
     FLAG_x,
     code_name,
@@ -68,6 +71,7 @@ from mip4.extensions import (
     Authentication,
     CriticalVendor,
     ForeignHomeAuthentication,
+    HomeAgentAddress,
     MessageString,
     MobileHomeAuthentication,
     Nai,
@@ -399,7 +403,7 @@ class HomeAgent:
         """The checks that need no table. Raises Denied with the code the RFC gives."""
         message = request.message
         if message.home_agent != self.policy.address:
-            raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(self.policy.address)}")
+            self._judge_choice(request)
         if message.flags & (FLAG_r | FLAG_x):
             raise Denied(HA_POORLY_FORMED, "a reserved flag is set")
         if message.home_address == BROADCAST:
@@ -417,6 +421,18 @@ class HomeAgent:
             raise Denied(HA_PROHIBITED, f"source {show(request.source)} is not the care-of address: NAT in between?")
         if message.flags & (FLAG_M | FLAG_G):
             raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
+
+    def _judge_choice(self, request: _Request) -> None:
+        """HA-11: a node that leaves the choice of its home agent to others (RFC 4433 §5.3). Raises Denied."""
+        message = request.message
+        own = find(message.extensions, MobileHomeAuthentication)[0].at
+        found = [one for one in find(message.extensions, HomeAgentAddress) if one.at < own]
+        wanted = [one.address for one in found if one.sub_type == REQUESTED_HOME_AGENT]
+        left_open = message.home_agent in (ANY, BROADCAST) and request.nai is not None
+        if not left_open or (wanted and wanted[0] != self.policy.address):
+            raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(self.policy.address)}")
+        if self.policy.redirect and message.lifetime:
+            raise Denied(HA_REDIRECTED, f"{show(self.policy.redirect)} is the home agent to ask")
 
     def _address(self, asked: int, session: Session, former: MobilityBinding | None) -> int:
         """HA-18, HA-25. Raises Denied."""
@@ -547,6 +563,8 @@ class HomeAgent:
             extensions.append(request.sub_nai.extension())
         if lifetime and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
             extensions += self._host_configuration(message, home_address)
+        if code == HA_REDIRECTED:
+            extensions.append(HomeAgentAddress(REDIRECTED_HOME_AGENT, self.policy.redirect))
         if text:
             extensions.append(MessageString(MESSAGE_FROM_HOME_AGENT, text.encode()[:200]))
         identification = message.identification if identification is None else identification

@@ -33,7 +33,10 @@ class Subscriber:
 
 @dataclass(slots=True, frozen=True)
 class Policy:
-    """The whole of it. lifetime: the most that is granted, seconds. foreign_agents: FA-HA associations by address."""
+    """The whole of it. lifetime: the most that is granted, seconds. foreign_agents: FA-HA associations by address.
+
+    redirect: the home agent that those are sent to who leave the choice to us (RFC 4433), 0 for ourselves.
+    """
 
     address: int
     lifetime: int
@@ -42,6 +45,7 @@ class Policy:
     foreign_agents: dict[int, SecurityAssociation]
     sub_nai_vendor: int = 0
     require_foreign_agent_key: bool = False
+    redirect: int = 0
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""

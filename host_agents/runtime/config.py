@@ -40,6 +40,7 @@ class _HomeAgentSection(_Section):
     port: int = PORT
     sub_nai_vendor: int = 0
     require_foreign_agent_key: bool = False
+    redirect: str = ""
 
 
 class _Network(_Section):
@@ -92,6 +93,7 @@ class _ForeignAgentSection(_Section):
     reverse_tunnel: bool = True
     requests_per_minute: int = 60
     sub_nai_from_link: bool = False
+    home_agent_default: str = ""
     sub_nai_vendor: int = 0
     visitors: int = 4096
 
@@ -134,6 +136,7 @@ class ForeignAgentConfig:
     requests_per_minute: int
     sub_nai_vendor: int
     sub_nai_from_link: bool
+    home_agent_default: int
     visitors: int
     home_agents: dict[int, SecurityAssociation]
     mobile_nodes: dict[str, dict[int, SecurityAssociation]]
@@ -218,6 +221,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     reader.need("network", bool(file.network), "at least one home network is needed")
     reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
     networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
+    reader.need("home_agent.redirect", section.redirect != section.address, "that is this home agent itself")
     policy = HomeAgentPolicy(
         address=reader.address("home_agent.address", section.address),
         lifetime=reader.lifetime("home_agent.lifetime", section.lifetime),
@@ -226,6 +230,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         foreign_agents=_peers(reader, "foreign_agent", file.foreign_agent),
         sub_nai_vendor=section.sub_nai_vendor,
         require_foreign_agent_key=section.require_foreign_agent_key,
+        redirect=reader.address("home_agent.redirect", section.redirect) if section.redirect else 0,
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     return HomeAgentConfig(reader.common(section, "home_agent", keys), policy, section.port)
@@ -234,6 +239,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
 def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     """Read fa.toml. Raises ConfigurationError: one line with file, key and reason."""
     reader = _Reader(path)
+    key = "foreign_agent.home_agent_default"
     file = reader.load(_ForeignAgentFile)
     section = file.foreign_agent
     reader.need("foreign_agent.interfaces", bool(section.interfaces), "at least one visited link is needed")
@@ -264,6 +270,7 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         requests_per_minute=section.requests_per_minute,
         sub_nai_vendor=section.sub_nai_vendor,
         sub_nai_from_link=section.sub_nai_from_link,
+        home_agent_default=reader.address(key, section.home_agent_default) if section.home_agent_default else 0,
         visitors=section.visitors,
         home_agents=_peers(reader, "home_agent", file.home_agent),
         mobile_nodes=mobile_nodes,
