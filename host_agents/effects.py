@@ -16,7 +16,8 @@ class MobilityBinding:
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
     direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
     told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another place than
-    the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet.
+    the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet. supplied: whether a foreign agent
+    supplied the sub-NAI, not the node.
     """
 
     nai: str
@@ -31,6 +32,7 @@ class MobilityBinding:
     revocation: int | None = None
     udp_remote: int = 0
     udp_port: int = 0
+    supplied: bool = False
 
 
 @dataclass(slots=True, frozen=True)

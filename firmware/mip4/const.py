@@ -50,6 +50,7 @@ MOBILE_NODE_NAI = const(131)  # RFC 2794 §2
 MOBILE_FOREIGN_CHALLENGE = const(132)  # RFC 4721 §4
 NORMAL_VENDOR = const(134)  # RFC 3115 §2.2
 REVOCATION_SUPPORT = const(137)  # RFC 3543 §5.1
+DYNAMIC_HOME_AGENT = const(139)  # RFC 4433 §4
 UDP_TUNNEL_REQUEST = const(144)  # RFC 3519 §3.1
 MESSAGE_STRING = const(145)  # RFC 4917 §3
 EXPERIMENTAL_SKIPPABLE = const(255)  # RFC 4064 §3.2
@@ -57,6 +58,9 @@ FIRST_SKIPPABLE = const(128)  # RFC 5944 §1.8
 
 MESSAGE_FROM_HOME_AGENT = const(1)  # sub-types of 145
 MESSAGE_FROM_FOREIGN_AGENT = const(2)
+
+REQUESTED_HOME_AGENT = const(1)  # sub-types of 139
+REDIRECTED_HOME_AGENT = const(2)
 
 CISCO = const(9)  # enterprise number under which RFC 4332 lives
 HOST_CONFIGURATION = const(14)  # its vendor type
@@ -130,6 +134,7 @@ HA_ENCAPSULATION = const(139)
 HA_UNKNOWN_CRITICAL_FROM_MN = const(140)  # RFC 3115
 HA_UNKNOWN_CRITICAL_FROM_FA = const(141)
 HA_UDP_ENCAPSULATION = const(142)  # RFC 3519
+HA_REDIRECTED = const(143)  # RFC 4433
 FA_INVALID_HOME_AGENT = const(194)  # RFC 5944: an FA says it, whatever its range suggests
 
 CODE_NAMES = {
@@ -176,6 +181,7 @@ CODE_NAMES = {
     140: "unknown critical vendor extension from the mobile node (HA)",
     141: "unknown critical vendor extension from the foreign agent (HA)",
     142: "requested UDP encapsulation unavailable",
+    143: "redirected to another home agent",
     194: "invalid home agent address",
 }
 

@@ -8,6 +8,7 @@ which it began in its datagram: authenticators cover a prefix. `at` is no part o
 from mip4.const import (
     CISCO,
     CRITICAL_VENDOR,
+    DYNAMIC_HOME_AGENT,
     EXPERIMENTAL_SKIPPABLE,
     FA_ERROR,
     FIRST_SKIPPABLE,
@@ -21,6 +22,8 @@ from mip4.const import (
     MOBILE_NODE_NAI,
     NORMAL_VENDOR,
     PAD,
+    REDIRECTED_HOME_AGENT,
+    REQUESTED_HOME_AGENT,
     REVOCATION_SUPPORT,
     UDP_TUNNEL_REPLY,
     UDP_TUNNEL_REQUEST,
@@ -32,6 +35,7 @@ from mip4.record import Record
 EXTENSIONS = {}
 
 _LONG = (GENERALIZED_AUTHENTICATION, CRITICAL_VENDOR)  # 16-bit length at +2 (RFC 5944 §1.10, RFC 3115 §2.1)
+_LONG_HOME_AGENT = (b"\x01\0\x04", b"\x02\0\x04")  # sub-type, and the length of an address
 
 
 def extension(kind: int):
@@ -62,7 +66,7 @@ def decode_all(datagram, at: int, found: list) -> None:
         codec = EXTENSIONS.get(kind)
         if codec is None and kind < FIRST_SKIPPABLE:
             raise UnknownExtension("extension type %d" % kind)
-        header = 4 if kind in _LONG else 2
+        header = 4 if kind in _LONG or is_long_home_agent(datagram, at) else 2
         if at + header > end:
             raise Malformed("extension %d ends within its header" % kind)
         length = datagram[at + 1] if header == 2 else datagram[at + 2] << 8 | datagram[at + 3]
@@ -77,6 +81,11 @@ def decode_all(datagram, at: int, found: list) -> None:
                 one.at = at
                 found.append(one)
         at = after
+
+
+def is_long_home_agent(datagram, at: int) -> bool:
+    """RFC 4433 §4 prints a skippable extension with the long header; we read both, and send what decoders know."""
+    return datagram[at] == DYNAMIC_HOME_AGENT and bytes(datagram[at + 1 : at + 4]) in _LONG_HOME_AGENT
 
 
 def encode_all(extensions: list) -> bytes:
@@ -262,6 +271,21 @@ class RevocationSupport(Extension):
     def decode(cls, body: bytes):
         flags, timestamp = Cursor(body).fixed("HI")
         return cls(bool(flags & 0x8000), timestamp)
+
+
+@extension(DYNAMIC_HOME_AGENT)
+class HomeAgentAddress(Extension):
+    """Dynamic home agent assignment (RFC 4433 §4). sub_type: 1 requested, 2 redirected to; address: int."""
+
+    __slots__ = ("sub_type", "address")
+
+    def encode(self) -> bytes:
+        return tlv(self.kind, pack("BI", self.sub_type, self.address))
+
+    @classmethod
+    def decode(cls, body: bytes):
+        sub_type, address = Cursor(body).fixed("BI")
+        return cls(sub_type, address) if sub_type in (REQUESTED_HOME_AGENT, REDIRECTED_HOME_AGENT) else None
 
 
 @extension(UDP_TUNNEL_REQUEST)

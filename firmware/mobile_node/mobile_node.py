@@ -3,7 +3,7 @@
 Told what happened and when, it answers with effects (mip4/effects.py). now: ms since start. No socket, clock or dice.
 """
 
-from mip4.address import parse, parse_link, show, show_link
+from mip4.address import is_unicast, parse, parse_link, show, show_link
 from mip4.authentication import SecurityAssociation
 from mip4.compat import const
 from mip4.const import BROADCAST, CONFIG_GATEWAY
@@ -38,9 +38,10 @@ from mobile_node.dhcp import (
 )
 from mobile_node.handoffs import Handoffs
 from mobile_node.keepalive import Keepalive
-from mobile_node.registration import Ended, Granted, Refused, Registration
+from mobile_node.plain_home_agents import PlainHomeAgents
+from mobile_node.registration import IDLE, LEAVING, Ended, Granted, Refused, Registration, Unnamed
 from mobile_node.security import Security
-from mobile_node.sessions import APPLICATION, DEVICE, OWN, Session, SessionTable
+from mobile_node.sessions import APPLICATION, DEVICE, OWN, NoRoom, Session, SessionTable
 
 _DUMMY_GATEWAY = const(0xC0000008)  # 192.0.0.8 (RFC 7600 §4.8), where the home agent names no gateway
 _ELSEWHERE = (65, 66, 77, 80, 81, 82, 88)  # denials of an agent that another agent may not share
@@ -54,6 +55,7 @@ class Settings:
     def __init__(self, config: dict, ntp_ms: int, seed: bytes):
         self.nai = config["nai"].encode()
         self.home_agent = config["home_agent"]
+        self.requested_home_agent = config["requested_home_agent"]
         self.lifetime = config["lifetime"]
         self.reverse_tunnel = config["reverse_tunnel"]
         self.force_udp = config["force_udp"]
@@ -79,6 +81,7 @@ class MobileNode:
         self._handoffs = Handoffs()
         self._sessions = SessionTable(config["names"])
         self._dark = {}  # downlink -> ms since when
+        self._plain = PlainHomeAgents()
         self._singly = []  # care-of addresses of agents that get one request at a time
         self._remembered = remembered
         if config["own_session"] is not None:
@@ -216,7 +219,7 @@ class MobileNode:
         way = self._care_of.current
         return {
             "nai": self._settings.nai.decode(),
-            "home_agent": show(self._settings.home_agent),
+            "home_agent": show(self._home_agent()),
             "mode": None if way is None else CO_LOCATED if way.co_located else FOREIGN_AGENT,
             "agent": show(way.address) if way is not None and way.link_address else None,
             "care_of_address": None if way is None else show(way.co_located or way.care_of_address),
@@ -225,6 +228,11 @@ class MobileNode:
             "sessions": [session.status(now) for session in self._sessions],
             "handoffs": self._handoffs.status(),
         }
+
+    def _home_agent(self) -> int:
+        """The configured one, or the one that was assigned."""
+        assigned = [one.registration.home_agent for one in self._sessions if is_unicast(one.registration.home_agent)]
+        return assigned[0] if assigned else self._settings.home_agent
 
     # ---- moving
 
@@ -297,6 +305,9 @@ class MobileNode:
         agent = self._care_of.current
         if agent is None:
             return []
+        if session.wanted and not self._plain.takes(session):
+            session.registration.rest(now)
+            return []
         if agent.care_of_address in self._singly and any([one.registration.in_first_try for one in self._sessions]):
             session.registration.suspend(now)  # until _next_singly; who got no answer at first keeps nobody waiting
             return []
@@ -309,7 +320,7 @@ class MobileNode:
         agent = self._care_of.current
         if agent is not None and agent.care_of_address in self._singly:
             for session in self._sessions:
-                if session.registration.agent is None:
+                if session.registration.agent is None and session.registration.state != IDLE:
                     return self._register(session, now)
         return []
 
@@ -346,6 +357,8 @@ class MobileNode:
                 effects += self._granted(session, now)
             elif type(one) is Ended:
                 effects += self._ended(session, one, now)
+            elif type(one) is Unnamed:
+                effects += self._unnamed(session, one.home_address, now)
             elif type(one) is Refused:
                 effects += self._refused(session, one, now)
             else:
@@ -374,9 +387,50 @@ class MobileNode:
         if ended.wanted:
             return effects
         if session.wanted:  # it came back while it was leaving
-            return effects + self._register(session, now)
+            return effects + self._register(session, now) + self._carry_on(session, now)
         self._sessions.remove(session)
-        return effects + [self._remember()] + self._next_singly(now)
+        if self._plain.left(session):
+            for other in self._sessions:
+                effects += self._register(other, now)
+        return effects + [self._remember()] + self._carry_on(session, now) + self._next_singly(now)
+
+    def _unnamed(self, session: Session, home_address: int, now: int) -> list:
+        """A home agent that knows no sub-NAI took the session for the node: the address goes back, unless it is held
+
+        by another session, which the home agent has now confused with this one. One session is carried, the others not.
+        """
+        effects = self._plain.found(session, list(self._sessions))
+        if not home_address:  # a deregistration: what it may have undone is asked for again when it has ended
+            return effects
+        registration = session.registration
+        carried = self._plain.takes(session)
+        if carried and registration.is_valid(now) and registration.home_address == home_address:
+            return effects + self._register(session, now)
+        if not carried:
+            effects += self._refuse(session)
+        for other in self._sessions:
+            held = other.registration
+            if other is not session and held.is_valid(now) and held.home_address == home_address:
+                registration.rest(now)
+                return effects + self._follow(session, [Ended(False)], now)
+        return effects + self._detach(session) + self._follow(session, registration.renounce(home_address, now), now)
+
+    def _refuse(self, session: Session) -> list:
+        """There is no room for the session at its home agent. A device may ask again; the rest waits for its place."""
+        effects = self._detach(session)
+        if session.kind == DEVICE:
+            session.wanted = False
+            session.waiting = None
+            session.lease_ends = None
+        text = "session %s is refused: its home agent carries another one alone" % (session.sub_nai or "-")
+        return effects + [Said("warning", text)]
+
+    def _carry_on(self, ended: Session, now: int) -> list:
+        """Another session's end may have ended that of the one that is carried, at a home agent that confuses them."""
+        carried = self._plain.carried
+        if carried is None or carried is ended or not self._plain.full(ended.registration.home_agent):
+            return []
+        return [] if carried.registration.state == LEAVING else self._register(carried, now)
 
     def _refused(self, session: Session, refused: Refused, now: int) -> list:
         """An agent that will not have us: try the next one, if there is one."""
@@ -426,6 +480,8 @@ class MobileNode:
         effects = []
         if session is None:
             name = self._sessions.name(message.link_address, message.names)
+            if self._plain.full(self._settings.home_agent):
+                raise NoRoom("device %s is refused: the home agent carries another session alone" % name)
             session = self._add(DEVICE, name, downlink, message.link_address, 0)
             effects.append(Said("info", "device %s link=%s on %s" % (name, show_link(message.link_address), downlink)))
             effects += self._register(session, now)

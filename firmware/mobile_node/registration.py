@@ -1,11 +1,13 @@
 """One session's registration (RFC 5944 §3.6): states, retransmission, renewal, what each denial asks for."""
 
-from mip4.address import show
+from mip4.address import is_unicast, show
 from mip4.compat import const
 from mip4.const import (
     ACCEPTED,
     ACCEPTED_NO_SIMULTANEOUS,
     ADVERT_T,
+    ANY,
+    BROADCAST,
     CONFIG_REQUEST,
     FA_LIFETIME,
     FA_REVERSE_TUNNEL,
@@ -14,17 +16,21 @@ from mip4.const import (
     FLAG_T,
     HA_IDENTIFICATION,
     HA_PROHIBITED,
+    HA_REDIRECTED,
     HA_REVERSE_TUNNEL,
     HA_REVERSE_TUNNEL_MANDATORY,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
     PROTO_IPIP,
+    REDIRECTED_HOME_AGENT,
+    REQUESTED_HOME_AGENT,
     code_name,
 )
 from mip4.effects import Said, Send
 from mip4.errors import Unexpected
 from mip4.extensions import (
     ForeignAgentError,
+    HomeAgentAddress,
     MessageString,
     Nai,
     UdpTunnelReply,
@@ -48,6 +54,8 @@ _LAST_RETRY = const(60000)
 _DENIED_RETRY = const(10000)  # ms, where the owner has to do something first
 _DENIED_LAST_RETRY = const(300000)
 _DECLINED = const(64)  # of a UDP Tunnel Reply: from here on it says no (RFC 3519 §3.2)
+_LEFT_OPEN = (ANY, BROADCAST)  # a Home Agent field that leaves the choice to others (RFC 4433)
+_REDIRECTIONS = const(7)  # as many and one are remembered
 _GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
 
 # Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
@@ -73,6 +81,12 @@ class Refused(Record):
     __slots__ = ("code", "one_at_a_time")
 
 
+class Unnamed(Record):
+    """Accepted without our sub-NAI: that home agent knows none. home_address: what it gave, 0 if it took it back."""
+
+    __slots__ = ("home_address",)
+
+
 class Registration:
     """Drives one (NAI, sub-NAI) through one agent at a time. node: what all registrations of a node share.
 
@@ -94,6 +108,11 @@ class Registration:
         self.tunnel = ""
         self.keepalive = 0
         self.home_agent = node.home_agent
+        self.named = True  # whether it is told our sub-NAI
+        self._renounced = False
+        self._requested = node.requested_home_agent
+        self._redirecting = []  # home agents that sent us elsewhere
+        self._soon = False  # whether the denial at hand says where to go
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._request = None
@@ -124,6 +143,7 @@ class Registration:
         self.agent = agent
         self._reverse = self._node.reverse_tunnel
         self._most = self._node.lifetime
+        self._redirecting = []
         self._retry = _FIRST_RETRY
         self._answered = True
         self.state = REGISTERED if self.is_valid(now) else REGISTERING
@@ -152,6 +172,23 @@ class Registration:
         self._retry = _FIRST_RETRY
         self._goodbyes = 0
         return self.go_on(self.agent, now)
+
+    def renounce(self, home_address: int, now: int) -> list:
+        """Give back an address that was not given to us by name."""
+        self.home_address = home_address
+        self.lifetime = 0
+        self.expires = None
+        self._renounced = True
+        self.state = LEAVING
+        self._retry = _FIRST_RETRY
+        self._goodbyes = 0
+        return self.go_on(self.agent, now)
+
+    def rest(self, now: int) -> None:
+        """The home agent has no room for us: nothing is asked for."""
+        self.suspend(now)
+        self._forget()
+        self.state = IDLE
 
     def go_on(self, agent, now: int) -> list:
         """An agent is there (again), or None is, for a session that is leaving."""
@@ -208,16 +245,22 @@ class Registration:
 
     def _accepted(self, reply, believed: list) -> list:
         self._check_echo(reply, believed)
+        if self.home_agent in _LEFT_OPEN and reply.lifetime:
+            self.home_agent = reply.home_agent  # for the whole session (RFC 4433 §5.1)
         if reply.identification == self._granted_by:
             return []  # the same reply once more
         self._answered = True
         self.code = reply.code
+        unnamed = not self._is_named(believed)
         if self._request.lifetime == 0:
             self._forget()
             self.state = IDLE
-            return [Ended(False)]
+            return ([Unnamed(0)] if unnamed else []) + [Ended(False)]
         if self.state == LEAVING:
             return []
+        if unnamed:
+            self._request = self._next = None
+            return [Unnamed(reply.home_address)]
         return self._granted(reply, believed)
 
     def _granted(self, reply, believed: list) -> list:
@@ -249,17 +292,21 @@ class Registration:
         return "ipip", 0
 
     def _check_echo(self, reply, believed: list) -> None:
-        """An accepted reply repeats NAI and sub-NAI, octet for octet (MN-18). Raises Unexpected."""
+        """An accepted reply repeats our NAI, and gives what was asked for (MN-18). Raises Unexpected."""
         nais = find(believed, Nai)
         if len(nais) != 1 or nais[0].nai != self._node.nai:
             raise Unexpected("accepted without our NAI")
-        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
-        if (b"" if found is None else found.sub_nai) != self.sub_nai:
-            raise Unexpected("accepted without our sub-NAI: does that home agent know sub-NAIs?")
+        if not (self.sub_nai and self.named) and not self._is_named(believed):
+            raise Unexpected("accepted for a sub-NAI that was not asked for")
         if reply.lifetime and not (reply.home_address and reply.home_agent):
             raise Unexpected("accepted without an address")
         if self._request.lifetime and not reply.lifetime:
             raise Unexpected("accepted for no time")
+
+    def _is_named(self, believed: list) -> bool:
+        """Whether the sub-NAI came back identically (MN-18)."""
+        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
+        return (b"" if found is None else found.sub_nai) == (self.sub_nai if self.named else b"")
 
     def _denied(self, reply, believed: list, now: int) -> list:
         if reply.code == HA_IDENTIFICATION:
@@ -268,6 +315,8 @@ class Registration:
             self._most = reply.lifetime
         elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
             self.home_agent = reply.home_agent
+        elif reply.code == HA_REDIRECTED and self._is_new(reply.home_agent, believed):
+            self._soon = True
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
         elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
@@ -277,12 +326,23 @@ class Registration:
         texts = find(believed, MessageString)
         return self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
 
+    def _is_new(self, redirecting: int, believed: list) -> bool:
+        """Note where a home agent sends us (RFC 4433 §5.1), unless we have been there: they go in circles."""
+        found = [one.address for one in find(believed, HomeAgentAddress) if one.sub_type == REDIRECTED_HOME_AGENT]
+        self._redirecting = self._redirecting[-_REDIRECTIONS:] + [redirecting]
+        if self.home_agent not in _LEFT_OPEN or not found or found[0] in self._redirecting or not is_unicast(found[0]):
+            return False
+        self._requested = found[0]
+        return True
+
     def _denied_with(self, code: int, text: str, now: int) -> list:
         """Try again later, sooner where that may help by itself. Each repetition doubles the wait; none is the last."""
         self._answered = True
         repeated = self.code == code
         self.code = code
-        floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if code in _PASSING else (_DENIED_RETRY, _DENIED_LAST_RETRY)
+        passing = code in _PASSING or self._soon
+        self._soon = False
+        floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if passing else (_DENIED_RETRY, _DENIED_LAST_RETRY)
         self._retry = min(max(self._retry * 2, floor), ceiling) if repeated else floor
         self._next = max(self._sent + self._retry, now)
         said = "denied sub_nai=%s code=%s" % (self._name(), code_name(code))
@@ -318,6 +378,10 @@ class Registration:
             return self._gone()
         self.lifetime = 0
         self.expires = None
+        if self._node.home_agent in _LEFT_OPEN:
+            self.home_agent = self._node.home_agent  # the session is over, and so is its home agent's part
+            self._requested = self._node.requested_home_agent
+            self._redirecting = []
         self.state = REGISTERING
         if self._answered:
             self._request = None  # what answered it once may not do so again
@@ -325,6 +389,9 @@ class Registration:
         return [Ended(True), Said("warning", text)]
 
     def _forget(self) -> None:
+        if self._renounced:
+            self.home_address = 0
+            self._renounced = False
         self.lifetime = 0
         self.expires = None
         self._next = None
@@ -334,11 +401,14 @@ class Registration:
     def _send(self, lifetime: int, now: int) -> list:
         node = self._node
         extensions = [Nai(node.nai)]
-        if self.sub_nai:
+        if self.sub_nai and self.named:
             inner = node.nai if node.sub_nai_type == 2 else None
             extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
         if lifetime:
             extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
+        left_open = self.home_agent in _LEFT_OPEN
+        if left_open and self._requested:
+            extensions.append(HomeAgentAddress(REQUESTED_HOME_AGENT, self._requested))
         agent = self.agent
         if agent.co_located and not agent.link_address:
             extensions.append(UdpTunnelRequest(node.force_udp, False, PROTO_IPIP))
@@ -347,7 +417,7 @@ class Registration:
         self._request = RegistrationRequest(
             flags=(FLAG_T if reverse else 0) | (FLAG_D if agent.co_located else 0),
             lifetime=lifetime,
-            home_address=self.home_address,
+            home_address=0 if left_open else self.home_address,
             home_agent=self.home_agent,
             care_of_address=self.agent.co_located or self.agent.care_of_address,
             identification=node.identifications.next(now),

@@ -43,6 +43,10 @@ def _check_together(config: dict) -> None:
             one["name"] = one["interface"]
     _unique("downlinks", [one["name"] for one in config["downlinks"]])
     _unique("uplinks and downlinks", [one["interface"] for one in config["uplinks"] + config["downlinks"]])
+    if config["requested_home_agent"] and is_unicast(config["home_agent"]):
+        raise ValueError('requested_home_agent: "home_agent" names another one already')
+    if config["mode"] != "foreign-agent" and not is_unicast(config["home_agent"]):
+        raise ValueError('home_agent: only through a foreign agent can it be left open: "mode": "foreign-agent"')
     own = [config["own_session"]] if config["own_session"] else []
     _unique("names and applications", own + list(config["names"].values()) + config["applications"])
 
@@ -66,6 +70,11 @@ def _unicast(value, folder: str) -> int:
     if not is_unicast(address):
         raise ValueError("not the address of one host: %s" % value)
     return address
+
+
+def _home_agent(value, folder: str) -> int:
+    """All zeros or all ones leave the choice to others (RFC 4433)."""
+    return parse(value) if value in ("0.0.0.0", "255.255.255.255") else _unicast(value, folder)
 
 
 def _nai(value, folder: str) -> str:
@@ -141,7 +150,8 @@ _FOREIGN_AGENT = [  # an MN-FA mobility security association
 ]
 FIELDS = [
     ("nai", REQUIRED, _nai),
-    ("home_agent", REQUIRED, _unicast),
+    ("home_agent", REQUIRED, _home_agent),
+    ("requested_home_agent", "", lambda value, folder: 0 if value == "" else _unicast(value, folder)),
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),

@@ -10,7 +10,7 @@ from host_agents.decoder import words
 from host_agents.decoder.keyring import Keyring
 from host_agents.decoder.words import Item
 from mip4 import extensions as ext
-from mip4.const import CISCO, HOST_CONFIGURATION, code_name
+from mip4.const import CISCO, HOST_CONFIGURATION, REQUESTED_HOME_AGENT, code_name
 from mip4.errors import Malformed
 
 _SAYS = {1: "from the home agent", 2: "from the foreign agent"}  # sub-types of Message String
@@ -111,6 +111,11 @@ def _udp_reply(found: Any, context: Context) -> list[Item]:
     return [code, _bit("Forced", found.forced), keepalive]
 
 
+def _home_agent(found: Any, context: Context) -> list[Item]:
+    role = "requested" if found.sub_type == REQUESTED_HOME_AGENT else "redirected to"
+    return [Item("Sub-type", f"{found.sub_type} {role}", found.sub_type), words.address("Home Agent", found.address)]
+
+
 def _bit(name: str, value: bool) -> Item:
     return Item(name, "yes" if value else "no", bool(value))
 
@@ -137,6 +142,7 @@ _WORDS: dict[type, Callable[[Any, Context], list[Item]]] = {
     ext.RevocationSupport: _revocation_support,
     ext.UdpTunnelRequest: _udp_request,
     ext.UdpTunnelReply: _udp_reply,
+    ext.HomeAgentAddress: _home_agent,
 }
 
 

@@ -61,7 +61,7 @@ def read_extensions(context: Context, at: int, message: Message) -> None:
             message.parts.append(Part(at, kind, "Padding", []))
             at += 1
             continue
-        header = 4 if kind in _LONG else 2
+        header = 4 if kind in _LONG or ext.is_long_home_agent(octets, at) else 2
         after = at + header
         if after <= end:
             after += octets[at + 1] if header == 2 else int.from_bytes(octets[at + 2 : at + 4], "big")

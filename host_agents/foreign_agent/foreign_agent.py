@@ -63,7 +63,7 @@ from mip4.extensions import (
 )
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationReply
-from mip4.sub_nai import find_sub_nai
+from mip4.sub_nai import SubNai, find_sub_nai
 
 Session = tuple[str, str]
 
@@ -202,6 +202,7 @@ class ForeignAgent:
         if packet.destination not in self._own and packet.destination not in (ALL_MOBILITY_AGENTS, BROADCAST):
             raise Unexpected("on its way to somebody else")
         request = decode_request(datagram.payload, self.policy)
+        supplied = self._supply(request, link_address)
         pending = self._pending(request, interface, link_address, datagram, now)
         limited = (interface, link_address, *pending.session)
         if not self._requests.allows(limited, now) or not self._node_requests.allows(limited[1:3], now):
@@ -220,11 +221,32 @@ class ForeignAgent:
             return Turn(self._deny(pending, Denied(FA_RESOURCES, str(full)), now))
         message = request.message
         octets = relayed(request)
-        association = self.policy.home_agents.get(message.home_agent)
+        association = self.policy.home_agents.get(request.home_agent)
         if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
-            octets += self._revocations.support(now).encode()
+            octets += supplied + self._revocations.support(now).encode()
             octets = association.sign(octets, ForeignHomeAuthentication)
-        return Turn([SendDatagram(octets, message.home_agent, PORT)])
+        return Turn([SendDatagram(octets, request.home_agent, PORT)])
+
+    def _supply(self, request: Request, link_address: bytes) -> bytes:
+        """Name the session of a node that does not: the sub-NAI extension to be signed for the home agent, if any.
+
+        Without our signature nobody would believe it. A deregistration carries none (RFC 5944 §3.5.4): there the home
+        agent goes by the home address, and so do we.
+        """
+        message, (nai, named) = request.message, request.session
+        if not self.policy.sub_nai_from_link or not nai or named or message.flags & FLAG_D:
+            return b""
+        sub_nai = SubNai(show_link(link_address).encode(), self.policy.sub_nai_vendor, None)
+        session = (nai, sub_nai.sub_nai.decode())
+        if not message.lifetime:
+            visitor = self.visitors.find(message.home_address)
+            if visitor is not None and (visitor.nai, visitor.sub_nai) == session:
+                request.session = session
+            return b""
+        if request.home_agent not in self.policy.home_agents or message.care_of_address != self.policy.care_of_address:
+            return b""
+        request.session = session
+        return bytes(sub_nai.extension().encode())
 
     def _comes_newly(self, pending: Pending) -> bool:
         """Whether a visitor more would come of this request."""
@@ -284,7 +306,7 @@ class ForeignAgent:
         if pending is None:
             return Turn([])
         self.visitors.answered(pending)
-        return Turn(self._deny(pending, Denied(code, f"{show(message.home_agent)} is unreachable"), now))
+        return Turn(self._deny(pending, Denied(code, f"{show(pending.request.home_agent)} is unreachable"), now))
 
     def _match(self, reply: RegistrationReply, source: int) -> Pending:
         """FA-33. Raises Unexpected."""
@@ -296,7 +318,7 @@ class ForeignAgent:
         except UnicodeDecodeError:
             raise Unexpected("a reply for nobody") from None
         pending = self.visitors.find_pending(reply.identification & 0xFFFFFFFF, session, reply.home_address)
-        if pending is None or source != pending.request.message.home_agent:
+        if pending is None or source != pending.request.home_agent:
             raise Unexpected("a reply that answers no request")
         if reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS) and reply.home_agent not in (0, source):
             raise Unexpected(f"accepted in the name of {show(reply.home_agent)}")
@@ -307,7 +329,7 @@ class ForeignAgent:
 
         Whether the reply must be signed is decided by our own request: what a forger writes does not excuse him.
         """
-        association = self.policy.home_agents.get(pending.request.message.home_agent)
+        association = self.policy.home_agents.get(pending.request.home_agent)
         found = find(reply.extensions, ForeignHomeAuthentication)
         ours = pending.request.message.care_of_address == self.policy.care_of_address  # else nobody signs (§3.5.4)
         if association is not None and (found or (ours and (pending.request.message.lifetime or reply.lifetime))):
@@ -433,11 +455,8 @@ class ForeignAgent:
         message = pending.request.message
         lifetime = self.policy.lifetime if denial.code == FA_LIFETIME else message.lifetime
         extensions = find(message.extensions, Nai)[:1]
-        if pending.session[1]:
-            nai = extensions[0].nai
-            sub_nai = find_sub_nai(message.extensions, self.policy.sub_nai_vendor, nai)
-            if sub_nai is not None:
-                extensions.append(sub_nai.extension())
+        if pending.request.sub_nai is not None:
+            extensions.append(pending.request.sub_nai.extension())
         if pending.request.association is not None:
             extensions.append(MessageString(MESSAGE_FROM_FOREIGN_AGENT, denial.text.encode()[:200]))
         reply = RegistrationReply(

@@ -21,7 +21,9 @@ class Policy:
     """lifetime: the most that is relayed, seconds. advertise_interval: ms. home_agents: associations by address.
 
     mobile_nodes: MN-FA associations, NAI -> SPI -> association. connected: (network, length) of the router's own
-    links, inside which no visitor's home address may lie. visitors: how many there may be.
+    links, inside which no visitor's home address may lie. visitors: how many there may be. sub_nai_from_link: whether a
+    node that names no session of its own gets its link address for a sub-NAI. home_agent_default: for nodes that leave
+    the choice to us (RFC 4433), 0 for none.
     """
 
     care_of_address: int
@@ -36,6 +38,8 @@ class Policy:
     connected: tuple[tuple[int, int], ...] = ()
     visitors: int = 4096
     sub_nai_vendor: int = 0
+    sub_nai_from_link: bool = False
+    home_agent_default: int = 0
 
     def own_addresses(self) -> frozenset[int]:
         return frozenset((self.care_of_address, *(one.address for one in self.interfaces)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from host_agents.foreign_agent.policy import Policy
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import (
+    ANY,
     BROADCAST,
     FA_ENCAPSULATION,
     FA_INVALID_CARE_OF,
@@ -24,6 +26,7 @@ from mip4.const import (
     FLAG_G,
     FLAG_M,
     FLAG_T,
+    REQUESTED_HOME_AGENT,
     FLAG_r,
     FLAG_x,
 )
@@ -32,6 +35,7 @@ from mip4.extensions import (
     Authentication,
     CriticalVendor,
     GeneralizedAuthentication,
+    HomeAgentAddress,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
     Nai,
@@ -40,41 +44,63 @@ from mip4.extensions import (
 )
 from mip4.messages import RegistrationRequest
 from mip4.nai import check_nai
-from mip4.sub_nai import find_sub_nai
+from mip4.sub_nai import SubNai, find_sub_nai
 
 
 @dataclass(slots=True)
 class Request:
-    """A decoded request. fault: what is malformed about it, or None. association: the MN-FA one that verified it."""
+    """A decoded request. fault: what is malformed about it, or None. association: the MN-FA one that verified it.
+
+    sub_nai: how the node named its session, None for not at all. home_agent: where it goes; 0: nobody knows.
+    """
 
     datagram: bytes
     message: RegistrationRequest
     session: tuple[str, str]
     fault: Malformed | None
+    home_agent: int
+    sub_nai: SubNai | None = None
     association: SecurityAssociation | None = None
 
 
 def decode_request(datagram: bytes, policy: Policy) -> Request:
     """Raises MipError for what deserves no answer (FA-01, FA-03). A lesser fault is noted, to be answered."""
     message = RegistrationRequest.salvage(datagram)
-    session, fault = ("", ""), None
+    request = Request(datagram, message, ("", ""), None, _home_agent(message, policy))
     try:
-        session = _session(message, policy)
+        _name(request, policy)
         RegistrationRequest.decode(datagram)
     except Malformed as error:
-        fault = error
-    return Request(datagram, message, session, fault)
+        request.fault = error
+    return request
 
 
-def _session(message: RegistrationRequest, policy: Policy) -> tuple[str, str]:
-    nais = find(message.extensions, Nai)
+def _covered(message: RegistrationRequest) -> list[Any]:
+    """What stands in front of the Mobile-Home Authentication; behind it nothing is meant for the home agent."""
+    own = find(message.extensions, MobileHomeAuthentication)
+    return [one for one in message.extensions if one.at < own[0].at] if own else list(message.extensions)
+
+
+def _home_agent(message: RegistrationRequest, policy: Policy) -> int:
+    """The Home Agent field; where that leaves it open, what the node likes best, else our own choice (RFC 4433)."""
+    if message.home_agent not in (ANY, BROADCAST):
+        return int(message.home_agent)
+    found = find(_covered(message), HomeAgentAddress)
+    wanted = [one.address for one in found if one.sub_type == REQUESTED_HOME_AGENT]
+    return wanted[0] if wanted else policy.home_agent_default
+
+
+def _name(request: Request, policy: Policy) -> None:
+    """Whose it is."""
+    extensions = request.message.extensions
+    nais = find(extensions, Nai)
     if not nais:
-        return "", ""
+        return
     if len(nais) > 1:
         raise Malformed("two NAIs")
     nai = check_nai(nais[0].nai)
-    sub_nai = find_sub_nai(message.extensions, policy.sub_nai_vendor, nais[0].nai)
-    return nai, "" if sub_nai is None else sub_nai.sub_nai.decode()
+    request.sub_nai = find_sub_nai(_covered(request.message), policy.sub_nai_vendor, nais[0].nai)
+    request.session = (nai, "" if request.sub_nai is None else request.sub_nai.sub_nai.decode())
 
 
 def judge(request: Request, ttl: int, policy: Policy) -> None:
@@ -91,10 +117,10 @@ def judge(request: Request, ttl: int, policy: Policy) -> None:
     if not message.home_address and not request.session[0]:
         raise Denied(FA_MISSING_NAI, "neither home address nor NAI")
     _authenticate(request, policy)
-    if message.home_agent in (0, BROADCAST):
+    if message.home_agent in (ANY, BROADCAST) and not is_unicast(request.home_agent):
         raise Denied(FA_NONZERO_HOME_AGENT, "which home agent?")
-    if message.home_agent in policy.own_addresses() or not is_unicast(message.home_agent):
-        raise Denied(FA_INVALID_HOME_AGENT, f"{show(message.home_agent)} is no home agent")
+    if request.home_agent in policy.own_addresses() or not is_unicast(request.home_agent):
+        raise Denied(FA_INVALID_HOME_AGENT, f"{show(request.home_agent)} is no home agent")
     if not message.flags & FLAG_D and message.lifetime and message.care_of_address != policy.care_of_address:
         raise Denied(FA_INVALID_CARE_OF, f"{show(message.care_of_address)} is not offered here")
     if not message.flags & FLAG_D and find(message.extensions, RevocationSupport):

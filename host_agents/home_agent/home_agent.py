@@ -52,12 +52,15 @@ from mip4.const import (
     HA_MN_AUTHENTICATION,
     HA_POORLY_FORMED,
     HA_PROHIBITED,
+    HA_REDIRECTED,
     HA_RESOURCES,
     HA_UNKNOWN_CRITICAL_FROM_FA,
     HA_UNKNOWN_CRITICAL_FROM_MN,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
     MESSAGE_FROM_HOME_AGENT,
+    REDIRECTED_HOME_AGENT,
+    REQUESTED_HOME_AGENT,
     FLAG_r,
     FLAG_x,
     code_name,
@@ -69,6 +72,7 @@ from mip4.extensions import (
     Authentication,
     CriticalVendor,
     ForeignHomeAuthentication,
+    HomeAgentAddress,
     MessageString,
     MobileHomeAuthentication,
     Nai,
@@ -102,6 +106,7 @@ class _Request:
     foreign: SecurityAssociation | None
     nai: Nai | None
     sub_nai: SubNai | None = None
+    supplied: SubNai | None = None  # by the foreign agent, under its authenticator, where the node sent none
     session: Session = ("", "")
     fresh: bool = False  # whether its Identification was accepted
     support: RevocationSupport | None = None  # ours, where the foreign agent has sent its own
@@ -353,8 +358,8 @@ class HomeAgent:
                 self.policy.sub_nai_vendor,
                 request.nai.nai,
             )
-            sub_nai = "" if request.sub_nai is None else request.sub_nai.sub_nai.decode()
-            request.session = (request.subscriber.nai, sub_nai)
+            request.supplied = self._supplied(request) if request.sub_nai is None else None
+            request.session = (request.subscriber.nai, self._sub_nai(request))
         RegistrationRequest.decode(request.datagram)  # whole, no longer salvaged
         authenticators = [one for one in extensions if isinstance(one, Authentication)]
         if not isinstance(authenticators[0], MobileHomeAuthentication):
@@ -365,6 +370,32 @@ class HomeAgent:
             raise Malformed("two NAIs")
         if request.nai is not None and request.nai.at > authenticators[0].at:
             raise Malformed("the NAI is not authenticated")
+
+    def _supplied(self, request: _Request) -> SubNai | None:
+        """The sub-NAI that a foreign agent put between the node's authenticator and its own, which must hold."""
+        assert request.nai is not None
+        extensions = request.message.extensions
+        own = find(extensions, MobileHomeAuthentication)[0].at
+        signed = find(extensions, ForeignHomeAuthentication)
+        if request.foreign is None or len(signed) != 1:
+            return None
+        try:
+            request.foreign.verify(request.datagram, signed[0])
+        except BadAuthenticator:
+            return None  # 132 follows
+        between = [one for one in extensions if own < one.at < signed[0].at]
+        return find_sub_nai(between, self.policy.sub_nai_vendor, request.nai.nai)
+
+    def _sub_nai(self, request: _Request) -> str:
+        """Who deregisters names no session where a foreign agent did it for him: then the home address tells."""
+        named = request.sub_nai or request.supplied
+        if named is not None:
+            return str(named.sub_nai.decode())
+        message = request.message
+        binding = None if message.lifetime else self.bindings.find_home_address(message.home_address)
+        if binding is not None and binding.nai == request.subscriber.nai and binding.supplied:
+            return binding.sub_nai
+        return ""
 
     # ---- HA-08, HA-10 … HA-26: what becomes of it
 
@@ -390,7 +421,7 @@ class HomeAgent:
         """The checks that need no table. Raises Denied with the code the RFC gives."""
         message = request.message
         if message.home_agent != self.policy.address:
-            raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(self.policy.address)}")
+            self._judge_choice(request)
         if message.flags & (FLAG_r | FLAG_x):
             raise Denied(HA_POORLY_FORMED, "a reserved flag is set")
         if message.home_address == BROADCAST:
@@ -407,6 +438,18 @@ class HomeAgent:
         request.udp = judge(message, request.source, request.port, self.policy)
         if message.flags & (FLAG_M | FLAG_G):
             raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
+
+    def _judge_choice(self, request: _Request) -> None:
+        """HA-11: a node that leaves the choice of its home agent to others (RFC 4433 §5.3). Raises Denied."""
+        message = request.message
+        own = find(message.extensions, MobileHomeAuthentication)[0].at
+        found = [one for one in find(message.extensions, HomeAgentAddress) if one.at < own]
+        wanted = [one.address for one in found if one.sub_type == REQUESTED_HOME_AGENT]
+        left_open = message.home_agent in (ANY, BROADCAST) and request.nai is not None
+        if not left_open or (wanted and wanted[0] != self.policy.address):
+            raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(self.policy.address)}")
+        if self.policy.redirect and message.lifetime:
+            raise Denied(HA_REDIRECTED, f"{show(self.policy.redirect)} is the home agent to ask")
 
     def _address(self, asked: int, session: Session, former: MobilityBinding | None) -> int:
         """HA-18, HA-25. Raises Denied."""
@@ -430,6 +473,7 @@ class HomeAgent:
             revocation=self._negotiate(request, now),
             udp_remote=request.udp.remote,
             udp_port=request.udp.port,
+            supplied=request.supplied is not None,
         )
         self._revocations.registered(home_address, binding.care_of_address)
         effects: list[object] = []
@@ -540,11 +584,15 @@ class HomeAgent:
             extensions += self._host_configuration(message, home_address)
         if request.udp.answer is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
             extensions.append(request.udp.answer)
+        if code == HA_REDIRECTED:
+            extensions.append(HomeAgentAddress(REDIRECTED_HOME_AGENT, self.policy.redirect))
         if text:
             extensions.append(MessageString(MESSAGE_FROM_HOME_AGENT, text.encode()[:200]))
         identification = message.identification if identification is None else identification
         reply = RegistrationReply(code, lifetime, home_address, self.policy.address, identification, extensions)
         octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
+        if request.supplied is not None and message.lifetime:  # a deregistration's reply is not signed for the agent
+            octets += request.supplied.extension().encode()
         if request.support is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
             octets += request.support.encode()
         if request.foreign is not None and message.lifetime:

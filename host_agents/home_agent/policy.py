@@ -37,6 +37,7 @@ class Policy:
 
     udp_tunnel: whether packets may go in UDP (RFC 3519). udp_lifetime: the most that is granted with such a tunnel, in
     seconds, since a NAT may forget it at any time; udp_keepalive: seconds between a node's keepalives.
+    redirect: the home agent that those are sent to who leave the choice to us (RFC 4433), 0 for ourselves.
     """
 
     address: int
@@ -49,6 +50,7 @@ class Policy:
     udp_tunnel: bool = True
     udp_lifetime: int = 60
     udp_keepalive: int = 20
+    redirect: int = 0
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""

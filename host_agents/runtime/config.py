@@ -43,6 +43,7 @@ class _HomeAgentSection(_Section):
     udp_tunnel: bool = True
     udp_lifetime: int = 60
     udp_keepalive: int = 20
+    redirect: str = ""
 
 
 class _Network(_Section):
@@ -95,6 +96,7 @@ class _ForeignAgentSection(_Section):
     reverse_tunnel: bool = True
     requests_per_minute: int = 60
     sub_nai_from_link: bool = False
+    home_agent_default: str = ""
     sub_nai_vendor: int = 0
     visitors: int = 4096
 
@@ -136,6 +138,8 @@ class ForeignAgentConfig:
     reverse_tunnel: bool
     requests_per_minute: int
     sub_nai_vendor: int
+    sub_nai_from_link: bool
+    home_agent_default: int
     visitors: int
     home_agents: dict[int, SecurityAssociation]
     mobile_nodes: dict[str, dict[int, SecurityAssociation]]
@@ -221,6 +225,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     reader.need("home_agent.udp_keepalive", 10 <= section.udp_keepalive <= 0xFFFF, "outside 10..65535 seconds")
     reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
     networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
+    reader.need("home_agent.redirect", section.redirect != section.address, "that is this home agent itself")
     policy = HomeAgentPolicy(
         address=reader.address("home_agent.address", section.address),
         lifetime=reader.lifetime("home_agent.lifetime", section.lifetime),
@@ -232,6 +237,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         udp_tunnel=section.udp_tunnel,
         udp_lifetime=reader.lifetime("home_agent.udp_lifetime", section.udp_lifetime),
         udp_keepalive=section.udp_keepalive,
+        redirect=reader.address("home_agent.redirect", section.redirect) if section.redirect else 0,
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     return HomeAgentConfig(reader.common(section, "home_agent", keys), policy, section.port)
@@ -240,6 +246,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
 def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     """Read fa.toml. Raises ConfigurationError: one line with file, key and reason."""
     reader = _Reader(path)
+    key = "foreign_agent.home_agent_default"
     file = reader.load(_ForeignAgentFile)
     section = file.foreign_agent
     reader.need("foreign_agent.interfaces", bool(section.interfaces), "at least one visited link is needed")
@@ -248,7 +255,11 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     )
     reader.need("foreign_agent.requests_per_minute", 0 < section.requests_per_minute <= 900, "outside 1..900")
     reader.need("foreign_agent.visitors", 0 < section.visitors <= 65536, "outside 1..65536")
-    reader.need("foreign_agent.sub_nai_from_link", not section.sub_nai_from_link, "not in this version")
+    reader.need(
+        "foreign_agent.sub_nai_from_link",
+        not section.sub_nai_from_link or bool(file.home_agent),
+        "home agents believe it only from an agent they share a key with: [[home_agent]] is missing",
+    )
     mobile_nodes: dict[str, dict[int, SecurityAssociation]] = {}
     for at, one in enumerate(file.mobile_node):
         association = reader.association(f"mobile_node[{at}]", one)
@@ -265,6 +276,8 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         reverse_tunnel=section.reverse_tunnel,
         requests_per_minute=section.requests_per_minute,
         sub_nai_vendor=section.sub_nai_vendor,
+        sub_nai_from_link=section.sub_nai_from_link,
+        home_agent_default=reader.address(key, section.home_agent_default) if section.home_agent_default else 0,
         visitors=section.visitors,
         home_agents=_peers(reader, "home_agent", file.home_agent),
         mobile_nodes=mobile_nodes,

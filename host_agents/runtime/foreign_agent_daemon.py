@@ -152,7 +152,7 @@ class ForeignAgentDaemon(Daemon):
                     "nai": pending.session[0],
                     "sub_nai": pending.session[1],
                     "home_address": None,
-                    "home_agent": show(message.home_agent),
+                    "home_agent": show(pending.request.home_agent),
                     "interface": pending.interface,
                     "link_address": show_link(pending.link_address),
                     "lifetime": message.lifetime,
@@ -186,4 +186,6 @@ def _policy(config: ForeignAgentConfig) -> Policy:
         connected=tuple((one.network, one.length) for one in prefixes),
         visitors=config.visitors,
         sub_nai_vendor=config.sub_nai_vendor,
+        sub_nai_from_link=config.sub_nai_from_link,
+        home_agent_default=config.home_agent_default,
     )

@@ -35,6 +35,7 @@ CREATE TABLE binding (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL UNIQUE, care_of_address INTEGER NOT NULL,
     lifetime INTEGER NOT NULL, expires INTEGER, flags INTEGER NOT NULL, identification BLOB NOT NULL,
     direct INTEGER NOT NULL, revocation INTEGER, udp_remote INTEGER NOT NULL, udp_port INTEGER NOT NULL,
+    supplied INTEGER NOT NULL,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE identification (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL,
@@ -51,13 +52,19 @@ CREATE TABLE visitor (
 
 _BINDING = (
     "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation,"
-    " udp_remote, udp_port"
+    " udp_remote, udp_port, supplied"
 )
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
     " revocation"
 )
-_binding_values = attrgetter(*_BINDING.split(", "))
+_COLUMNS = _BINDING.split(", ")
+# Not REPLACE: it would push another session off the address instead of failing.
+_PUT_BINDING = (
+    f"INSERT INTO binding ({_BINDING}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+    f" ON CONFLICT (nai, sub_nai) DO UPDATE SET {', '.join(f'{one} = excluded.{one}' for one in _COLUMNS[2:])}"
+)
+_binding_values = attrgetter(*_COLUMNS)
 _visitor_values = attrgetter(*_VISITOR.split(", "))
 
 
@@ -106,10 +113,11 @@ class HomeAgentStore(_SqliteStore):
     def load(self) -> Snapshot:
         """As Store.load."""
         bindings = []
-        for *columns, identification, direct, revocation, udp_remote, udp_port in self._all(
+        for *columns, identification, direct, revocation, udp_remote, udp_port, supplied in self._all(
             f"SELECT {_BINDING} FROM binding"
         ):
-            values = [*columns, int.from_bytes(identification, "big"), bool(direct), revocation, udp_remote, udp_port]
+            wire = int.from_bytes(identification, "big")
+            values = [*columns, wire, bool(direct), revocation, udp_remote, udp_port, bool(supplied)]
             bindings.append(MobilityBinding(*values))
         identifications = {
             (nai, sub_nai): int.from_bytes(identification, "big")
@@ -134,16 +142,9 @@ class ForeignAgentStore(_SqliteStore):
 def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
     match row:
         case StoreBinding(binding):
-            *values, identification, direct, revocation, udp_remote, udp_port = _binding_values(binding)
-            # Not REPLACE: it would push another session off the address instead of failing.
-            connection.execute(
-                "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nai, sub_nai) DO UPDATE"
-                " SET home_address = excluded.home_address, care_of_address = excluded.care_of_address,"
-                " lifetime = excluded.lifetime, expires = excluded.expires, flags = excluded.flags,"
-                " identification = excluded.identification, direct = excluded.direct,"
-                " revocation = excluded.revocation, udp_remote = excluded.udp_remote, udp_port = excluded.udp_port",
-                (*values, _octets(identification), direct, revocation, udp_remote, udp_port),
-            )
+            *values, identification, direct, revocation, udp_remote, udp_port, supplied = _binding_values(binding)
+            octets = _octets(identification)
+            connection.execute(_PUT_BINDING, (*values, octets, direct, revocation, udp_remote, udp_port, supplied))
             connection.execute("DELETE FROM owner WHERE address = ?", (binding.home_address,))
             _put_identification(connection, binding.nai, binding.sub_nai, binding.identification)
         case RemoveBinding(binding, released):

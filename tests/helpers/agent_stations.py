@@ -28,8 +28,11 @@ from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.home_agent.home_agent import HomeAgent
 from mip4.address import show
 from mip4.const import PORT, PROTO_ICMP
+from mip4.extensions import Experimental, MobileHomeAuthentication, find
 from mip4.ip import Packet, checksum
+from mip4.messages import RegistrationRequest
 from tests.helpers.builders import HOME_AGENT, NTP_2026, a_foreign_agent_policy, a_home_agent_policy
+from tests.helpers.messages import HOME
 from tests.helpers.station import INTERNET_DELAY, LINK_DELAY, Station, link_address_of
 
 if TYPE_CHECKING:
@@ -295,3 +298,14 @@ class ForeignAgentStation(AgentStation):
             assert self.tunnels[visitor.home_address] == visitor.home_agent
         assert len(self.rows) == len(self.deliveries) == len(self.tunnels) == len(self.engine.visitors)
         return {one.sub_nai: show(one.home_address) for one in self.engine.visitors}
+
+
+class PlainHomeAgentStation(HomeAgentStation):
+    """One that knows no sub-NAI and skips the extension, which is skippable: our engine does not see it."""
+
+    def receive(self, datagram: bytes, source: int, port: int) -> None:
+        request = RegistrationRequest.decode(datagram)
+        HOME.verify(datagram, find(request.extensions, MobileHomeAuthentication)[0])
+        skipped = (Experimental, MobileHomeAuthentication)
+        request.extensions = [one for one in request.extensions if not isinstance(one, skipped)]
+        super().receive(HOME.sign(request.encode(), MobileHomeAuthentication), source, port)

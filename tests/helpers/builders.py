@@ -64,6 +64,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "nai": NAI,
         "home_agent": HOME_AGENT,
+        "requested_home_agent": 0,
         "spi": SPI,
         "key": KEY,
         "algorithm": "hmac-md5",

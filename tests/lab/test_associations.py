@@ -138,3 +138,17 @@ def test_one_node_of_a_subscriber_rolls_its_key_over_while_another_has_the_old_o
     world = make_world(nodes=nodes, home_agent_tables=(("subscriber", new),))
 
     wait_until(lambda: set(bindings(world)) == {(_NAI, ""), (_NAI, "boat")}, _SOON, "both sessions bound")
+
+
+def test_nodes_without_sub_nais_share_a_nai_where_foreign_agents_name_them(make_world: MakeWorld) -> None:
+    nodes = tuple(NodePlan(name, _NAI, ()) for name in ("mn", "mn2"))
+    world = make_world(nodes=nodes, foreign_agent={"sub_nai_from_link": True})
+    first, second = ((_NAI, f"02:00:00:00:01:0{number}") for number in (1, 2))
+    fa1, fa2 = (plan.NETWORKS[name][0] for name in plan.FOREIGN_AGENTS)
+    wait_until(lambda: bindings(world) == {first: fa1, second: fa1}, _SOON, "both bound")
+
+    world.roam("mn", "fa2")
+
+    wait_until(lambda: bindings(world) == {first: fa2, second: fa1}, _SOON, "the one that roamed")
+    visitors = world.entourage("fa2", "show", "visitors")["visitors"]
+    assert [one["sub_nai"] for one in visitors] == [first[1]]

@@ -63,7 +63,7 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
     assert left_out == {
         "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "force_udp": False, "reverse_tunnel": True,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
-        "applications": [], "control": "", "foreign_agents": [], "clock": "system",
+        "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0, "clock": "system",
         "state": f"{tmp_path}/node.state.json",
     }  # fmt: skip
 
@@ -73,6 +73,15 @@ def test_a_key_can_stand_in_a_file_of_its_own(read, tmp_path):
     (tmp_path / "secret").chmod(0o600)
 
     assert read({**LEAST, "key": "file:secret"})["key"] == b"open sesame"
+
+
+@pytest.mark.parametrize("left_open, octets", [("0.0.0.0", 0), ("255.255.255.255", 0xFFFFFFFF)])
+def test_the_choice_of_a_home_agent_may_be_left_open(read, left_open, octets):
+    least = {**LEAST, "home_agent": left_open, "mode": "foreign-agent"}
+    without, with_wish = (read({**least, **wish}) for wish in ({}, {"requested_home_agent": "192.0.2.9"}))
+
+    assert (without["home_agent"], without["requested_home_agent"]) == (octets, 0)
+    assert (with_wish["home_agent"], with_wish["requested_home_agent"]) == (octets, 0xC0000209)
 
 
 def test_a_static_address_and_an_association_with_a_foreign_agent(read):
@@ -93,6 +102,10 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ({"nai": None}, "nai: not a text"),
         ({"home_agent": "192.0.2"}, "home_agent: not an IPv4 address: 192.0.2"),
         ({"home_agent": "224.0.0.1"}, "home_agent: not the address of one host: 224.0.0.1"),
+        (
+            {"requested_home_agent": "192.0.2.9"},
+            'requested_home_agent: "home_agent" names another one already',
+        ),
         ({"spi": 255}, "spi: not a whole number from 256 to 4294967295"),
         ({"spi": True}, "spi: not a whole number from 256 to 4294967295"),
         ({"lifetime": 0}, "lifetime: not a whole number from 1 to 65535"),

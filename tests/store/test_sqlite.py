@@ -33,7 +33,7 @@ from host_agents.store.sqlite import ForeignAgentStore, HomeAgentStore
 NAI = "kleung@example.net"
 PC1 = MobilityBinding(NAI, "pc1", 0x0A0A000A, 0xCB007102, 600, 1_800_000_000_000, 2, (1 << 64) - 1, False)
 PC2 = replace(PC1, sub_nai="pc2", home_address=0xFFFFFFFE, expires=None, identification=1 << 63, direct=True,
-    udp_remote=0xC63364C8, udp_port=65535)  # fmt: skip
+    udp_remote=0xC63364C8, udp_port=65535, supplied=True)  # fmt: skip
 LAPTOP = Visitor(NAI, "pc1", 0x0A0A000A, 0xC0000201, 0xCB007102, "vis0", b"\2\0\0\0\0\1", 600, 1_800_000_000_000, 2)
 
 

@@ -26,6 +26,7 @@ EXTENSION = st.one_of(
     st.builds(extensions.ForeignAgentError, U8),
     st.builds(extensions.MobileForeignChallenge, octets(0, 255)),
     st.builds(extensions.RevocationSupport, st.booleans(), U32),
+    st.builds(extensions.HomeAgentAddress, st.sampled_from([1, 2]), U32),
     st.builds(extensions.MessageString, st.sampled_from([1, 2]), octets(1, 254)),
     st.builds(extensions.Experimental, U8, octets(0, 254)),
 )

@@ -19,6 +19,7 @@ from mip4.extensions import (
     host_configuration,
     tlv,
 )
+from mip4.messages import RegistrationRequest
 from tests.wire.strategies import EXTENSION
 
 
@@ -125,3 +126,16 @@ def test_other_vendors_types_and_empty_values_are_no_host_configuration():
     ]
 
     assert find_host_configuration([*others, Nai(b"bob")]) == {}
+
+
+def test_a_dynamic_home_agent_is_read_in_the_layout_that_the_rfc_prints_too():
+    long = [bytes.fromhex("8b010004c0000201"), bytes.fromhex("8b020004c0000209")]
+    request = RegistrationRequest(0, 600, 0, 0, 1, 2, []).encode()
+
+    found = RegistrationRequest.decode(request + long[0] + long[1] + b"\x91\x02\x01A").extensions
+
+    assert [one.values() for one in found] == [(1, 0xC0000201), (2, 0xC0000209), (1, b"A")]
+    for octets in long:
+        for end in range(1, len(octets)):
+            with pytest.raises(Malformed):
+                RegistrationRequest.decode(request + octets[:end])
