@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from host_agents.effects import (
     ForgetIdentification,
@@ -17,7 +17,6 @@ from host_agents.effects import (
     RemoveBinding,
     RemoveTunnel,
     Said,
-    SendDatagram,
     StoreBinding,
     StoreIdentification,
     TunnelEnd,
@@ -26,64 +25,35 @@ from host_agents.effects import (
 from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.alternation import Alternation
 from host_agents.home_agent.binding_table import MobilityBindingTable
-from host_agents.home_agent.policy import Policy, Subscriber
+from host_agents.home_agent.policy import Policy
 from host_agents.home_agent.replay import ReplayCheck
-from host_agents.home_agent.udp_tunnel import UdpTunnel, judge
+from host_agents.home_agent.reply import answer
+from host_agents.home_agent.request import Request, judge, name, recognise, verify_foreign
 from host_agents.limiter import Limiter
 from host_agents.revocation import REVOCATION_MESSAGES, Revocations
-from mip4.address import is_unicast, show
-from mip4.authentication import SecurityAssociation
+from mip4.address import show
 from mip4.const import (
     ACCEPTED,
     ACCEPTED_NO_SIMULTANEOUS,
     ANY,
-    BROADCAST,
-    CONFIG_DNS,
-    CONFIG_GATEWAY,
-    CONFIG_PREFIX_LENGTH,
-    CONFIG_REQUEST,
     FLAG_D,
-    FLAG_G,
-    FLAG_M,
     FLAG_S,
-    HA_ENCAPSULATION,
-    HA_FA_AUTHENTICATION,
     HA_IDENTIFICATION,
     HA_MN_AUTHENTICATION,
     HA_POORLY_FORMED,
     HA_PROHIBITED,
-    HA_REDIRECTED,
     HA_RESOURCES,
-    HA_UNKNOWN_CRITICAL_FROM_FA,
-    HA_UNKNOWN_CRITICAL_FROM_MN,
-    HA_UNKNOWN_HOME_AGENT,
     INFINITE,
-    MESSAGE_FROM_HOME_AGENT,
-    REDIRECTED_HOME_AGENT,
-    REQUESTED_HOME_AGENT,
-    FLAG_r,
-    FLAG_x,
     code_name,
 )
 from mip4.cursor import pack
 from mip4.effects import Dropped
-from mip4.errors import BadAuthenticator, Denied, Malformed, MipError, Unexpected
+from mip4.errors import BadAuthenticator, Denied, Malformed, MipError
 from mip4.extensions import (
-    Authentication,
-    CriticalVendor,
-    ForeignHomeAuthentication,
-    HomeAgentAddress,
-    MessageString,
     MobileHomeAuthentication,
-    Nai,
     RevocationSupport,
     find,
-    find_host_configuration,
-    host_configuration,
 )
-from mip4.messages import RegistrationReply, RegistrationRequest
-from mip4.nai import check_nai
-from mip4.sub_nai import SubNai, find_sub_nai
 
 Session = tuple[str, str]
 
@@ -94,30 +64,10 @@ _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
 
 
 @dataclass(slots=True)
-class _Request:
-    """A decoded request with what is known of it so far. association: set once the MHAE holds."""
-
-    datagram: bytes
-    message: RegistrationRequest
-    source: int
-    port: int
-    subscriber: Subscriber
-    association: SecurityAssociation
-    foreign: SecurityAssociation | None
-    nai: Nai | None
-    sub_nai: SubNai | None = None
-    supplied: SubNai | None = None  # by the foreign agent, under its authenticator, where the node sent none
-    session: Session = ("", "")
-    fresh: bool = False  # whether its Identification was accepted
-    support: RevocationSupport | None = None  # ours, where the foreign agent has sent its own
-    udp: UdpTunnel = field(default_factory=UdpTunnel)
-
-
-@dataclass(slots=True)
 class _Open:
     """A turn whose end is not known yet: what to go back to, whom to deny, what came in the meantime."""
 
-    request: _Request
+    request: Request
     former: MobilityBinding | None
     held: tuple[bytes, int, int] | None = None
     refusing: bool = False
@@ -165,7 +115,7 @@ class HomeAgent:
         if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
         try:
-            request = self._recognise(datagram, source, port)
+            request = recognise(datagram, source, port, self.policy, self._reserved)
         except MipError as error:
             return Turn([Dropped(error, source)])
         try:
@@ -173,7 +123,7 @@ class HomeAgent:
         except BadAuthenticator as error:
             return self._not_authentic(request, error, now)
         try:
-            self._name(request)
+            name(request, self.policy, self._reserved, self.bindings)
             open_ = self._open.get(request.session)
             if open_ is not None:
                 open_.held = (datagram, source, port)
@@ -202,7 +152,9 @@ class HomeAgent:
         self._put_back(session, open_.former, now, effects)
         message = open_.request.message
         effects.append(
-            self._answer(open_.request, HA_RESOURCES, message.lifetime, message.home_address, "cannot carry this")
+            answer(
+                open_.request, self.policy, HA_RESOURCES, message.lifetime, message.home_address, "cannot carry this"
+            )
         )
         effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
         return Turn(effects, session)
@@ -281,135 +233,39 @@ class HomeAgent:
 
     # ---- HA-02 … HA-07, HA-09: who says this
 
-    def _recognise(self, datagram: bytes, source: int, port: int) -> _Request:
-        """Find the security association. Raises MipError for what deserves no answer."""
-        message = RegistrationRequest.salvage(datagram)
-        authenticators = find(message.extensions, MobileHomeAuthentication)
-        if not authenticators:
-            raise Unexpected("no Mobile-Home Authentication")
-        nai = next(iter(find(message.extensions, Nai)), None)
-        subscriber = self._subscriber(message, nai)
-        association = None if subscriber is None else subscriber.associations.get(authenticators[0].spi)
-        if subscriber is None or association is None:
-            raise Unexpected(f"no security association with SPI {authenticators[0].spi} for that NAI")
-        # What an agent relays for a co-located care-of address it does not sign (RFC 5944 §3.5.4)
-        relayed = message.flags & FLAG_D and source != message.care_of_address
-        foreign = None if relayed else self.policy.foreign_agents.get(source)
-        return _Request(datagram, message, source, port, subscriber, association, foreign, nai)
-
-    def _subscriber(self, message: RegistrationRequest, nai: Nai | None) -> Subscriber | None:
-        """By NAI; a node that sends none is known by its home address (RFC 5944 §3.2)."""
-        if nai is not None:
-            try:
-                return self.policy.subscribers.get(nai.nai.decode())
-            except UnicodeDecodeError:
-                return None
-        owner = self._reserved.get(message.home_address)
-        return None if owner is None else self.policy.subscribers.get(owner[0])
-
-    def _not_authentic(self, request: _Request, error: MipError, now: int) -> Turn:
+    def _not_authentic(self, request: Request, error: MipError, now: int) -> Turn:
         """131 (HA-07), but not to a flood, nor to a foreign agent that has a key and did not use it.
 
         Never longer than the request, whose authenticator may be shorter than ours: whoever forged it gains nothing.
         """
         dropped = Dropped(error, request.source)
         try:
-            self._verify_foreign(request)
+            verify_foreign(request, self.policy)
         except MipError:
             return Turn([dropped])
         with suppress(MipError):
-            self._name(request)  # its sub-NAI, if it is one, goes back with the reply
+            name(
+                request, self.policy, self._reserved, self.bindings
+            )  # its sub-NAI, if it is one, goes back with the reply
         message = request.message
-        reply = self._answer(request, HA_MN_AUTHENTICATION, message.lifetime, message.home_address)
+        reply = answer(request, self.policy, HA_MN_AUTHENTICATION, message.lifetime, message.home_address)
         if len(reply.datagram) > len(request.datagram) or not self._unauthenticated.allows("", now):
             return Turn([dropped])
         return Turn([dropped, reply])
 
-    def _verify_foreign(self, request: _Request) -> None:
-        """HA-09. Raises Denied 132, and Unexpected for a Foreign-Home Authentication nobody can check."""
-        message = request.message
-        found = find(message.extensions, ForeignHomeAuthentication)
-        if request.foreign is None:
-            if found:
-                raise Unexpected("Foreign-Home Authentication without an association")
-            if self.policy.require_foreign_agent_key and not message.flags & FLAG_D and message.lifetime:
-                raise Denied(HA_FA_AUTHENTICATION, "no security association with this foreign agent")
-            return
-        if not found and not message.lifetime:
-            return  # RFC 5944 §3.5.4: none on a deregistration, and none may be demanded
-        if len(found) != 1:
-            raise Denied(HA_FA_AUTHENTICATION, "one Foreign-Home Authentication is needed")
-        try:
-            request.foreign.verify(request.datagram, found[0])
-        except BadAuthenticator:
-            raise Denied(HA_FA_AUTHENTICATION, "Foreign-Home Authentication does not verify") from None
-
-    # ---- HA-03, HA-05, HA-14: which session
-
-    def _name(self, request: _Request) -> None:
-        """Fill in the session. Raises Malformed, now that its sender is known to be authentic."""
-        extensions = request.message.extensions
-        if request.nai is None:
-            request.session = self._reserved[request.message.home_address]
-        else:
-            check_nai(request.nai.nai)
-            request.sub_nai = find_sub_nai(
-                [one for one in extensions if one.at < find(extensions, MobileHomeAuthentication)[0].at],
-                self.policy.sub_nai_vendor,
-                request.nai.nai,
-            )
-            request.supplied = self._supplied(request) if request.sub_nai is None else None
-            request.session = (request.subscriber.nai, self._sub_nai(request))
-        RegistrationRequest.decode(request.datagram)  # whole, no longer salvaged
-        authenticators = [one for one in extensions if isinstance(one, Authentication)]
-        if not isinstance(authenticators[0], MobileHomeAuthentication):
-            raise Malformed("the first authentication extension is not the Mobile-Home one")
-        if len({type(one) for one in authenticators}) != len(authenticators):
-            raise Malformed("two authentication extensions of one kind")
-        if len(find(extensions, Nai)) > 1:
-            raise Malformed("two NAIs")
-        if request.nai is not None and request.nai.at > authenticators[0].at:
-            raise Malformed("the NAI is not authenticated")
-
-    def _supplied(self, request: _Request) -> SubNai | None:
-        """The sub-NAI that a foreign agent put between the node's authenticator and its own, which must hold."""
-        assert request.nai is not None
-        extensions = request.message.extensions
-        own = find(extensions, MobileHomeAuthentication)[0].at
-        signed = find(extensions, ForeignHomeAuthentication)
-        if request.foreign is None or len(signed) != 1:
-            return None
-        try:
-            request.foreign.verify(request.datagram, signed[0])
-        except BadAuthenticator:
-            return None  # 132 follows
-        between = [one for one in extensions if own < one.at < signed[0].at]
-        return find_sub_nai(between, self.policy.sub_nai_vendor, request.nai.nai)
-
-    def _sub_nai(self, request: _Request) -> str:
-        """Who deregisters names no session where a foreign agent did it for him: then the home address tells."""
-        named = request.sub_nai or request.supplied
-        if named is not None:
-            return str(named.sub_nai.decode())
-        message = request.message
-        binding = None if message.lifetime else self.bindings.find_home_address(message.home_address)
-        if binding is not None and binding.nai == request.subscriber.nai and binding.supplied:
-            return binding.sub_nai
-        return ""
-
     # ---- HA-08, HA-10 … HA-26: what becomes of it
 
-    def _register(self, request: _Request, now: int) -> Turn:
+    def _register(self, request: Request, now: int) -> Turn:
         """Raises Denied."""
         message, session = request.message, request.session
         former = self.bindings.find(session)
         self._replay.check(session, message.identification, now, request.subscriber.sessions + _UNBOUND)
-        self._verify_foreign(request)
+        verify_foreign(request, self.policy)
         self._replay.accept(session, message.identification, now)
         request.fresh = True
         if former is None:
             self._replay.unbind(session, now)
-        self._judge(request)
+        judge(request, self.policy)
         if message.lifetime == 0:
             return self._deregister(request, former, now)
         if former is None and self.bindings.sessions_of(session[0]) >= request.subscriber.sessions:
@@ -417,47 +273,13 @@ class HomeAgent:
         home_address = self._address(message.home_address, session, former)
         return self._bind(request, former, home_address, now)
 
-    def _judge(self, request: _Request) -> None:
-        """The checks that need no table. Raises Denied with the code the RFC gives."""
-        message = request.message
-        if message.home_agent != self.policy.address:
-            self._judge_choice(request)
-        if message.flags & (FLAG_r | FLAG_x):
-            raise Denied(HA_POORLY_FORMED, "a reserved flag is set")
-        if message.home_address == BROADCAST:
-            raise Denied(HA_POORLY_FORMED, "home address 255.255.255.255")
-        at_home = message.care_of_address == message.home_address
-        if message.lifetime and at_home:
-            raise Denied(HA_POORLY_FORMED, "care-of address is the home address")
-        if not is_unicast(message.care_of_address) or message.care_of_address == self.policy.address:
-            raise Denied(HA_POORLY_FORMED, f"care-of address {show(message.care_of_address)}")
-        own = find(message.extensions, MobileHomeAuthentication)[0].at
-        for critical in find(message.extensions, CriticalVendor):
-            code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < own else HA_UNKNOWN_CRITICAL_FROM_FA
-            raise Denied(code, f"critical extension of vendor {critical.vendor}")
-        request.udp = judge(message, request.source, request.port, self.policy)
-        if message.flags & (FLAG_M | FLAG_G):
-            raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
-
-    def _judge_choice(self, request: _Request) -> None:
-        """HA-11: a node that leaves the choice of its home agent to others (RFC 4433 §5.3). Raises Denied."""
-        message = request.message
-        own = find(message.extensions, MobileHomeAuthentication)[0].at
-        found = [one for one in find(message.extensions, HomeAgentAddress) if one.at < own]
-        wanted = [one.address for one in found if one.sub_type == REQUESTED_HOME_AGENT]
-        left_open = message.home_agent in (ANY, BROADCAST) and request.nai is not None
-        if not left_open or (wanted and wanted[0] != self.policy.address):
-            raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(self.policy.address)}")
-        if self.policy.redirect and message.lifetime:
-            raise Denied(HA_REDIRECTED, f"{show(self.policy.redirect)} is the home agent to ask")
-
     def _address(self, asked: int, session: Session, former: MobilityBinding | None) -> int:
         """HA-18, HA-25. Raises Denied."""
         if former is not None and asked in (ANY, former.home_address):
             return former.home_address
         return self._pool.choose(session, asked)
 
-    def _bind(self, request: _Request, former: MobilityBinding | None, home_address: int, now: int) -> Turn:
+    def _bind(self, request: Request, former: MobilityBinding | None, home_address: int, now: int) -> Turn:
         message, session = request.message, request.session
         lifetime = self._granted(request)
         binding = MobilityBinding(
@@ -482,11 +304,11 @@ class HomeAgent:
         if former is None or self._tunnel(former) != self._tunnel(binding):
             effects.append(self._tunnel(binding))
         code = ACCEPTED_NO_SIMULTANEOUS if message.flags & FLAG_S else ACCEPTED
-        effects.append(self._answer(request, code, lifetime, home_address))
+        effects.append(answer(request, self.policy, code, lifetime, home_address))
         effects += self._tell(former, binding, now)
         return self._opened(request, former, effects)
 
-    def _negotiate(self, request: _Request, now: int) -> int | None:
+    def _negotiate(self, request: Request, now: int) -> int | None:
         """The foreign agent's timestamp, if it can revoke and be revoked: it says so, under its authenticator."""
         own = find(request.message.extensions, MobileHomeAuthentication)[0].at
         offered = [one for one in find(request.message.extensions, RevocationSupport) if one.at > own]
@@ -507,7 +329,7 @@ class HomeAgent:
         self.bindings.put(binding)
         self._replay.bind(session)
 
-    def _deregister(self, request: _Request, former: MobilityBinding | None, now: int) -> Turn:
+    def _deregister(self, request: Request, former: MobilityBinding | None, now: int) -> Turn:
         """Lifetime 0 ends the binding, unless that is of another care-of address (RFC 5944 §3.8.2.2)."""
         message, session = request.message, request.session
         home_address = message.home_address or (former.home_address if former else ANY)
@@ -520,7 +342,7 @@ class HomeAgent:
         if former is not None and message.care_of_address in (former.care_of_address, home_address):
             effects += self._end(former, "deregistered", now)
         effects.append(StoreIdentification(*session, message.identification))
-        effects.append(self._answer(request, ACCEPTED, 0, home_address))
+        effects.append(answer(request, self.policy, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
 
     def _remove(self, binding: MobilityBinding, now: int, effects: list[object]) -> None:
@@ -546,11 +368,11 @@ class HomeAgent:
 
     # ---- answers
 
-    def _opened(self, request: _Request, former: MobilityBinding | None, effects: list[object]) -> Turn:
+    def _opened(self, request: Request, former: MobilityBinding | None, effects: list[object]) -> Turn:
         self._open[request.session] = _Open(request, former)
         return Turn(effects, request.session)
 
-    def _deny(self, request: _Request, denial: Denied, now: int) -> list[object]:
+    def _deny(self, request: Request, denial: Denied, now: int) -> list[object]:
         """A denial of an authentic request; its Identification is used up, unless that is what was wrong with it."""
         message, session = request.message, request.session
         effects: list[object] = []
@@ -560,60 +382,15 @@ class HomeAgent:
         if denial.code == HA_IDENTIFICATION:
             identification = self._replay.resynchronising(session, identification, now)
         effects.append(
-            self._answer(request, denial.code, message.lifetime, message.home_address, denial.text, identification)
+            answer(
+                request, self.policy, denial.code, message.lifetime, message.home_address, denial.text, identification
+            )
         )
         text = f"denied {_show(session)} care_of={show(message.care_of_address)} code={code_name(denial.code)}"
         effects.append(Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"))
         return effects
 
-    def _answer(
-        self,
-        request: _Request,
-        code: int,
-        lifetime: int,
-        home_address: int,
-        text: str = "",
-        identification: int | None = None,
-    ) -> SendDatagram:
-        """The reply, signed for the node and, where there is an association, for the foreign agent (HA-26)."""
-        message = request.message
-        extensions: list[object] = [] if request.nai is None else [request.nai]
-        if request.sub_nai is not None:
-            extensions.append(request.sub_nai.extension())
-        if lifetime and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
-            extensions += self._host_configuration(message, home_address)
-        if request.udp.answer is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
-            extensions.append(request.udp.answer)
-        if code == HA_REDIRECTED:
-            extensions.append(HomeAgentAddress(REDIRECTED_HOME_AGENT, self.policy.redirect))
-        if text:
-            extensions.append(MessageString(MESSAGE_FROM_HOME_AGENT, text.encode()[:200]))
-        identification = message.identification if identification is None else identification
-        reply = RegistrationReply(code, lifetime, home_address, self.policy.address, identification, extensions)
-        octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
-        if request.supplied is not None and message.lifetime:  # a deregistration's reply is not signed for the agent
-            octets += request.supplied.extension().encode()
-        if request.support is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
-            octets += request.support.encode()
-        if request.foreign is not None and message.lifetime:
-            octets = request.foreign.sign(octets, ForeignHomeAuthentication)
-        return SendDatagram(octets, request.source, request.port)
-
-    def _host_configuration(self, message: RegistrationRequest, home_address: int) -> list[object]:
-        """RFC 4332 extensions, where the request asked for them."""
-        network = self.policy.network_of(home_address)
-        if network is None or CONFIG_REQUEST not in find_host_configuration(message.extensions):
-            return []
-        found = [
-            host_configuration(CONFIG_PREFIX_LENGTH, pack("B", network.prefix[1])),
-            host_configuration(CONFIG_GATEWAY, pack("I", network.gateway)),
-        ]
-        if network.dns:
-            primary, secondary = (*network.dns, ANY)[:2]
-            found.append(host_configuration(CONFIG_DNS, pack("II", primary, secondary)))
-        return list(found)
-
-    def _granted(self, request: _Request) -> int:
+    def _granted(self, request: Request) -> int:
         """Never more than was asked. Shortened by up to a tenth, by an amount that the request itself decides."""
         message = request.message
         lifetime: int = min(message.lifetime, self.policy.lifetime)

@@ -1,0 +1,208 @@
+"""A Registration Request as the home agent sees it: who says it, for which session, may it be (RFC 5944 §3.8.2).
+
+Steps HA-02 … HA-16 and HA-20 … HA-22 of the checklist: all that needs no table but a look at the bindings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from host_agents.home_agent.binding_table import MobilityBindingTable
+from host_agents.home_agent.policy import Policy, Subscriber
+from host_agents.home_agent.udp_tunnel import UdpTunnel
+from host_agents.home_agent.udp_tunnel import judge as judge_udp_tunnel
+from mip4.address import is_unicast, show
+from mip4.authentication import SecurityAssociation
+from mip4.const import (
+    ANY,
+    BROADCAST,
+    FLAG_D,
+    FLAG_G,
+    FLAG_M,
+    HA_ENCAPSULATION,
+    HA_FA_AUTHENTICATION,
+    HA_POORLY_FORMED,
+    HA_REDIRECTED,
+    HA_UNKNOWN_CRITICAL_FROM_FA,
+    HA_UNKNOWN_CRITICAL_FROM_MN,
+    HA_UNKNOWN_HOME_AGENT,
+    REQUESTED_HOME_AGENT,
+    FLAG_r,
+    FLAG_x,
+)
+from mip4.errors import BadAuthenticator, Denied, Malformed, Unexpected
+from mip4.extensions import (
+    Authentication,
+    CriticalVendor,
+    ForeignHomeAuthentication,
+    HomeAgentAddress,
+    MobileHomeAuthentication,
+    Nai,
+    RevocationSupport,
+    find,
+)
+from mip4.messages import RegistrationRequest
+from mip4.nai import check_nai
+from mip4.sub_nai import SubNai, find_sub_nai
+
+Session = tuple[str, str]
+Reserved = Mapping[int, Session]
+
+
+@dataclass(slots=True)
+class Request:
+    """A decoded request with what is known of it so far. association, foreign: whose keys it has to hold under."""
+
+    datagram: bytes
+    message: RegistrationRequest
+    source: int
+    port: int
+    subscriber: Subscriber
+    association: SecurityAssociation
+    foreign: SecurityAssociation | None
+    nai: Nai | None
+    sub_nai: SubNai | None = None
+    supplied: SubNai | None = None  # by the foreign agent, under its authenticator, where the node sent none
+    session: Session = ("", "")
+    fresh: bool = False  # whether its Identification was accepted
+    support: RevocationSupport | None = None  # ours, where the foreign agent has sent its own
+    udp: UdpTunnel = field(default_factory=UdpTunnel)
+
+
+def recognise(datagram: bytes, source: int, port: int, policy: Policy, reserved: Reserved) -> Request:
+    """Find the security association. Raises MipError for what deserves no answer."""
+    message = RegistrationRequest.salvage(datagram)
+    authenticators = find(message.extensions, MobileHomeAuthentication)
+    if not authenticators:
+        raise Unexpected("no Mobile-Home Authentication")
+    nai = next(iter(find(message.extensions, Nai)), None)
+    subscriber = _subscriber(message, nai, policy, reserved)
+    association = None if subscriber is None else subscriber.associations.get(authenticators[0].spi)
+    if subscriber is None or association is None:
+        raise Unexpected(f"no security association with SPI {authenticators[0].spi} for that NAI")
+    # What an agent relays for a co-located care-of address it does not sign (RFC 5944 §3.5.4)
+    relayed = message.flags & FLAG_D and source != message.care_of_address
+    foreign = None if relayed else policy.foreign_agents.get(source)
+    return Request(datagram, message, source, port, subscriber, association, foreign, nai)
+
+
+def _subscriber(message: RegistrationRequest, nai: Nai | None, policy: Policy, reserved: Reserved) -> Subscriber | None:
+    """By NAI; a node that sends none is known by its home address (RFC 5944 §3.2)."""
+    if nai is not None:
+        try:
+            return policy.subscribers.get(nai.nai.decode())
+        except UnicodeDecodeError:
+            return None
+    owner = reserved.get(message.home_address)
+    return None if owner is None else policy.subscribers.get(owner[0])
+
+
+def verify_foreign(request: Request, policy: Policy) -> None:
+    """HA-09. Raises Denied 132, and Unexpected for a Foreign-Home Authentication nobody can check."""
+    message = request.message
+    found = find(message.extensions, ForeignHomeAuthentication)
+    if request.foreign is None:
+        if found:
+            raise Unexpected("Foreign-Home Authentication without an association")
+        if policy.require_foreign_agent_key and not message.flags & FLAG_D and message.lifetime:
+            raise Denied(HA_FA_AUTHENTICATION, "no security association with this foreign agent")
+        return
+    if not found and not message.lifetime:
+        return  # RFC 5944 §3.5.4: none on a deregistration, and none may be demanded
+    if len(found) != 1:
+        raise Denied(HA_FA_AUTHENTICATION, "one Foreign-Home Authentication is needed")
+    try:
+        request.foreign.verify(request.datagram, found[0])
+    except BadAuthenticator:
+        raise Denied(HA_FA_AUTHENTICATION, "Foreign-Home Authentication does not verify") from None
+
+
+def name(request: Request, policy: Policy, reserved: Reserved, bindings: MobilityBindingTable) -> None:
+    """Fill in the session. Raises Malformed, now that its sender is known to be authentic."""
+    extensions = request.message.extensions
+    if request.nai is None:
+        request.session = reserved[request.message.home_address]
+    else:
+        check_nai(request.nai.nai)
+        request.sub_nai = find_sub_nai(
+            [one for one in extensions if one.at < find(extensions, MobileHomeAuthentication)[0].at],
+            policy.sub_nai_vendor,
+            request.nai.nai,
+        )
+        request.supplied = _supplied(request, policy) if request.sub_nai is None else None
+        request.session = (request.subscriber.nai, _sub_nai(request, bindings))
+    RegistrationRequest.decode(request.datagram)  # whole, no longer salvaged
+    authenticators = [one for one in extensions if isinstance(one, Authentication)]
+    if not isinstance(authenticators[0], MobileHomeAuthentication):
+        raise Malformed("the first authentication extension is not the Mobile-Home one")
+    if len({type(one) for one in authenticators}) != len(authenticators):
+        raise Malformed("two authentication extensions of one kind")
+    if len(find(extensions, Nai)) > 1:
+        raise Malformed("two NAIs")
+    if request.nai is not None and request.nai.at > authenticators[0].at:
+        raise Malformed("the NAI is not authenticated")
+
+
+def _supplied(request: Request, policy: Policy) -> SubNai | None:
+    """The sub-NAI that a foreign agent put between the node's authenticator and its own, which must hold."""
+    assert request.nai is not None
+    extensions = request.message.extensions
+    own = find(extensions, MobileHomeAuthentication)[0].at
+    signed = find(extensions, ForeignHomeAuthentication)
+    if request.foreign is None or len(signed) != 1:
+        return None
+    try:
+        request.foreign.verify(request.datagram, signed[0])
+    except BadAuthenticator:
+        return None  # 132 follows
+    between = [one for one in extensions if own < one.at < signed[0].at]
+    return find_sub_nai(between, policy.sub_nai_vendor, request.nai.nai)
+
+
+def _sub_nai(request: Request, bindings: MobilityBindingTable) -> str:
+    """Who deregisters names no session where a foreign agent did it for him: then the home address tells."""
+    named = request.sub_nai or request.supplied
+    if named is not None:
+        return str(named.sub_nai.decode())
+    message = request.message
+    binding = None if message.lifetime else bindings.find_home_address(message.home_address)
+    if binding is not None and binding.nai == request.subscriber.nai and binding.supplied:
+        return binding.sub_nai
+    return ""
+
+
+def judge(request: Request, policy: Policy) -> None:
+    """The checks that need no table. Raises Denied with the code the RFC gives."""
+    message = request.message
+    if message.home_agent != policy.address:
+        _judge_choice(request, policy)
+    if message.flags & (FLAG_r | FLAG_x):
+        raise Denied(HA_POORLY_FORMED, "a reserved flag is set")
+    if message.home_address == BROADCAST:
+        raise Denied(HA_POORLY_FORMED, "home address 255.255.255.255")
+    at_home = message.care_of_address == message.home_address
+    if message.lifetime and at_home:
+        raise Denied(HA_POORLY_FORMED, "care-of address is the home address")
+    if not is_unicast(message.care_of_address) or message.care_of_address == policy.address:
+        raise Denied(HA_POORLY_FORMED, f"care-of address {show(message.care_of_address)}")
+    own = find(message.extensions, MobileHomeAuthentication)[0].at
+    for critical in find(message.extensions, CriticalVendor):
+        code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < own else HA_UNKNOWN_CRITICAL_FROM_FA
+        raise Denied(code, f"critical extension of vendor {critical.vendor}")
+    request.udp = judge_udp_tunnel(message, request.source, request.port, policy)
+    if message.flags & (FLAG_M | FLAG_G):
+        raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
+
+
+def _judge_choice(request: Request, policy: Policy) -> None:
+    """HA-11: a node that leaves the choice of its home agent to others (RFC 4433 §5.3). Raises Denied."""
+    message = request.message
+    own = find(message.extensions, MobileHomeAuthentication)[0].at
+    found = [one for one in find(message.extensions, HomeAgentAddress) if one.at < own]
+    wanted = [one.address for one in found if one.sub_type == REQUESTED_HOME_AGENT]
+    left_open = message.home_agent in (ANY, BROADCAST) and request.nai is not None
+    if not left_open or (wanted and wanted[0] != policy.address):
+        raise Denied(HA_UNKNOWN_HOME_AGENT, f"this home agent is {show(policy.address)}")
+    if policy.redirect and message.lifetime:
+        raise Denied(HA_REDIRECTED, f"{show(policy.redirect)} is the home agent to ask")
