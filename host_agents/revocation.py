@@ -71,14 +71,21 @@ class Revocations:
         """The extension by which we say that a registration can be revoked. The node is told, if its agent likes."""
         return RevocationSupport(True, self._clock(now) & 0xFFFFFFFF)
 
-    def revoke(self, home_address: int, peer: int, inform: bool, session: tuple[str, str], now: int) -> SendDatagram:
-        """Tell `peer`, again and again until it acknowledges, that the registration is over. inform: tell the node."""
+    def revoke(
+        self, home_address: int, peer: int, inform: bool, session: tuple[str, str], now: int
+    ) -> list[SendDatagram]:
+        """Tell `peer`, again and again until it acknowledges, that the registration is over. inform: tell the node.
+
+        Nothing is sent to an agent whose key the operator has taken away since the registration.
+        """
+        if peer not in self._peers:
+            return []
         domains = (self._own, peer) if self._is_home_agent else (peer, self._own)
         message = RegistrationRevocation(self._is_home_agent, inform, home_address, *domains, 0, _naming(*session))
         one = _Outstanding(message, peer)
         if len(self._outstanding) < _OUTSTANDING:
             self._outstanding[peer, home_address] = one
-        return self._send(one, now)
+        return [self._send(one, now)]
 
     def registered(self, home_address: int, peer: int) -> None:
         """The session is registered with `peer` anew: an older revocation has nothing to say any more."""

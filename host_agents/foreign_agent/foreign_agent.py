@@ -151,7 +151,7 @@ class ForeignAgent:
             effects += self._forget(visitor, "drained")
             if visitor.revocation is not None:
                 peer = visitor.home_agent
-                effects.append(self._revocations.revoke(visitor.home_address, peer, False, session, now))
+                effects += self._revocations.revoke(visitor.home_address, peer, False, session, now)
         return Turn(effects)
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:

@@ -204,7 +204,7 @@ class HomeAgent:
         effects = self._end(binding, "released", now)
         if binding.revocation is not None:
             peer = binding.care_of_address
-            effects.append(self._revocations.revoke(binding.home_address, peer, inform, session, now))
+            effects += self._revocations.revoke(binding.home_address, peer, inform, session, now)
         return Turn(effects)
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:

@@ -1,5 +1,6 @@
 """Revocation (RFC 3543) between the two agents: either ends a session at both within one round trip."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from mip4.const import FOREIGN_HOME_AUTHENTICATION, REGISTRATION_REVOCATION
 from mip4.extensions import ForeignHomeAuthentication, RevocationSupport, find
 from mip4.messages import RegistrationReply
 from mip4.revocation import RegistrationRevocation
-from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI
+from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026
 from tests.helpers.world import World
 
 KEY = SecurityAssociation(512, bytes(range(16)))
@@ -147,6 +148,21 @@ def test_a_revocation_that_is_not_to_be_believed_ends_nothing(world, change):
 
     assert set(world.home_agent.bindings()) == {""}
     assert len(world.dropped) == 1
+
+
+def test_a_key_that_was_taken_away_leaves_nothing_half_done(world):
+    """The binding was negotiated under it; the release ends it here, durably, and nobody can be told."""
+    world.add_node()
+    world.pass_time(seconds=1)
+    station = world.home_agent
+    station.policy = replace(station.policy, foreign_agents={})
+    station.kill()
+    station.start(NTP_2026 + world.now)
+
+    station.run(station.engine.release((NAI, ""), True, station.now))
+
+    assert station.bindings() == {}
+    assert station.rows == {}
 
 
 def test_without_a_common_key_there_is_nothing_to_negotiate():
