@@ -2,13 +2,17 @@
 
 from mip4.address import show, show_link
 from mip4.compat import const
+from mip4.const import CONFIG_GATEWAY
+from mip4.effects import Attach, Detach, Remember
 from mip4.errors import MipError
 from mobile_node.registration import Registration
+from mobile_node.settings import Settings
 
 OWN = const(0)
 APPLICATION = const(1)
 DEVICE = const(2)
 
+_DUMMY_GATEWAY = const(0xC0000008)  # 192.0.0.8 (RFC 7600 §4.8), where the home agent names no gateway
 _CAPACITY = const(16)  # the heap of a board is the limit; an attached device more is refused, and told in the log
 
 
@@ -38,6 +42,20 @@ class Session:
         self.gateway = 0
         self.lease_ends = None
 
+    def unwanted(self) -> None:
+        """Its device is gone, or shall do without."""
+        self.wanted = False
+        self.waiting = None
+        self.lease_ends = None
+
+    def detach(self) -> list:
+        """Carry packets of its home address no longer, if they are carried."""
+        if not self.attached:
+            return []
+        gone = Detach(self.attached, self.downlink, self.link_address, self.gateway)
+        self.attached = 0
+        return [gone]
+
     def status(self, now: int) -> dict:
         registration = self.registration
         expires = registration.expires
@@ -56,7 +74,8 @@ class Session:
 class SessionTable:
     """Sessions in the order they came. names: what an owner calls his devices, any of their names -> sub-NAI."""
 
-    def __init__(self, names: dict):
+    def __init__(self, settings: Settings, names: dict):
+        self._settings = settings
         self._names = names
         self._sessions = []
 
@@ -66,15 +85,39 @@ class SessionTable:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def add(self, session: Session) -> Session:
-        """Raises NoRoom."""
+    def add(self, kind: int, sub_nai: str, downlink: str, link_address: bytes, home_address: int) -> Session:
+        """home_address: what it asks for, 0 for any. Raises NoRoom."""
         if len(self._sessions) >= _CAPACITY:
             raise NoRoom("%d sessions are all there is room for" % _CAPACITY)
+        registration = Registration(self._settings, sub_nai.encode(), home_address)
+        session = Session(kind, sub_nai, downlink, link_address, registration)
         self._sessions.append(session)
         return session
 
     def remove(self, session: Session) -> None:
         self._sessions = [one for one in self._sessions if one is not session]
+
+    def attach(self, session: Session) -> list:
+        """Carry packets of the home address that was granted, instead of what was carried for the session before."""
+        effects = session.detach()
+        session.attached = session.registration.home_address
+        session.gateway = gateway_of(session.registration)
+        effects.append(Attach(session.attached, session.downlink, session.link_address, session.gateway))
+        return effects + ([self.remember()] if session.kind == DEVICE else [])
+
+    def remember(self) -> Remember:
+        return Remember(
+            [
+                [session.sub_nai, session.downlink, show_link(session.link_address), show(session.attached)]
+                for session in self._sessions
+                if session.kind == DEVICE and session.wanted and session.attached
+            ]
+        )
+
+    def source(self) -> int:
+        """The home address of the node itself, 0 while it has none."""
+        own = [one.attached for one in self._sessions if one.kind == OWN and one.attached]
+        return own[0] if own else 0
 
     def find_link(self, link_address: bytes) -> Session | None:
         for session in self._sessions:
@@ -103,3 +146,9 @@ class SessionTable:
             if name and not self.has(name):
                 return name
         return plain
+
+
+def gateway_of(registration: Registration) -> int:
+    """The gateway of the home network, which the node answers for on its downlinks."""
+    octets = registration.configuration.get(CONFIG_GATEWAY, b"")
+    return int.from_bytes(octets, "big") if len(octets) == 4 else _DUMMY_GATEWAY

@@ -1,0 +1,74 @@
+"""What carries the packets of our home addresses: the agent of this link, or a tunnel that begins here."""
+
+from mip4.effects import Said, SendTunnelled, UseAgent, UseTunnel
+from mobile_node.agent_discovery import Agent
+from mobile_node.keepalive import Keepalive
+from mobile_node.registration import Registration
+from mobile_node.sessions import SessionTable
+
+
+class Carriage:
+    """Answers with the effects that change it. A way is an Agent, as in care_of.py."""
+
+    def __init__(self, home_agent: int, sessions: SessionTable):
+        self._home_agent = home_agent
+        self._sessions = sessions
+        self._tunnel = None  # the UseTunnel in force, None while an agent carries our packets
+        self._keepalive = Keepalive()
+
+    def begin(self, way: Agent) -> list:
+        """Another way, ahead of the requests that go there: a tunnel's packets have the same address to come from."""
+        self._keepalive.stop()
+        self._tunnel = None
+        if not way.co_located:
+            return []
+        self._tunnel = UseTunnel(way.co_located, self._home_agent, "", self._sessions.source())
+        return [self._tunnel]
+
+    def use_agent(self, way: Agent | None) -> list:
+        """The agent for a default router, if that is the way, with the home address that the node itself has now."""
+        if way is None or self._tunnel is not None:
+            return []
+        return [UseAgent(way.address, way.link_address, self._sessions.source())]
+
+    def end(self) -> list:
+        """There is no way. A tunnel whose address is gone drops what comes, until there is another."""
+        self._keepalive.stop()
+        if self._tunnel is None:
+            return [UseAgent(0, b"", 0), Said("info", "no agent")]
+        self._tunnel = None
+        return [UseTunnel(0, self._home_agent, "", self._sessions.source()), Said("info", "no address")]
+
+    def granted(self, registration: Registration, way: Agent | None, now: int) -> list:
+        """The tunnel that the home agent has just granted or renewed."""
+        if not registration.tunnel or registration.agent is None or way is None or not way.co_located:
+            return []
+        tunnel = UseTunnel(way.co_located, registration.home_agent, registration.tunnel, self._sessions.source())
+        former, self._tunnel = self._tunnel, tunnel
+        if (former.kind, former.home_agent) != (tunnel.kind, tunnel.home_agent):
+            if tunnel.kind == "udp":
+                self._keepalive.start(tunnel.home_agent, registration.keepalive, now)
+            else:
+                self._keepalive.stop()
+        return [] if tunnel == former else [tunnel]
+
+    def answered(self, packet: bytes, now: int) -> None:
+        """A packet from the tunnel that the home agent itself sent. Raises MipError unless it answers a keepalive."""
+        self._keepalive.answered(packet, now)
+
+    def deadline(self) -> int | None:
+        """When wake() has something to do, ms."""
+        return self._keepalive.deadline()
+
+    def wake(self, now: int) -> tuple:
+        """(effects, sessions without an answer): the NAT in between has forgotten those."""
+        due = self._keepalive.deadline()
+        if due is None or due > now:
+            return [], []
+        sessions = [one for one in self._sessions if one.attached and one.registration.is_valid(now)]
+        packets, lost = self._keepalive.wake([one.attached for one in sessions], now)
+        return [SendTunnelled(packet) for packet in packets], [one for one in sessions if one.attached in lost]
+
+    def status(self) -> dict:
+        """tunnel: its kind, None without one. keepalive: seconds between, 0 without."""
+        return {"tunnel": self._tunnel.kind or None if self._tunnel else None, "keepalive": self._keepalive.seconds}

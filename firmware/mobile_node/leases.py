@@ -1,0 +1,27 @@
+"""What a device is told of its home address by DHCP (RFC 2131 §4.3): it is a lease for as long as the registration."""
+
+from mip4.const import BROADCAST
+from mip4.effects import AnswerDhcp
+from mobile_node.dhcp import ACK, NAK, OFFER, REQUEST, TUNNEL_MTU, UDP_TUNNEL_MTU, answer
+from mobile_node.sessions import Session
+
+
+def answer_waiting(session: Session, now: int) -> list:
+    """Answer the DHCP message that waits, if the home address is there to be offered."""
+    message, registration = session.waiting, session.registration
+    if message is None or not session.attached or not registration.is_valid(now):
+        return []
+    session.waiting = None
+    gateway = session.gateway
+    kind = OFFER
+    if message.kind == REQUEST:
+        if message.server and message.server != gateway:
+            return []  # the device took somebody else's offer
+        kind = ACK if (message.client_address or message.asked) == session.attached else NAK
+    lease = 0xFFFFFFFF if registration.expires is None else max(1, (registration.expires - now) // 1000)
+    if kind == ACK:
+        session.lease_ends = registration.expires
+    mtu = UDP_TUNNEL_MTU if registration.tunnel == "udp" else TUNNEL_MTU
+    octets = answer(kind, message, session.attached, gateway, lease, registration.configuration, mtu)
+    renewing = kind == ACK and message.client_address
+    return [AnswerDhcp(session.downlink, octets, gateway, message.client_address if renewing else BROADCAST)]

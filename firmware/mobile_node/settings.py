@@ -1,0 +1,25 @@
+"""What all registrations of a node share: who it is, its keys and clock."""
+
+from mip4.authentication import SecurityAssociation
+from mip4.identification import Timestamps
+from mobile_node.security import Security
+
+
+class Settings:
+    """config: see runtime/config.py. ntp_ms: NTP time at now = 0, ms, or 0. seed: octets of chance."""
+
+    def __init__(self, config: dict, ntp_ms: int, seed: bytes):
+        self.nai = config["nai"].encode()
+        self.home_agent = config["home_agent"]
+        self.requested_home_agent = config["requested_home_agent"]
+        self.lifetime = config["lifetime"]
+        self.reverse_tunnel = config["reverse_tunnel"]
+        self.force_udp = config["force_udp"]
+        self.sub_nai_vendor = config["sub_nai_vendor"]
+        self.sub_nai_type = config["sub_nai_type"]
+        self.identifications = Timestamps(ntp_ms, seed)
+        home = SecurityAssociation(config["spi"], config["key"], config["algorithm"])
+        foreign = {}
+        for one in config["foreign_agents"]:
+            foreign[one["care_of_address"]] = SecurityAssociation(one["spi"], one["key"], one["algorithm"])
+        self.security = Security(home, foreign)
