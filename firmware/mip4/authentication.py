@@ -2,7 +2,7 @@
 
 import hashlib
 
-from mip4.compat import const
+from mip4.compat import const, equal, started
 from mip4.cursor import pack
 from mip4.errors import BadAuthenticator
 
@@ -10,20 +10,19 @@ _BLOCK = const(64)  # octets, of MD5, SHA-1 and SHA-256 alike (RFC 2104 §2)
 
 
 class Hmac:
-    """HMAC (RFC 2104) under one key; the padded keys are made once."""
+    """HMAC (RFC 2104) under one key; the padded keys are digested once, where digests can be copied."""
 
     def __init__(self, digest, key: bytes):
         if len(key) > _BLOCK:
             key = digest(key).digest()
         key = key + bytes(_BLOCK - len(key))
-        self._digest = digest
-        self._inner = bytes([octet ^ 0x36 for octet in key])
-        self._outer = bytes([octet ^ 0x5C for octet in key])
+        self._inner = started(digest, bytes([octet ^ 0x36 for octet in key]))
+        self._outer = started(digest, bytes([octet ^ 0x5C for octet in key]))
 
     def __call__(self, octets: bytes) -> bytes:
-        inner = self._digest(self._inner)
+        inner = self._inner()
         inner.update(octets)
-        outer = self._digest(self._outer)
+        outer = self._outer()
         outer.update(inner.digest())
         return outer.digest()
 
@@ -75,18 +74,8 @@ class SecurityAssociation:
     def verify(self, datagram: bytes, extension) -> None:
         """Raises BadAuthenticator unless `extension`, decoded from `datagram`, holds under this association."""
         expected = self._authenticator(bytes(datagram[: extension.covered()]))
-        if extension.spi != self.spi or not _equal(expected, extension.authenticator):
+        if extension.spi != self.spi or not equal(expected, extension.authenticator):
             raise BadAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
-
-
-def _equal(ours: bytes, theirs: bytes) -> bool:
-    """Compare in time that depends on the length alone."""
-    if len(ours) != len(theirs):
-        return False
-    difference = 0
-    for one, other in zip(ours, theirs):
-        difference |= one ^ other
-    return difference == 0
 
 
 def parse_key(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import struct
 
+from mip4.compat import STRUCT_CHECKS
 from mip4.errors import Malformed
 
 _BITS = {"B": 8, "H": 16, "I": 32, "Q": 64}
@@ -12,6 +13,11 @@ def pack(layout: str, *values) -> bytes:
 
     layout: letters of B, H, I, Q. Raises ValueError naming the value, TypeError for a wrong count.
     """
+    if STRUCT_CHECKS:
+        try:
+            return struct.pack("!" + layout, *values)
+        except struct.error:  # which value it was, is found below
+            pass
     if len(values) != len(layout):
         raise TypeError("%d values for %s" % (len(values), layout))
     for letter, value in zip(layout, values):

@@ -10,7 +10,13 @@ _REQUEST = "BBHIIIQ"
 _REPLY = "BBHIIQ"
 
 
-class RegistrationRequest(Record):
+class Salvaged(Record):
+    """A message of which only what stands before its flaw was read. flaw: a Malformed, or None for none."""
+
+    __slots__ = ("flaw",)
+
+
+class RegistrationRequest(Salvaged):
     """Registration Request (RFC 5944 §3.3).
 
     Addresses: int, IPv4 as 32 bits. lifetime: int, seconds; 0 deregisters, 0xFFFF never ends. identification: int,
@@ -26,19 +32,23 @@ class RegistrationRequest(Record):
     @classmethod
     def decode(cls, datagram) -> "RegistrationRequest":
         """Raises Malformed (short, or another type) and UnknownExtension."""
-        return cls(*_decode(datagram, _REQUEST, REGISTRATION_REQUEST, []))
+        return cls(*_decode(datagram, _REQUEST, REGISTRATION_REQUEST))
 
     @classmethod
     def salvage(cls, datagram) -> "RegistrationRequest":
-        """What stands before the first malformed extension, so that its sender can be authenticated and told.
+        """What stands before the first malformed extension, so that its sender can be authenticated and told; `flaw`
+        says what is wrong with it.
 
         Raises Malformed where even the fixed part is short, and UnknownExtension.
         """
-        extensions: list = []
+        fields, at = _fixed(datagram, _REQUEST, REGISTRATION_REQUEST)
+        message = cls(*fields, [])
+        message.flaw = None
         try:
-            return cls(*_decode(datagram, _REQUEST, REGISTRATION_REQUEST, extensions))
-        except Malformed:
-            return cls(*_fixed(datagram, _REQUEST, REGISTRATION_REQUEST)[0], extensions)
+            decode_all(datagram, at, message.extensions)
+        except Malformed as error:
+            message.flaw = error
+        return message
 
 
 class RegistrationReply(Record):
@@ -53,7 +63,7 @@ class RegistrationReply(Record):
     @classmethod
     def decode(cls, datagram) -> "RegistrationReply":
         """Raises Malformed (short, or another type) and UnknownExtension."""
-        return cls(*_decode(datagram, _REPLY, REGISTRATION_REPLY, []))
+        return cls(*_decode(datagram, _REPLY, REGISTRATION_REPLY))
 
 
 def _fixed(datagram, layout: str, expected: int) -> tuple:
@@ -64,7 +74,8 @@ def _fixed(datagram, layout: str, expected: int) -> tuple:
     return fields, cursor.at
 
 
-def _decode(datagram, layout: str, expected: int, extensions: list) -> list:
+def _decode(datagram, layout: str, expected: int) -> list:
     fields, at = _fixed(datagram, layout, expected)
+    extensions: list = []
     decode_all(datagram, at, extensions)
     return fields + [extensions]

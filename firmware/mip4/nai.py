@@ -1,6 +1,6 @@
 """NAI grammar (RFC 7542 §2.2) and the limits of a sub-NAI."""
 
-from mip4.compat import const
+from mip4.compat import STRICT_UTF8, const
 from mip4.errors import Malformed
 
 _MAX_NAI = const(253)  # RFC 7542 §2.2 through RADIUS; the extension itself would carry 255
@@ -47,6 +47,13 @@ def _atoms(atom: bytes, allowed: bytes, text: str) -> None:
 
 def _utf8(octets: bytes, what: str) -> str:
     """Strict UTF-8 without control characters, decided here: MicroPython's own decoder lets too much through."""
+    if STRICT_UTF8:
+        try:
+            text = octets.decode()
+        except UnicodeDecodeError:
+            raise Malformed("%s is not UTF-8" % what)
+        if text.isprintable():
+            return text
     at = 0
     while at < len(octets):
         first = octets[at]

@@ -16,6 +16,14 @@ class Record:
                 raise TypeError("%s has no field %s left" % (type(self).__name__, field))
             setattr(self, field, value)
 
+    def __init_subclass__(cls):
+        """CPython only, MicroPython never calls it: an __init__ without loops, since an agent makes millions."""
+        if cls.__slots__ and "__init__" not in cls.__dict__:
+            fast = {}
+            lines = ["def __init__(self, %s):" % ", ".join(cls.__slots__)]
+            exec("\n ".join(lines + ["self.%s = %s" % (one, one) for one in cls.__slots__]), fast)
+            cls.__init__ = fast["__init__"]
+
     def values(self) -> tuple:
         return tuple([getattr(self, field) for field in self.__slots__])
 

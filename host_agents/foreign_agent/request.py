@@ -69,7 +69,7 @@ def decode_request(datagram: bytes, policy: Policy) -> Request:
     request = Request(datagram, message, ("", ""), None, _home_agent(message, policy))
     try:
         _name(request, policy)
-        RegistrationRequest.decode(datagram)
+        request.fault = message.flaw
     except Malformed as error:
         request.fault = error
     return request

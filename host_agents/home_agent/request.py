@@ -132,7 +132,8 @@ def name(request: Request, policy: Policy, reserved: Reserved, bindings: Mobilit
         )
         request.supplied = _supplied(request, policy) if request.sub_nai is None else None
         request.session = (request.subscriber.nai, _sub_nai(request, bindings))
-    RegistrationRequest.decode(request.datagram)  # whole, no longer salvaged
+    if request.message.flaw is not None:
+        raise request.message.flaw
     authenticators = [one for one in extensions if isinstance(one, Authentication)]
     if not isinstance(authenticators[0], MobileHomeAuthentication):
         raise Malformed("the first authentication extension is not the Mobile-Home one")

