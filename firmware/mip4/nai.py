@@ -50,10 +50,10 @@ def _utf8(octets: bytes, what: str) -> str:
     if STRICT_UTF8:
         try:
             text = octets.decode()
-        except UnicodeDecodeError:
-            raise Malformed("%s is not UTF-8" % what)
-        if text.isprintable():
-            return text
+            if text.isprintable():
+                return text
+        except UnicodeDecodeError:  # what is wrong first is said below, in the same words everywhere
+            pass
     at = 0
     while at < len(octets):
         first = octets[at]
