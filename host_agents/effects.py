@@ -64,6 +64,16 @@ class StoreBinding:
 
 
 @dataclass(slots=True, frozen=True)
+class RenewBinding:
+    """As StoreBinding, of a binding that is stored and has got a new lifetime, Identification and revocation time.
+
+    Nothing else of it differs: that is what a home agent does all day, and a store may have a shorter way for it.
+    """
+
+    binding: MobilityBinding
+
+
+@dataclass(slots=True, frozen=True)
 class RemoveBinding:
     """Delete the binding; its session stays the last owner of the address. released: clock ms."""
 

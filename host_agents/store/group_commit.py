@@ -5,35 +5,55 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.protocol import Done, Row
 
 CAPACITY = 65536  # submissions that may wait for a disk that hangs; beyond it they are refused at once
 
+_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, struct.error, ValueError, OverflowError)
+
 _Submission = tuple[Sequence[Row], Done]
 _Outcome = tuple[Done, StoreFailed | None]
+
+
+class Writer(Protocol):
+    """What a row is to the database. Called in the writer thread, within a transaction."""
+
+    def put(self, row: Row) -> None:
+        """Raises sqlite3.Error; struct.error, ValueError or OverflowError where the row is at fault."""
+        ...
+
+    def finish(self) -> None:
+        """All rows of the transaction are put. Raises sqlite3.Error."""
+        ...
+
+    def ended(self, committed: bool) -> None:
+        """The transaction is on the disk, or never was."""
+        ...
 
 
 class GroupCommit:
     """Writes submissions to `connection`, one transaction for all that wait.
 
-    write: puts one row, in the writer thread. path: of the file, for error lines. A submission whose rows the database
-    refuses (an address given twice) fails alone; a transaction that fails (disk full) fails all that were in it.
+    path: of the file, for error lines. A submission whose rows the database refuses (an address given twice) fails
+    alone; a transaction that fails (disk full) fails all that were in it.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        write: Callable[[sqlite3.Connection, Row], None],
+        writer: Writer,
         loop: asyncio.AbstractEventLoop,
         path: str,
     ) -> None:
         self.commits = 0
         self._connection = connection
-        self._write = write
+        self._writer = writer
         self._loop = loop
         self._path = path
         self._waiting: list[_Submission] = []
@@ -82,30 +102,27 @@ class GroupCommit:
     def _commit(self, taken: list[_Submission]) -> list[_Outcome]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [(done, self._put(rows)) for rows, done in taken]
+            for rows, _ in taken:
+                for row in rows:
+                    self._writer.put(row)
+            self._writer.finish()
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            failed = StoreFailed(f"{self._path}: {error}")
+        except _REFUSED as error:  # a row is at fault: halve, until it stands alone
             self._roll_back()
+            if len(taken) > 1:
+                half = len(taken) // 2
+                return self._commit(taken[:half]) + self._commit(taken[half:])
+            return [(taken[0][1], StoreFailed(f"{self._path}: {error}"))]
+        except sqlite3.Error as error:  # the file is
+            self._roll_back()
+            failed = StoreFailed(f"{self._path}: {error}")
             return [(done, failed) for _, done in taken]
+        self._writer.ended(committed=True)
         self.commits += 1
-        return outcomes
-
-    def _put(self, rows: Sequence[Row]) -> StoreFailed | None:
-        """One submission inside the transaction, undone on its own. Raises sqlite3.Error where the file is at fault."""
-        self._connection.execute("SAVEPOINT submission")
-        try:
-            for row in rows:
-                self._write(self._connection, row)
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError) as error:
-            self._connection.execute("ROLLBACK TO submission")
-            return StoreFailed(f"{self._path}: {error}")
-        finally:
-            if self._connection.in_transaction:  # a full disk may have ended the transaction by itself
-                self._connection.execute("RELEASE submission")
-        return None
+        return [(done, None) for _, done in taken]
 
     def _roll_back(self) -> None:
+        self._writer.ended(committed=False)
         if self._connection.in_transaction:
             try:
                 self._connection.execute("ROLLBACK")

@@ -11,13 +11,14 @@ from host_agents.effects import (
     MobilityBinding,
     RemoveBinding,
     RemoveVisitor,
+    RenewBinding,
     StoreBinding,
     StoreIdentification,
     StoreVisitor,
 )
 from host_agents.runtime.errors import StoreFailed
 
-HomeAgentRow = StoreBinding | RemoveBinding | StoreIdentification | ForgetIdentification
+HomeAgentRow = StoreBinding | RenewBinding | RemoveBinding | StoreIdentification | ForgetIdentification
 ForeignAgentRow = StoreVisitor | RemoveVisitor
 Row = HomeAgentRow | ForeignAgentRow
 Done = Callable[[StoreFailed | None], None]

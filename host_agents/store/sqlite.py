@@ -17,6 +17,7 @@ from host_agents.effects import (
     MobilityBinding,
     RemoveBinding,
     RemoveVisitor,
+    RenewBinding,
     StoreBinding,
     StoreIdentification,
     StoreVisitor,
@@ -24,8 +25,9 @@ from host_agents.effects import (
 )
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.database import open_database
-from host_agents.store.group_commit import GroupCommit
-from host_agents.store.protocol import Done, Owner, Row, Snapshot
+from host_agents.store.group_commit import GroupCommit, Writer
+from host_agents.store.protocol import Done, HomeAgentRow, Owner, Row, Snapshot
+from host_agents.store.renewals import RenewalJournal
 
 _HOME_AGENT_FILE = 0x454E5448  # "ENTH"
 _FOREIGN_AGENT_FILE = 0x454E5446  # "ENTF"
@@ -41,7 +43,8 @@ CREATE TABLE identification (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE owner (
-    address INTEGER PRIMARY KEY, nai TEXT NOT NULL, sub_nai TEXT NOT NULL, released INTEGER NOT NULL)
+    address INTEGER PRIMARY KEY, nai TEXT NOT NULL, sub_nai TEXT NOT NULL, released INTEGER NOT NULL);
+CREATE TABLE renewals (number INTEGER PRIMARY KEY, records BLOB NOT NULL)
 """
 _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
@@ -77,11 +80,15 @@ class _SqliteStore:
         loop: asyncio.AbstractEventLoop,
         application_id: int,
         schema: str,
-        write: Callable[[sqlite3.Connection, Row], None],
+        writer: Callable[[sqlite3.Connection], Writer],
     ) -> None:
         self._path = path
         self._connection = open_database(path, application_id, schema)
-        self._commit = GroupCommit(self._connection, write, loop, path)
+        try:
+            self._commit = GroupCommit(self._connection, writer(self._connection), loop, path)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreFailed(f"{path}: {error}") from error
 
     @property
     def commits(self) -> int:
@@ -108,7 +115,7 @@ class HomeAgentStore(_SqliteStore):
     """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _write_home_agent_row)
+        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _HomeAgentRows)
 
     def load(self) -> Snapshot:
         """As Store.load."""
@@ -131,7 +138,7 @@ class ForeignAgentStore(_SqliteStore):
     """Visitors. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _write_foreign_agent_row)
+        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _ForeignAgentRows)
 
     def load(self) -> list[Visitor]:
         """As Store.load."""
@@ -139,7 +146,36 @@ class ForeignAgentStore(_SqliteStore):
         return [Visitor(*row) for row in rows]
 
 
-def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
+class _HomeAgentRows:
+    """The Writer of a home agent's file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Raises sqlite3.Error."""
+        self._connection = connection
+        self._renewals = RenewalJournal(connection)
+        self._renewals.recover()
+
+    def put(self, row: Row) -> None:
+        if isinstance(row, RenewBinding):
+            self._renewals.renew(row.binding)
+        elif isinstance(row, HomeAgentRow):
+            about = row.binding if isinstance(row, StoreBinding | RemoveBinding) else row
+            self._renewals.settle((about.nai, about.sub_nai))
+            _write(self._connection, row)
+        else:
+            raise ValueError(f"a home agent does not keep {type(row).__name__}")
+
+    def finish(self) -> None:
+        self._renewals.write()
+
+    def ended(self, committed: bool) -> None:
+        if committed:
+            self._renewals.committed()
+        else:
+            self._renewals.rolled_back()
+
+
+def _write(connection: sqlite3.Connection, row: HomeAgentRow) -> None:
     match row:
         case StoreBinding(binding):
             *values, identification, direct, revocation, udp_remote, udp_port, supplied = _binding_values(binding)
@@ -157,22 +193,32 @@ def _write_home_agent_row(connection: sqlite3.Connection, row: Row) -> None:
             _put_identification(connection, nai, sub_nai, identification)
         case ForgetIdentification(nai, sub_nai):
             connection.execute("DELETE FROM identification WHERE nai = ? AND sub_nai = ?", (nai, sub_nai))
-        case _:
-            raise ValueError(f"a home agent does not keep {type(row).__name__}")
 
 
-def _write_foreign_agent_row(connection: sqlite3.Connection, row: Row) -> None:
-    match row:
-        case StoreVisitor(visitor):
-            values = _visitor_values(visitor)
-            connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-        case RemoveVisitor(visitor):
-            connection.execute(
-                "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",
-                (visitor.nai, visitor.sub_nai, visitor.home_address),
-            )
-        case _:
-            raise ValueError(f"a foreign agent does not keep {type(row).__name__}")
+class _ForeignAgentRows:
+    """The Writer of a foreign agent's file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def put(self, row: Row) -> None:
+        match row:
+            case StoreVisitor(visitor):
+                values = _visitor_values(visitor)
+                self._connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            case RemoveVisitor(visitor):
+                self._connection.execute(
+                    "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",
+                    (visitor.nai, visitor.sub_nai, visitor.home_address),
+                )
+            case _:
+                raise ValueError(f"a foreign agent does not keep {type(row).__name__}")
+
+    def finish(self) -> None:
+        """Rows are all there is."""
+
+    def ended(self, committed: bool) -> None:
+        """Nothing but the database remembers."""
 
 
 def _put_identification(connection: sqlite3.Connection, nai: str, sub_nai: str, identification: int) -> None:

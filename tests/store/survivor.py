@@ -7,7 +7,7 @@ import itertools
 import random
 import sys
 
-from host_agents.effects import MobilityBinding, RemoveBinding, StoreBinding
+from host_agents.effects import MobilityBinding, RemoveBinding, RenewBinding, StoreBinding
 from host_agents.store.sqlite import HomeAgentStore
 
 
@@ -27,10 +27,13 @@ async def main(path: str) -> None:
             session = address + 8 * random.randrange(4)
             new = binding(session, address, identification + address)
             old = holders.get(address)
-            rows = [RemoveBinding(old, identification)] if old and old.sub_nai != new.sub_nai else []
+            rows = [StoreBinding(new)]
+            if old is not None:
+                same = old.sub_nai == new.sub_nai
+                rows = [RenewBinding(new)] if same else [RemoveBinding(old, identification), *rows]
             holders[address] = new
             acknowledged = asyncio.get_running_loop().create_future()
-            store.submit([*rows, StoreBinding(new)], acknowledged.set_result)
+            store.submit(rows, acknowledged.set_result)
             done.append((new, acknowledged))
         for new, acknowledged in done:
             assert await acknowledged is None

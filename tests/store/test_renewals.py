@@ -1,0 +1,171 @@
+"""Renewals go into a journal first: nobody who opens the file later can tell."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from host_agents.effects import (
+    ForgetIdentification,
+    MobilityBinding,
+    RemoveBinding,
+    RenewBinding,
+    StoreBinding,
+    StoreIdentification,
+)
+from host_agents.store import renewals
+from host_agents.store.protocol import Snapshot
+from host_agents.store.sqlite import HomeAgentStore
+
+NAI = "kleung@example.net"
+PC1 = MobilityBinding(NAI, "pc1", 0x0A0A000A, 0xCB007102, 600, 1_800_000_000_000, 2, 1 << 63, False)
+LATER = replace(PC1, lifetime=590, expires=None, identification=(1 << 64) - 1, revocation=7)
+
+
+def run(path: Path, groups: list[list[object]]) -> Snapshot:
+    """Make each group of rows durable as one submission, each in a commit of its own; then what a next run loads."""
+
+    async def put() -> None:
+        loop = asyncio.get_running_loop()
+        store = HomeAgentStore(str(path), loop)
+        for rows in groups:
+            done = loop.create_future()
+            store.submit(rows, done.set_result)
+            await done
+        store.close()
+
+    async def load() -> Snapshot:
+        store = HomeAgentStore(str(path), asyncio.get_running_loop())
+        try:
+            return store.load()
+        finally:
+            store.close()
+
+    asyncio.run(put())
+    return asyncio.run(load())
+
+
+def records_in(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("SELECT count(*) FROM renewals").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def test_a_renewal_changes_what_a_renewal_changes_and_the_identification(tmp_path):
+    snapshot = run(
+        tmp_path / "s", [[StoreBinding(PC1)], [RenewBinding(replace(PC1, lifetime=1))], [RenewBinding(LATER)]]
+    )
+
+    assert snapshot.bindings == [LATER]
+    assert snapshot.identifications == {(NAI, "pc1"): LATER.identification}
+    assert records_in(tmp_path / "s") == 0  # folded when it was opened
+
+
+def test_what_is_written_of_a_session_later_is_not_undone_by_an_earlier_renewal(tmp_path):
+    moved = replace(PC1, care_of_address=9, identification=5)
+    other = replace(PC1, sub_nai="pc2", identification=6)
+
+    after_move = run(tmp_path / "1", [[StoreBinding(PC1)], [RenewBinding(LATER)], [StoreBinding(moved)]])
+    after_denial = run(
+        tmp_path / "2", [[StoreBinding(PC1)], [RenewBinding(LATER)], [StoreIdentification(NAI, "pc1", 3)]]
+    )
+    after_theft = run(
+        tmp_path / "3", [[StoreBinding(PC1)], [RenewBinding(LATER)], [RemoveBinding(LATER, 1), StoreBinding(other)]]
+    )
+
+    assert after_move.bindings == [moved]
+    assert after_denial.bindings == [LATER]
+    assert after_denial.identifications == {(NAI, "pc1"): 3}
+    assert after_theft.bindings == [other]
+
+
+def test_a_long_journal_is_folded_in_shares_and_emptied_while_renewals_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(renewals, "FOLD_FROM", 10)
+    monkeypatch.setattr(renewals, "FOLD_AT_ONCE", 3)
+    bindings = [replace(PC1, sub_nai=str(number), home_address=number) for number in range(20)]
+
+    async def put() -> list[int]:
+        loop = asyncio.get_running_loop()
+        store = HomeAgentStore(str(tmp_path / "s"), loop)
+        lengths = []
+        for number in range(200):
+            row = bindings[number % 20]
+            renewed = replace(row, identification=1000 + number)
+            done = loop.create_future()
+            store.submit([StoreBinding(row) if number < 20 else RenewBinding(renewed)], done.set_result)
+            assert await done is None
+            lengths.append(store._connection.execute("SELECT count(*) FROM renewals").fetchone()[0])
+        store.close()
+        return lengths
+
+    lengths = asyncio.run(put())
+
+    assert max(lengths) < 20
+    assert lengths.count(0) > 21
+    assert {one.identification for one in run(tmp_path / "s", []).bindings} == set(range(1180, 1200))
+
+
+def test_a_refused_row_takes_no_renewal_of_the_same_commit_with_it(tmp_path):
+    thief = replace(PC1, sub_nai="thief")
+
+    async def put() -> list[object]:
+        loop = asyncio.get_running_loop()
+        store = HomeAgentStore(str(tmp_path / "s"), loop)
+        outcomes = []
+        for rows in ([StoreBinding(PC1)], [RenewBinding(LATER)], [StoreBinding(thief)], [RenewBinding(LATER)]):
+            outcomes.append(loop.create_future())
+            store.submit(rows, outcomes[-1].set_result)
+        store.close()
+        return [type(one) for one in await asyncio.gather(*outcomes)]
+
+    outcomes = asyncio.run(put())
+
+    assert [one.__name__ for one in outcomes] == ["NoneType", "NoneType", "StoreFailed", "NoneType"]
+    assert run(tmp_path / "s", []).bindings == [LATER]
+
+
+ADDRESSES = (1, 2, 3)
+ACTIONS = st.tuples(st.sampled_from(["bind", "renew", "renew", "leave", "deny", "forget"]), st.integers(0, 4))
+
+
+@settings(max_examples=40, deadline=None)
+@given(groups=st.lists(st.lists(ACTIONS, min_size=1, max_size=4), max_size=12), fold_from=st.integers(1, 8))
+def test_with_or_without_a_journal_the_same_is_there_afterwards(tmp_path_factory, groups, fold_from):
+    held: dict[int, MobilityBinding] = {}
+    short: list[list[object]] = []
+    for at, group in enumerate(groups):
+        rows: list[object] = []
+        for number, (action, session) in enumerate(group):
+            identification = 100 * at + number + 1
+            if action == "bind" and session not in held:
+                free = [one for one in ADDRESSES if one not in {binding.home_address for binding in held.values()}]
+                if free:
+                    held[session] = replace(PC1, sub_nai=str(session), home_address=free[0])
+                    rows.append(StoreBinding(held[session]))
+            elif action == "renew" and session in held:
+                held[session] = replace(held[session], identification=identification, expires=identification)
+                rows.append(RenewBinding(held[session]))
+            elif action == "leave" and session in held:
+                rows.append(RemoveBinding(held.pop(session), identification))
+            elif action == "deny":
+                rows.append(StoreIdentification(NAI, str(session), identification))
+            elif action == "forget" and session not in held:
+                rows.append(ForgetIdentification(NAI, str(session)))
+        short.append(rows)
+    plain = [[StoreBinding(row.binding) if isinstance(row, RenewBinding) else row for row in rows] for rows in short]
+    folder = tmp_path_factory.mktemp("stores")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renewals, "FOLD_FROM", fold_from)
+        patch.setattr(renewals, "FOLD_AT_ONCE", 1)
+        journalled = run(folder / "short", short)
+
+    assert journalled == run(folder / "plain", plain)
