@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol, get_args
 
@@ -25,7 +24,10 @@ from mip4.identification import NTP_UNIX
 
 Session = tuple[str, str]
 
-_ROWS = tuple(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
+_ROWS = frozenset(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
+
+
+_LONGEST_WAIT = 10_000  # ms; the event loop's clock stands still while the machine sleeps, and ours does not
 
 
 class Engine(Protocol):
@@ -61,6 +63,8 @@ class Daemon:
         self._origin = origin
         self.journal = Journal()
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline: int | None = None  # what the timer is set to
+        self._looking = False  # for the next deadline, when this turn of the event loop is over
         self._stopped = asyncio.Event()
         self._control = ControlSocket(common.control, self.answer)
 
@@ -110,29 +114,33 @@ class Daemon:
 
     def take(self, turn: Turn) -> None:
         """Run a turn: at once where nothing has to be durable first."""
-        rows = [effect for effect in turn.effects if isinstance(effect, _ROWS)]
-        rest = [effect for effect in turn.effects if not isinstance(effect, _ROWS)]
+        rows: list[Any] = [effect for effect in turn.effects if type(effect) in _ROWS]
         if rows:
-            self.store.submit(rows, partial(self._durable, turn, rest))
+            self.store.submit(rows, partial(self._durable, turn))
         else:
-            self._carry_out(turn, rest)
-        self._set_timer()
+            self._carry_out(turn)
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._set_timer)
 
-    def _durable(self, turn: Turn, rest: Sequence[Any], error: StoreFailed | None) -> None:
+    def _durable(self, turn: Turn, error: StoreFailed | None) -> None:
         if error is None:
-            self._carry_out(turn, rest)
+            self._carry_out(turn)
         else:
             self._refused(turn, str(error))
 
-    def _carry_out(self, turn: Turn, effects: Sequence[Any]) -> None:
+    def _carry_out(self, turn: Turn) -> None:
         try:
-            for effect in effects:
-                self._effect(effect)
+            for effect in turn.effects:
+                if type(effect) not in _ROWS:
+                    self._effect(effect)
         except KernelRefused as error:
             self._refused(turn, str(error))
             return
         if turn.session is not None:
-            self.take(self.engine.settled(turn.session, self.now()))
+            after = self.engine.settled(turn.session, self.now())
+            if after.effects:
+                self.take(after)
 
     def _effect(self, effect: Any) -> None:
         match effect:
@@ -153,13 +161,18 @@ class Daemon:
             self.take(self.engine.refused(turn.session, reason, self.now()))
 
     def _set_timer(self) -> None:
+        self._looking = False
+        deadline = self.engine.deadline()
+        if deadline == self._deadline or self._stopped.is_set():
+            return
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self.engine.deadline()
+        self._timer, self._deadline = None, deadline
         if deadline is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0, deadline - self.now()) / 1000, self._wake)
+            wait = min(max(0, deadline - self.now()), _LONGEST_WAIT)
+            self._timer = loop.call_later(wait / 1000, self._wake)
 
     def _wake(self) -> None:
-        self._timer = None
+        self._timer = self._deadline = None
         self.take(self.engine.wake(self.now()))

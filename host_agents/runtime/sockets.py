@@ -76,7 +76,7 @@ class AgentSocket:
         """A datagram that cannot leave is lost, as on any link: its sender asks again."""
         for _ in range(2):
             try:
-                self._socket.sendto(datagram, (show(destination), port))
+                self._socket.sendto(datagram, (socket.inet_ntoa(destination.to_bytes(4, "big")), port))
                 return
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EPERM):
