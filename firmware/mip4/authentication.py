@@ -3,10 +3,14 @@
 import hashlib
 
 from mip4.compat import const, equal, started
-from mip4.cursor import pack
+from mip4.const import CHAP_SPI
 from mip4.errors import BadAuthenticator
+from mip4.extensions import MnAaaAuthentication
 
 _BLOCK = const(64)  # octets, of MD5, SHA-1 and SHA-256 alike (RFC 2104 §2)
+_SPI = const(4)  # octets
+_MD5 = const(16)  # octets
+_CHALLENGE_TAIL = const(237)  # octets of a challenge that CHAP takes at most at the end (RFC 4721 §8)
 
 
 class Hmac:
@@ -28,20 +32,22 @@ class Hmac:
 
 
 class KeyedMd5:
-    """Prefix+suffix keyed MD5 as RFC 2002 §3.5.1 has it: the SPI, last of the octets handed over, is not covered."""
+    """Prefix+suffix keyed MD5. uncovered: octets at the end of what is handed over that it leaves out."""
 
-    def __init__(self, key: bytes):
+    def __init__(self, key: bytes, uncovered: int):
         self._key = key
+        self._uncovered = uncovered
 
     def __call__(self, octets: bytes) -> bytes:
-        return hashlib.md5(self._key + octets[:-4] + self._key).digest()
+        return hashlib.md5(self._key + octets[: len(octets) - self._uncovered] + self._key).digest()
 
 
 ALGORITHMS = {
     "hmac-md5": lambda key: Hmac(hashlib.md5, key),  # RFC 5944 §3.5.1, the default
     "hmac-sha1": lambda key: Hmac(hashlib.sha1, key),
     "hmac-sha256": lambda key: Hmac(hashlib.sha256, key),
-    "keyed-md5": KeyedMd5,
+    "keyed-md5": lambda key: KeyedMd5(key, _SPI),  # as RFC 2002 §3.5.1 has it: the SPI, which comes last, is left out
+    "keyed-md5-spi": lambda key: KeyedMd5(key, 0),  # as RFC 3344 §3.5.1 has it, and RFC 5944: with the SPI
 }
 
 
@@ -68,7 +74,7 @@ class SecurityAssociation:
 
     def sign(self, message: bytes, cls) -> bytes:
         """`message` with the authentication extension `cls` appended, covering all before its authenticator."""
-        covered = message + pack("BBI", cls.kind, 4 + self._size, self.spi)
+        covered = message + cls.header(self.spi, self._size)
         return covered + self._authenticator(covered)
 
     def verify(self, datagram: bytes, extension) -> None:
@@ -76,6 +82,49 @@ class SecurityAssociation:
         expected = self._authenticator(bytes(datagram[: extension.covered()]))
         if extension.spi != self.spi or not equal(expected, extension.authenticator):
             raise BadAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
+
+
+class AaaAssociation:
+    """What a mobile node shares with its AAA server, for MN-AAA Authentication (RFC 4721 §6). Never shows its key.
+
+    Under CHAP_SPI the algorithm is that of §8, into which the foreign agent's challenge goes once more; a node that has
+    heard none, as with a care-of address of its own, takes one octet of zero for it.
+    """
+
+    __slots__ = ("spi", "algorithm", "_key", "_plain")
+
+    def __init__(self, spi: int, key: bytes, algorithm: str = "hmac-md5"):
+        """Raises ValueError as SecurityAssociation does, save that there is CHAP_SPI, which has its own algorithm."""
+        if spi == CHAP_SPI and not key:
+            raise ValueError("empty key for SPI %d" % spi)
+        self._plain = None if spi == CHAP_SPI else SecurityAssociation(spi, key, algorithm)
+        self._key = key
+        self.spi = spi
+        self.algorithm = "chap" if spi == CHAP_SPI else algorithm
+
+    def __repr__(self) -> str:
+        return "AaaAssociation(spi=%d, %s)" % (self.spi, self.algorithm)
+
+    def sign(self, message: bytes, challenge: bytes) -> bytes:
+        """`message` with an MN-AAA Authentication appended. challenge: the one that `message` carries, or b""."""
+        if self._plain is not None:
+            return self._plain.sign(message, MnAaaAuthentication)
+        covered = message + MnAaaAuthentication.header(CHAP_SPI, _MD5)
+        return covered + self._chap(covered, challenge)
+
+    def verify(self, datagram: bytes, extension, challenge: bytes) -> None:
+        """Raises BadAuthenticator unless `extension`, decoded from `datagram`, holds. challenge: as in sign()."""
+        if self._plain is not None:
+            self._plain.verify(datagram, extension)
+            return
+        expected = self._chap(bytes(datagram[: extension.covered()]), challenge)
+        if extension.spi != CHAP_SPI or not equal(expected, extension.authenticator):
+            raise BadAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
+
+    def _chap(self, covered: bytes, challenge: bytes) -> bytes:
+        challenge = challenge or b"\0"
+        inner = hashlib.md5(covered).digest()
+        return hashlib.md5(challenge[:1] + self._key + inner + challenge[-_CHALLENGE_TAIL:]).digest()
 
 
 def parse_key(text: str) -> bytes:

@@ -56,6 +56,9 @@ MESSAGE_STRING = const(145)  # RFC 4917 §3
 EXPERIMENTAL_SKIPPABLE = const(255)  # RFC 4064 §3.2
 FIRST_SKIPPABLE = const(128)  # RFC 5944 §1.8
 
+MN_AAA = const(1)  # sub-type of 36 (RFC 4721 §6)
+CHAP_SPI = const(2)  # the one SPI below 256 that means something (RFC 4721 §8)
+
 MESSAGE_FROM_HOME_AGENT = const(1)  # sub-types of 145
 MESSAGE_FROM_FOREIGN_AGENT = const(2)
 
@@ -119,6 +122,11 @@ FA_MISSING_HOME_AGENT = const(98)
 FA_MISSING_HOME_ADDRESS = const(99)
 FA_UNKNOWN_CRITICAL = const(100)  # RFC 3115
 FA_UNKNOWN_CRITICAL_IN_REPLY = const(101)
+FA_UNKNOWN_CHALLENGE = const(104)  # RFC 4721 §3.2
+FA_MISSING_CHALLENGE = const(105)
+FA_STALE_CHALLENGE = const(106)
+FA_AAA_AUTHENTICATION = const(108)
+FA_WRONG_CHALLENGE = const(109)  # what the home agent sent back
 HA_UNSPECIFIED = const(128)
 HA_PROHIBITED = const(129)
 HA_RESOURCES = const(130)
@@ -135,11 +143,13 @@ HA_UNKNOWN_CRITICAL_FROM_MN = const(140)  # RFC 3115
 HA_UNKNOWN_CRITICAL_FROM_FA = const(141)
 HA_UDP_ENCAPSULATION = const(142)  # RFC 3519
 HA_REDIRECTED = const(143)  # RFC 4433
+HA_AAA_AUTHENTICATION = const(144)  # RFC 4721 §3.4
 FA_INVALID_HOME_AGENT = const(194)  # RFC 5944: an FA says it, whatever its range suggests
 
 CODE_NAMES = {
     0: "accepted",
     1: "accepted, no simultaneous bindings",
+    2: "concurrent registration",
     64: "reason unspecified (FA)",
     65: "administratively prohibited (FA)",
     66: "insufficient resources (FA)",
@@ -149,6 +159,7 @@ CODE_NAMES = {
     70: "poorly formed request (FA)",
     71: "poorly formed reply (FA)",
     72: "requested encapsulation unavailable (FA)",
+    73: "reserved, once for header compression",
     74: "reverse tunnel unavailable (FA)",
     75: "reverse tunnel is mandatory (FA)",
     76: "mobile node too distant",
@@ -159,6 +170,7 @@ CODE_NAMES = {
     81: "home agent host unreachable",
     82: "home agent port unreachable",
     88: "home agent unreachable",
+    89: "vendor-specific reason",
     90: "non-zero home agent address required",
     96: "non-zero home address required",
     97: "missing NAI",
@@ -166,6 +178,19 @@ CODE_NAMES = {
     99: "missing home address",
     100: "unknown critical vendor extension from the mobile node",
     101: "unknown critical vendor extension from the home agent",
+    104: "unknown challenge",
+    105: "missing challenge",
+    106: "stale challenge",
+    107: "missing key generation reply for mobile node and foreign agent",
+    108: "mobile node failed AAA authentication (FA)",
+    109: "wrong challenge from the home agent",
+    110: "replay protection style unavailable",
+    111: "zero care-of address not supported",
+    112: "unknown gateway foreign agent",
+    113: "gateway foreign agent unreachable",
+    114: "gateway foreign agent host unreachable",
+    115: "gateway foreign agent port unreachable",
+    127: "experimental error (FA)",
     128: "reason unspecified (HA)",
     129: "administratively prohibited (HA)",
     130: "insufficient resources (HA)",
@@ -182,7 +207,22 @@ CODE_NAMES = {
     141: "unknown critical vendor extension from the foreign agent (HA)",
     142: "requested UDP encapsulation unavailable",
     143: "redirected to another home agent",
+    144: "mobile node failed AAA authentication (HA)",
+    145: "zero care-of address from a gateway foreign agent",
+    146: "dynamic gateway foreign agent not supported",
+    147: "mobile network error",
+    148: "mobile network disallowed",
+    149: "proxy registration unsupported",
+    150: "proxy registration disallowed",
+    151: "service authorization failed",
+    152: "multipath not allowed",
+    153: "invalid flow binding identifier",
+    192: "experimental error (HA)",
+    193: "no home registration",
     194: "invalid home agent address",
+    201: "expired home nonce index",
+    202: "expired care-of nonce index",
+    203: "expired nonces",
 }
 
 

@@ -16,6 +16,7 @@ from mip4.const import (
     GENERALIZED_AUTHENTICATION,
     HOST_CONFIGURATION,
     MESSAGE_STRING,
+    MN_AAA,
     MOBILE_FOREIGN_AUTHENTICATION,
     MOBILE_FOREIGN_CHALLENGE,
     MOBILE_HOME_AUTHENTICATION,
@@ -108,8 +109,13 @@ class Authentication(Extension):
 
     __slots__ = ("spi", "authenticator")
 
+    @classmethod
+    def header(cls, spi: int, size: int) -> bytes:
+        """What stands in front of an authenticator of `size` octets. Raises ValueError for one that does not fit."""
+        return pack("BBI", cls.kind, 4 + size, spi)
+
     def encode(self) -> bytes:
-        return tlv(self.kind, pack("I", self.spi) + self.authenticator)
+        return self.header(self.spi, len(self.authenticator)) + self.authenticator
 
     @classmethod
     def decode(cls, body: bytes):
@@ -140,22 +146,27 @@ class ForeignHomeAuthentication(Authentication):
 
 
 @extension(GENERALIZED_AUTHENTICATION)
-class GeneralizedAuthentication(Authentication):
-    """Generalized Authentication, sub-type 1 = MN-AAA (RFC 4721 §5)."""
+class MnAaaAuthentication(Authentication):
+    """MN-AAA Authentication (RFC 4721 §6), the only sub-type of Generalized Authentication (§5) that there is.
 
-    __slots__ = ("sub_type", "spi", "authenticator")
+    Its length has 16 bits. Another sub-type is Malformed, as with all extensions that cannot be skipped.
+    """
 
-    def encode(self) -> bytes:
-        body = pack("I", self.spi) + self.authenticator
-        return pack("BBH", self.kind, self.sub_type, len(body)) + body
+    __slots__ = ("spi", "authenticator")
+
+    @classmethod
+    def header(cls, spi: int, size: int) -> bytes:
+        return pack("BBHI", cls.kind, MN_AAA, 4 + size, spi)
 
     @classmethod
     def decode(cls, body: bytes):
         if len(body) < 6:
             raise Malformed("generalized authentication of %d octets" % (len(body) - 1))
-        cursor = Cursor(body)
-        sub_type, spi = cursor.fixed("BI")
-        return cls(sub_type, spi, cursor.rest())
+        if body[0] != MN_AAA:
+            raise Malformed("generalized authentication of sub-type %d" % body[0])
+        cursor = Cursor(body, 1)
+        (spi,) = cursor.fixed("I")
+        return cls(spi, cursor.rest())
 
     def covered(self) -> int:
         return self.at + 8
@@ -355,3 +366,9 @@ def find_host_configuration(extensions: list) -> dict:
 def find(extensions: list, cls) -> list:
     """Those of `extensions` that are of class `cls`, in order."""
     return [one for one in extensions if type(one) is cls]
+
+
+def challenge_before(extensions: list, authentication) -> bytes:
+    """The challenge that `authentication` answers: the last one in front of it, b"" for none (RFC 4721 §3.1)."""
+    challenges = [one.challenge for one in find(extensions, MobileForeignChallenge) if one.at < authentication.at]
+    return challenges[-1] if challenges else b""

@@ -10,7 +10,7 @@ from host_agents.decoder import words
 from host_agents.decoder.keyring import Keyring
 from host_agents.decoder.words import Item
 from mip4 import extensions as ext
-from mip4.const import CISCO, HOST_CONFIGURATION, REQUESTED_HOME_AGENT, code_name
+from mip4.const import CHAP_SPI, CISCO, HOST_CONFIGURATION, REQUESTED_HOME_AGENT, code_name
 from mip4.errors import Malformed
 
 _SAYS = {1: "from the home agent", 2: "from the foreign agent"}  # sub-types of Message String
@@ -26,6 +26,7 @@ class Context:
     vendor: int
     addresses: set[str]
     nai: bytes = b""
+    challenge: bytes = b""  # the last one so far
     sub_nais: int = 0  # in front of the first authentication extension
     authenticated: bool = False
 
@@ -65,12 +66,17 @@ _CONFIGURATION = {
 def _authentication(found: Any, context: Context) -> list[Item]:
     foreign_home = type(found) is ext.ForeignHomeAuthentication
     owners = context.addresses if foreign_home else {context.nai.decode(errors="replace")}
-    verdict, owner = context.keys.judge(context.octets, found, owners)
+    verdict, owner = context.keys.judge(context.octets, found, owners, context.challenge)
     context.authenticated = True
-    items = [Item("SPI", str(found.spi), found.spi), words.octets("Authenticator", found.authenticator)]
-    if type(found) is ext.GeneralizedAuthentication:
-        items.insert(0, Item("Sub-type", f"{found.sub_type}{' MN-AAA' * (found.sub_type == 1)}", found.sub_type))
+    chap = type(found) is ext.MnAaaAuthentication and found.spi == CHAP_SPI
+    spi = Item("SPI", f"{found.spi}{' CHAP' * chap}", found.spi)
+    items = [spi, words.octets("Authenticator", found.authenticator)]
     return [*items, Item("Verdict", verdict + (f" with the key of {owner}" if owner else ""), verdict)]
+
+
+def _challenge(found: Any, context: Context) -> list[Item]:
+    context.challenge = found.challenge
+    return [words.octets("Challenge", found.challenge)]
 
 
 def _nai(found: Any, context: Context) -> list[Item]:
@@ -133,7 +139,8 @@ _WORDS: dict[type, Callable[[Any, Context], list[Item]]] = {
     ext.MobileHomeAuthentication: _authentication,
     ext.MobileForeignAuthentication: _authentication,
     ext.ForeignHomeAuthentication: _authentication,
-    ext.GeneralizedAuthentication: _authentication,
+    ext.MnAaaAuthentication: _authentication,
+    ext.MobileForeignChallenge: _challenge,
     ext.Nai: _nai,
     ext.NormalVendor: _vendor,
     ext.CriticalVendor: _vendor,

@@ -19,7 +19,7 @@ _NAMES = {
     32: "Mobile-Home Authentication",
     33: "Mobile-Foreign Authentication",
     34: "Foreign-Home Authentication",
-    36: "Generalized Authentication",
+    36: "MN-AAA Authentication",
     38: "Critical Vendor Extension",
     40: "MN-FA Key Generation Nonce Request",
     41: "MN-FA Key Generation Nonce Reply",

@@ -34,8 +34,8 @@ from mip4.errors import BadAuthenticator, Denied, Malformed, Unexpected
 from mip4.extensions import (
     Authentication,
     CriticalVendor,
-    GeneralizedAuthentication,
     HomeAgentAddress,
+    MnAaaAuthentication,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
     Nai,
@@ -166,7 +166,7 @@ def _authenticate(request: Request, policy: Policy) -> None:
 def relayed(request: Request) -> bytes:
     """What goes on to the home agent: byte for byte up to the last extension that authorises (RFC 5944 §3.7.2.2)."""
     authorising = find(request.message.extensions, MobileHomeAuthentication) + find(
-        request.message.extensions, GeneralizedAuthentication
+        request.message.extensions, MnAaaAuthentication
     )
     last = authorising[-1]
     return request.datagram[: last.covered() + len(last.authenticator)]

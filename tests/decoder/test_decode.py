@@ -33,6 +33,7 @@ KEYS = [
     "--key=512=hex:0f1e2d3c4b5a69788796a5b4c3d2e1f0",
     "--key=768=hmac-md5:hex:a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
     "--key=1024=text:aaa-shared-key-1",
+    "--key=2=text:aaa-shared-key-1",
 ]
 NAI = ext.Nai(b"gw01@example.net")
 NODE, HOME_AGENT, CARE_OF = parse("10.10.0.7"), parse("192.0.2.1"), parse("203.0.113.2")
@@ -81,7 +82,7 @@ def test_each_vector_is_told_without_fault_and_every_authenticator_verifies(
     spoken = [part for part in message["extensions"] if part["name"] != "Padding"]
     assert len(spoken) == len(vector["extensions"])
     verdicts = {part["verdict"] for part in spoken if "verdict" in part}
-    assert verdicts <= ({"verifies", "no key"} if name == "v16" else {"verifies"})  # no key stands for CHAP_SPI
+    assert verdicts <= {"verifies"}
 
 
 def test_the_words_of_a_request(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +103,28 @@ def test_the_words_of_a_request(capsys: pytest.CaptureFixture[str]) -> None:
         "  Mobile-Foreign Authentication (33): SPI 768; "
         "Authenticator 8a587a37f8689289e3f52981b9a0af28; does not verify",
     ]
+
+
+def test_the_words_of_a_challenge_and_its_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("v15", "v16"):
+        assert main(["decode", VECTORS[name]["datagram"], "--key=2=text:aaa-shared-key-1", "--key=1024=hex:00"]) == 0
+
+    spoken = capsys.readouterr().out.splitlines()
+    assert [line for line in spoken if "Challenge" in line] == [
+        "  Mobile-Foreign Challenge (132): c0ffee0102030405"
+    ] * 2
+    assert [line for line in spoken if "MN-AAA" in line] == [
+        "  MN-AAA Authentication (36): SPI 1024; Authenticator 42cb0da68770cc3ec0dce5caedfdfb40; does not verify",
+        "  MN-AAA Authentication (36): SPI 2 CHAP; Authenticator 7695f7ecaee6813fb360a1b8f155b0e1; verifies",
+    ]
+
+
+def test_the_chap_answer_to_another_challenge_does_not_verify(capsys: pytest.CaptureFixture[str]) -> None:
+    altered = VECTORS["v16"]["datagram"].replace("8408c0ffee", "8408c1ffee")
+
+    message = one(capsys, altered, "--key=2=text:aaa-shared-key-1")
+
+    assert named(message, "MN-AAA Authentication")[0]["verdict"] == "does not verify"
 
 
 @pytest.mark.parametrize("vendor", [0, 32473])

@@ -9,8 +9,8 @@ from mip4.extensions import (
     CriticalVendor,
     Experimental,
     ForeignHomeAuthentication,
-    GeneralizedAuthentication,
     MessageString,
+    MnAaaAuthentication,
     MobileForeignAuthentication,
     MobileForeignChallenge,
     MobileHomeAuthentication,
@@ -73,7 +73,7 @@ def test_what_stands_behind_the_authenticator_is_not_relayed(agent, after):
 
 
 def test_a_challenge_and_the_mn_aaa_authentication_are_kept_together(agent):
-    kept = octets_of(MobileForeignChallenge(b"12345678"), GeneralizedAuthentication(1, 1024, bytes(16)))
+    kept = octets_of(MobileForeignChallenge(b"12345678"), MnAaaAuthentication(1024, bytes(16)))
 
     assert agent.take(a_request(after=kept + octets_of(NormalVendor(9, 14, b"\0")))) == a_request(after=kept)
 

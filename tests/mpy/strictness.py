@@ -4,7 +4,7 @@ Prints one line each; both interpreters must print the same.
 """
 
 from mip4.address import in_prefix, mask, parse, parse_link, parse_prefix, show
-from mip4.authentication import SecurityAssociation, parse_key
+from mip4.authentication import AaaAssociation, SecurityAssociation, parse_key
 from mip4.cursor import Cursor, pack
 from mip4.discovery import MobilityAgent, PrefixLengths
 from mip4.errors import Denied, MipError
@@ -98,7 +98,12 @@ for text in ("hex:00Ff", "hex:0", "hex:0x", "hex:+1", "hex", "text", "text:\u00e
 tell("association", lambda: SecurityAssociation(0xFFFFFFFF, b"key"))
 tell("reserved SPI", lambda: SecurityAssociation(255, b"key"))
 tell("algorithm", lambda: SecurityAssociation(256, b"key", "none"))
-for algorithm in ("hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5"):
+tell("MN-AAA association", lambda: AaaAssociation(2, b"key"))
+tell("MN-AAA association, empty", lambda: AaaAssociation(2, b""))
+tell("MN-AAA association, reserved SPI", lambda: AaaAssociation(3, b"key"))
+tell("MN-AAA without a challenge", lambda: AaaAssociation(2, b"key").sign(b"message", b"").hex())
+tell("MN-AAA with a long one", lambda: AaaAssociation(2, b"key").sign(b"message", bytes(range(250))).hex())
+for algorithm in ("hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5", "keyed-md5-spi"):
     association = SecurityAssociation(0xFFFFFFFF, b"k" * 100, algorithm)
     print(algorithm, association.sign(b"message", MobileHomeAuthentication).hex())
 

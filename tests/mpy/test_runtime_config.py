@@ -115,7 +115,10 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ({"key": "text:"}, "key: empty"),
         ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: errno 2"),
         ({"key": "file:node.json"}, "key: FOLDER/node.json is open to others: chmod 600 it"),
-        ({"algorithm": "md4"}, 'algorithm: none of "hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5"'),
+        (
+            {"algorithm": "md4"},
+            'algorithm: none of "hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5", "keyed-md5-spi"',
+        ),
         ({"mode": "fa"}, 'mode: none of "foreign-agent", "co-located", "auto"'),
         ({"reverse_tunnel": 1}, "reverse_tunnel: none of true, false"),
         ({"own_session": "x" * 65}, "own_session: sub-NAI of 65 octets"),

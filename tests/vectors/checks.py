@@ -8,8 +8,9 @@ import json
 
 from mip4 import discovery, extensions, messages, revocation
 from mip4.address import parse
-from mip4.authentication import ALGORITHMS, SecurityAssociation, parse_key
+from mip4.authentication import ALGORITHMS, AaaAssociation, SecurityAssociation, parse_key
 from mip4.errors import MipError
+from mip4.extensions import challenge_before
 from mip4.ip import Datagram, Packet
 from mip4.nai import check_nai, check_sub_nai
 from mip4.sub_nai import SubNai, find_sub_nai
@@ -23,10 +24,12 @@ def load(path: str) -> dict:
 
 
 def keys_beside(path: str) -> dict:
-    """Name -> SecurityAssociation, of the keys.json in the folder of `path`."""
+    """Name -> SecurityAssociation or AaaAssociation, of the keys.json in the folder of `path`."""
     published = load(path[: path.rfind("/") + 1] + "keys.json")
     return {
-        name: SecurityAssociation(row["spi"], parse_key(row["key"]), row["algorithm"])
+        name: (AaaAssociation if "aaa" in row else SecurityAssociation)(
+            row["spi"], parse_key(row["key"]), row["algorithm"]
+        )
         for name, row in published.items()
         if isinstance(row, dict)
     }
@@ -69,9 +72,24 @@ def build(vector: dict, keys: dict) -> bytes:
     if vector["message"] == "AgentAdvertisement":
         return discovery.AgentAdvertisement(extensions=[record(row) for row in vector["extensions"]], **fields).encode()
     octets = message_class(vector["message"])(extensions=[], **fields).encode()
+    challenge = b""
     for row in vector["extensions"]:
-        octets = keys[row["key"]].sign(octets, class_of(row)) if "key" in row else octets + record(row).encode()
+        challenge = value(row["challenge"]) if "challenge" in row else challenge
+        if "key" not in row:
+            octets += record(row).encode()
+        elif type(keys[row["key"]]) is AaaAssociation:
+            octets = keys[row["key"]].sign(octets, challenge)
+        else:
+            octets = keys[row["key"]].sign(octets, class_of(row))
     return octets
+
+
+def verify(association, message: bytes, found: list, one) -> None:
+    """Raises BadAuthenticator unless `one` of the extensions `found` in `message` holds under `association`."""
+    if type(association) is AaaAssociation:
+        association.verify(message, one, challenge_before(found, one))
+    else:
+        association.verify(message, one)
 
 
 def message_in(datagram: bytes) -> bytes:
@@ -121,9 +139,8 @@ def check_datagram(vector: dict, keys: dict) -> int:
         same(type(one), class_of(row), name + " extension")
         for field in [field for field in one.__slots__ if field in row]:
             same(getattr(one, field), value(row[field]), "{} {} {}".format(name, row["kind"], field))
-        holder = row.get("key") or row.get("held_by")
-        if holder:
-            keys[holder].verify(message, one)
+        if "key" in row:
+            verify(keys[row["key"]], message, found.extensions, one)
     return same(len(getattr(found, "extensions", [])), len(vector["extensions"]), name + " extensions")
 
 
@@ -170,10 +187,11 @@ def check_derived(vector: dict, keys: dict) -> int:
         if "error" in row:
             continue
         holds = {}
-        for one in cls.decode(message).extensions:
+        found = cls.decode(message).extensions
+        for one in found:
             for association in keys.values():
                 if hasattr(one, "spi") and one.spi == association.spi:
-                    holds[type(one).__name__] = raised(association.verify, message, one) == ""
+                    holds[type(one).__name__] = raised(verify, association, message, found, one) == ""
         same(holds, row["holds"], row["sentence"])
     return len(vector["rows"])
 

@@ -18,7 +18,7 @@ EXTENSION = st.one_of(
     st.builds(extensions.MobileHomeAuthentication, U32, octets(1, 251)),
     st.builds(extensions.MobileForeignAuthentication, U32, octets(1, 251)),
     st.builds(extensions.ForeignHomeAuthentication, U32, octets(1, 251)),
-    st.builds(extensions.GeneralizedAuthentication, U8, U32, octets(1, 300)),
+    st.builds(extensions.MnAaaAuthentication, U32, octets(1, 300)),
     st.builds(extensions.CriticalVendor, U32, U16, octets(0, 300)),
     st.builds(extensions.NormalVendor, U32, U16, octets(0, 247)),
     st.builds(extensions.UdpTunnelReply, U8, st.booleans(), U16),

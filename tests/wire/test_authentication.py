@@ -1,5 +1,6 @@
 """Signing, verifying, keys: what a signature covers and what nobody gets to see."""
 
+import hashlib
 import traceback
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mip4.authentication import ALGORITHMS, SecurityAssociation, parse_key
+from mip4.authentication import ALGORITHMS, AaaAssociation, SecurityAssociation, parse_key
 from mip4.errors import BadAuthenticator
 from mip4.extensions import (
     ForeignHomeAuthentication,
     MobileForeignAuthentication,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
+    challenge_before,
 )
 from mip4.messages import RegistrationRequest
 from tests.vectors import checks
@@ -98,10 +101,80 @@ def test_the_old_keyed_md5_leaves_the_spi_out_of_its_digest():
         SecurityAssociation(257, b"key", "keyed-md5").verify(one, last_of(one))
 
 
+def test_the_later_keyed_md5_takes_the_spi_in():
+    one = SecurityAssociation(256, b"key", "keyed-md5-spi").sign(BARE, MobileHomeAuthentication)
+    other = SecurityAssociation(257, b"key", "keyed-md5-spi").sign(BARE, MobileHomeAuthentication)
+
+    assert last_of(one).authenticator != last_of(other).authenticator
+    assert last_of(one).authenticator == hashlib.md5(b"key" + one[:-16] + b"key").digest()
+
+
 @pytest.mark.parametrize("spi", [-1, 0, 2, 255, 0x100000000])
 def test_a_reserved_spi_is_refused(spi):
     with pytest.raises(ValueError, match="SPI"):
         SecurityAssociation(spi, b"key")
+
+
+# ---- MN-AAA (RFC 4721)
+
+CHALLENGES = [b"", b"c", bytes(range(237)), bytes(range(238)), bytes(range(255))]
+
+
+@pytest.mark.parametrize("challenge", CHALLENGES, ids=[f"{len(one)} octets" for one in CHALLENGES])
+@pytest.mark.parametrize("spi", [2, 1024])
+def test_what_is_signed_for_a_aaa_server_verifies_and_covers_all_in_front_of_it(spi, challenge):
+    association = AaaAssociation(spi, b"key")
+    carried = MobileForeignChallenge(challenge).encode()
+
+    signed = association.sign(BARE + carried, challenge)
+
+    found = RegistrationRequest.decode(signed).extensions
+    assert challenge_before(found, found[-1]) == challenge
+    association.verify(memoryview(signed), found[-1], challenge)
+    for at in range(found[-1].covered()):
+        damaged = signed[:at] + bytes((signed[at] ^ 1,)) + signed[at + 1 :]
+        with pytest.raises(BadAuthenticator):
+            association.verify(damaged, found[-1], challenge)
+
+
+def test_chap_is_md5_of_the_challenges_first_octet_the_key_the_digest_and_the_challenges_last_237_octets():
+    challenge = bytes(range(250))
+    signed = AaaAssociation(2, b"key").sign(BARE, challenge)
+
+    covered = BARE + bytes.fromhex("2401001400000002")
+    inner = hashlib.md5(covered).digest()
+    assert signed == covered + hashlib.md5(b"\0" + b"key" + inner + challenge[13:]).digest()
+
+
+def test_without_a_challenge_chap_takes_an_octet_of_zero_for_it():
+    association = AaaAssociation(2, b"key")
+
+    assert association.sign(BARE, b"") == association.sign(BARE, b"\0")
+
+
+def test_the_answer_to_one_challenge_is_none_to_another_and_none_under_another_spi():
+    chap, hmac = AaaAssociation(2, b"key"), AaaAssociation(1024, b"key")
+    signed = chap.sign(BARE, b"one")
+
+    with pytest.raises(BadAuthenticator, match="extension 36 with SPI 2"):
+        chap.verify(signed, last_of(signed), b"another")
+    with pytest.raises(BadAuthenticator):
+        hmac.verify(signed, last_of(signed), b"one")
+    with pytest.raises(BadAuthenticator):
+        chap.verify(hmac.sign(BARE, b"one"), last_of(hmac.sign(BARE, b"one")), b"one")
+
+
+@pytest.mark.parametrize("spi", [0, 1, 3, 255])
+def test_of_the_reserved_spis_a_aaa_server_has_that_of_chap_alone(spi):
+    with pytest.raises(ValueError, match="SPI"):
+        AaaAssociation(spi, b"key")
+
+
+def test_an_association_with_a_aaa_server_needs_a_key_and_never_shows_it():
+    assert repr(AaaAssociation(2, b"very secret")) == "AaaAssociation(spi=2, chap)"
+    assert repr(AaaAssociation(1024, b"very secret")) == "AaaAssociation(spi=1024, hmac-md5)"
+    with pytest.raises(ValueError, match="empty key for SPI 2"):
+        AaaAssociation(2, b"")
 
 
 def test_an_unknown_algorithm_is_refused_with_the_known_ones_named():
