@@ -58,9 +58,10 @@ class Visitor:
 
 @dataclass(slots=True, frozen=True)
 class StoreBinding:
-    """Insert or replace the binding and the last Identification of its session."""
+    """Insert or replace the binding and the last Identification of its session. nonce: as of StoreIdentification."""
 
     binding: MobilityBinding
+    nonce: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,11 +84,15 @@ class RemoveBinding:
 
 @dataclass(slots=True, frozen=True)
 class StoreIdentification:
-    """The last Identification of a session, for an authentic denial or a deregistration too (RFC 5944 §5.7)."""
+    """The last Identification of a session, for an authentic denial or a deregistration too (RFC 5944 §5.7).
+
+    nonce: 32 bits that the next one has to begin with, None where timestamps are used.
+    """
 
     nai: str
     sub_nai: str
     identification: int
+    nonce: int | None = None
 
 
 @dataclass(slots=True, frozen=True)

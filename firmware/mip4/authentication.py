@@ -4,7 +4,7 @@ import hashlib
 
 from mip4.compat import const, equal, started
 from mip4.const import CHAP_SPI
-from mip4.errors import BadAuthenticator
+from mip4.errors import BadAaaAuthenticator, BadAuthenticator
 from mip4.extensions import MnAaaAuthentication
 
 _BLOCK = const(64)  # octets, of MD5, SHA-1 and SHA-256 alike (RFC 2104 §2)
@@ -51,10 +51,16 @@ ALGORITHMS = {
 }
 
 
-class SecurityAssociation:
-    """A mobility security association (RFC 5944 §1.6): SPI, algorithm, key. Its repr never shows the key."""
+CHAP = "chap"  # what CHAP_SPI means, and no other (RFC 4721 §8)
 
-    __slots__ = ("spi", "algorithm", "_authenticator", "_size")
+
+class SecurityAssociation:
+    """A mobility security association (RFC 5944 §1.6): SPI, algorithm, key. Its repr never shows the key.
+
+    authenticator(octets): what belongs behind them.
+    """
+
+    __slots__ = ("spi", "algorithm", "authenticator", "_size")
 
     def __init__(self, spi: int, key: bytes, algorithm: str = "hmac-md5"):
         """Raises ValueError for a reserved SPI, an unknown algorithm or an empty key."""
@@ -66,8 +72,8 @@ class SecurityAssociation:
             raise ValueError("empty key for SPI %d" % spi)
         self.spi = spi
         self.algorithm = algorithm
-        self._authenticator = ALGORITHMS[algorithm](key)
-        self._size = len(self._authenticator(bytes(4)))
+        self.authenticator = ALGORITHMS[algorithm](key)
+        self._size = len(self.authenticator(bytes(4)))
 
     def __repr__(self) -> str:
         return "SecurityAssociation(spi=%d, %s)" % (self.spi, self.algorithm)
@@ -75,11 +81,11 @@ class SecurityAssociation:
     def sign(self, message: bytes, cls) -> bytes:
         """`message` with the authentication extension `cls` appended, covering all before its authenticator."""
         covered = message + cls.header(self.spi, self._size)
-        return covered + self._authenticator(covered)
+        return covered + self.authenticator(covered)
 
     def verify(self, datagram: bytes, extension) -> None:
         """Raises BadAuthenticator unless `extension`, decoded from `datagram`, holds under this association."""
-        expected = self._authenticator(bytes(datagram[: extension.covered()]))
+        expected = self.authenticator(bytes(datagram[: extension.covered()]))
         if extension.spi != self.spi or not equal(expected, extension.authenticator):
             raise BadAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
 
@@ -94,13 +100,19 @@ class AaaAssociation:
     __slots__ = ("spi", "algorithm", "_key", "_plain")
 
     def __init__(self, spi: int, key: bytes, algorithm: str = "hmac-md5"):
-        """Raises ValueError as SecurityAssociation does, save that there is CHAP_SPI, which has its own algorithm."""
-        if spi == CHAP_SPI and not key:
-            raise ValueError("empty key for SPI %d" % spi)
-        self._plain = None if spi == CHAP_SPI else SecurityAssociation(spi, key, algorithm)
-        self._key = key
+        """Raises ValueError as SecurityAssociation does. CHAP_SPI, which that has not, leaves no other algorithm."""
         self.spi = spi
-        self.algorithm = "chap" if spi == CHAP_SPI else algorithm
+        self.algorithm = algorithm
+        self._key = key
+        self._plain = None
+        if spi != CHAP_SPI:
+            self._plain = SecurityAssociation(spi, key, algorithm)
+            return
+        if algorithm not in ("hmac-md5", CHAP):
+            raise ValueError("SPI %d is that of %s, not of %s" % (spi, CHAP, algorithm))
+        if not key:
+            raise ValueError("empty key for SPI %d" % spi)
+        self.algorithm = CHAP
 
     def __repr__(self) -> str:
         return "AaaAssociation(spi=%d, %s)" % (self.spi, self.algorithm)
@@ -113,13 +125,11 @@ class AaaAssociation:
         return covered + self._chap(covered, challenge)
 
     def verify(self, datagram: bytes, extension, challenge: bytes) -> None:
-        """Raises BadAuthenticator unless `extension`, decoded from `datagram`, holds. challenge: as in sign()."""
-        if self._plain is not None:
-            self._plain.verify(datagram, extension)
-            return
-        expected = self._chap(bytes(datagram[: extension.covered()]), challenge)
-        if extension.spi != CHAP_SPI or not equal(expected, extension.authenticator):
-            raise BadAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
+        """Raises BadAaaAuthenticator unless `extension`, decoded from `datagram`, holds. challenge: as in sign()."""
+        covered = bytes(datagram[: extension.covered()])
+        expected = self._chap(covered, challenge) if self._plain is None else self._plain.authenticator(covered)
+        if extension.spi != self.spi or not equal(expected, extension.authenticator):
+            raise BadAaaAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
 
     def _chap(self, covered: bytes, challenge: bytes) -> bytes:
         challenge = challenge or b"\0"

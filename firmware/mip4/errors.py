@@ -1,8 +1,10 @@
 """What can be wrong with a message, and the Reply code that each kind deserves."""
 
 from mip4.const import (
+    FA_AAA_AUTHENTICATION,
     FA_MN_AUTHENTICATION,
     FA_POORLY_FORMED_REQUEST,
+    HA_AAA_AUTHENTICATION,
     HA_MN_AUTHENTICATION,
     HA_POORLY_FORMED,
 )
@@ -40,6 +42,13 @@ class BadAuthenticator(MipError):
     home_code = HA_MN_AUTHENTICATION
     foreign_code = FA_MN_AUTHENTICATION
     kind = "bad-authenticator"
+
+
+class BadAaaAuthenticator(BadAuthenticator):
+    """One that is meant for a AAA server (RFC 4721 §6)."""
+
+    home_code = HA_AAA_AUTHENTICATION
+    foreign_code = FA_AAA_AUTHENTICATION
 
 
 class Unexpected(MipError):

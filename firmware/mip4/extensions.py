@@ -368,6 +368,11 @@ def find(extensions: list, cls) -> list:
     return [one for one in extensions if type(one) is cls]
 
 
+def authorising(extensions: list) -> list:
+    """The authorization-enabling extensions (RFC 5944 §1.6), in order: what stands before the first is the node's."""
+    return [one for one in extensions if type(one) in (MobileHomeAuthentication, MnAaaAuthentication)]
+
+
 def challenge_before(extensions: list, authentication) -> bytes:
     """The challenge that `authentication` answers: the last one in front of it, b"" for none (RFC 4721 §3.1)."""
     challenges = [one.challenge for one in find(extensions, MobileForeignChallenge) if one.at < authentication.at]

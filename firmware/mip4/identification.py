@@ -1,4 +1,7 @@
-"""Identification and timestamp replay protection (RFC 5944 §5.7). 64 bits: NTP seconds and fraction (RFC 5905 §6)."""
+"""Identifications, of 64 bits, and a mobile node's part of replay protection by them (RFC 5944 §5.7).
+
+Timestamps are NTP seconds and fraction (RFC 5905 §6), nonces the home agent's word and one of our own.
+"""
 
 import hashlib
 
@@ -35,28 +38,48 @@ def seconds(identification: int) -> int:
     return identification >> 32
 
 
+class Noise:
+    """Octets made of a seed, sixteen at a time, and never the same twice in a life. seed: from a random source."""
+
+    def __init__(self, seed: bytes):
+        self._seed = seed
+        self._count = 0
+
+    def next(self) -> bytes:
+        self._count += 1
+        return hashlib.md5(self._seed + pack("I", self._count & LOW)).digest()
+
+
 class Timestamps:
-    """Where a mobile node's Identifications come from: one strictly increasing row for all its sessions.
+    """Where a mobile node's Identifications come from: one strictly increasing row for all its sessions (§5.7.1).
 
     ntp_ms: what the node's clock says at now = 0, in ms since 1900; a node without a clock says 0.
     seed: octets from a random source, for the bits that the clock cannot supply.
+    repeats: whether a request that got no answer is sent again as it was, rather than with a new Identification.
     """
+
+    repeats = False
 
     def __init__(self, ntp_ms: int, seed: bytes):
         self._ntp_ms = ntp_ms
-        self._seed = seed
-        self._count = 0
+        self._noise = Noise(seed)
         self._last = 0
 
     def next(self, now: int) -> int:
         """A fresh Identification. now: ms since start."""
-        self._count += 1
-        noise = hashlib.md5(self._seed + pack("I", self._count & LOW)).digest()
+        noise = self._noise.next()
         fresh = from_ms(max(self._ntp_ms + now, 0)) + (noise[0] << 14 | noise[1] << 6 | noise[2] >> 2)
         if fresh <= self._last:
             fresh = self._last + 1 + noise[3]
         self._last = fresh
         return on_the_wire(fresh)
+
+    def accepts(self, reply: int, request: int) -> bool:
+        """Whether a home agent may accept `request` with the Identification `reply`; the low words are the same."""
+        return reply == request
+
+    def answered(self, identification: int) -> None:
+        """An authentic reply of the home agent has this Identification."""
 
     def resynchronise(self, identification: int, now: int) -> None:
         """Take the home agent's clock from the high word of its 133. The next Identification may be a smaller one.
@@ -68,3 +91,28 @@ class Timestamps:
         if not 0 <= self._ntp_ms - ntp_ms < _COARSE:
             self._ntp_ms = ntp_ms
             self._last = 0
+
+
+class Nonces:
+    """Where one session's Identifications come from: its home agent's last nonce, and words of our own (§5.7.2).
+
+    With the face of Timestamps. Before the home agent's first answer it is 0, which a 133 puts right.
+    """
+
+    repeats = True
+
+    def __init__(self, noise: Noise):
+        self._noise = noise
+        self._nonce = 0
+
+    def next(self, now: int) -> int:
+        return self._nonce << 32 | int.from_bytes(self._noise.next()[:4], "big")
+
+    def accepts(self, reply: int, request: int) -> bool:
+        return True
+
+    def answered(self, identification: int) -> None:
+        self._nonce = seconds(identification)
+
+    def resynchronise(self, identification: int, now: int) -> None:
+        """A 133 is an answer like any other, whose nonce is known by now."""

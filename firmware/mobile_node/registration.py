@@ -25,6 +25,7 @@ from mip4.const import (
     REDIRECTED_HOME_AGENT,
     REQUESTED_HOME_AGENT,
     code_name,
+    is_from_home_agent,
 )
 from mip4.effects import Said, Send
 from mip4.errors import Unexpected
@@ -115,9 +116,12 @@ class Registration:
         self._soon = False  # whether the denial at hand says where to go
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
+        self._identifications = node.identifications()
         self._request = None
+        self._datagram = b""  # of the last request
         self._granted_by = None
         self._answered = True
+        self._asked = 0  # when the last request first left, ms
         self._sent = 0
         self._through = 0
         self._retry = _FIRST_RETRY
@@ -205,7 +209,7 @@ class Registration:
         return min(times) if times else None
 
     def wake(self, now: int) -> list:
-        """Retransmit, renew, or notice that the lifetime is over. Every request has a new Identification."""
+        """Retransmit, renew, or notice that the lifetime is over."""
         effects = []
         if self.lifetime and self.expires is not None and self.expires <= now:
             effects += self._over()
@@ -233,9 +237,11 @@ class Registration:
         accepted = reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS)
         if self._answered and (errors or not accepted):
             raise Unexpected("a denial of a request that was answered before")
+        if is_from_home_agent(reply.code):
+            self._identifications.answered(reply.identification)
         if not accepted:
             return self._denied(reply, believed, now)
-        if reply.identification != self._request.identification:
+        if not self._identifications.accepts(reply.identification, self._request.identification):
             raise Unexpected("accepted with another Identification")
         if errors:
             return self._denied_with(errors[0].status, "", now)
@@ -275,10 +281,10 @@ class Registration:
         if self.lifetime == INFINITE:
             self.expires = self._next = None
         else:
-            self.expires = self._sent + self.lifetime * 1000
+            self.expires = self._asked + self.lifetime * 1000
             # 45..50 %, so that the sessions of many nodes do not renew in step
             renewal = self.lifetime * (450 + self._request.identification % 51)
-            self._next = self._sent + max(renewal, _FIRST_RETRY)
+            self._next = max(self._asked + renewal, self._sent + _FIRST_RETRY)
         return [Granted()]
 
     def _tunnel(self, believed: list) -> tuple:
@@ -310,7 +316,7 @@ class Registration:
 
     def _denied(self, reply, believed: list, now: int) -> list:
         if reply.code == HA_IDENTIFICATION:
-            self._node.identifications.resynchronise(reply.identification, now)
+            self._identifications.resynchronise(reply.identification, now)
         elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
             self._most = reply.lifetime
         elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
@@ -399,6 +405,25 @@ class Registration:
         self._answered = True
 
     def _send(self, lifetime: int, now: int) -> list:
+        agent = self.agent
+        if not self._is_repetition(lifetime):
+            self._datagram = self._node.security.sign(self._make(lifetime, now).encode(), agent.care_of_address)
+            self._asked = now
+        self._answered = False
+        self._sent = now
+        self._through = agent.care_of_address
+        self._next = now + self._retry
+        destination = agent.address if agent.link_address else self.home_agent
+        return [Send(self._datagram, destination, agent.link_address)]
+
+    def _is_repetition(self, lifetime: int) -> bool:
+        """Whether the last request goes out once more as it was: nobody answered, and nothing has changed since."""
+        if not self.waiting or not self._identifications.repeats or self._request is None:
+            return False
+        return (self._request.lifetime, self._through) == (lifetime, self.agent.care_of_address)
+
+    def _make(self, lifetime: int, now: int) -> RegistrationRequest:
+        """A request that was never sent before, up to its authenticators."""
         node = self._node
         extensions = [Nai(node.nai)]
         if self.sub_nai and self.named:
@@ -420,15 +445,10 @@ class Registration:
             home_address=0 if left_open else self.home_address,
             home_agent=self.home_agent,
             care_of_address=self.agent.co_located or self.agent.care_of_address,
-            identification=node.identifications.next(now),
+            identification=self._identifications.next(now),
             extensions=extensions,
         )
-        self._answered = False
-        self._sent = now
-        self._through = self.agent.care_of_address
-        self._next = now + self._retry
-        datagram = node.security.sign(self._request.encode(), self.agent.care_of_address)
-        return [Send(datagram, agent.address if agent.link_address else self.home_agent, agent.link_address)]
+        return self._request
 
     def _name(self) -> str:
         return self.sub_nai.decode() or "-"

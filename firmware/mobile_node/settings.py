@@ -1,7 +1,7 @@
 """What all registrations of a node share: who it is, its keys and clock."""
 
 from mip4.authentication import SecurityAssociation
-from mip4.identification import Timestamps
+from mip4.identification import Noise, Nonces, Timestamps
 from mobile_node.security import Security
 
 
@@ -17,9 +17,14 @@ class Settings:
         self.force_udp = config["force_udp"]
         self.sub_nai_vendor = config["sub_nai_vendor"]
         self.sub_nai_type = config["sub_nai_type"]
-        self.identifications = Timestamps(ntp_ms, seed)
+        self._timestamps = Timestamps(ntp_ms, seed)
+        self._noise = Noise(seed) if config["replay"] == "nonces" else None
         home = SecurityAssociation(config["spi"], config["key"], config["algorithm"])
         foreign = {}
         for one in config["foreign_agents"]:
             foreign[one["care_of_address"]] = SecurityAssociation(one["spi"], one["key"], one["algorithm"])
         self.security = Security(home, foreign)
+
+    def identifications(self) -> Timestamps | Nonces:
+        """Of one session more: nonces of its own, or the timestamps of all, which rise from request to request."""
+        return self._timestamps if self._noise is None else Nonces(self._noise)

@@ -155,6 +155,7 @@ FIELDS = [
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
+    ("replay", "timestamps", one_of("timestamps", "nonces")),
     ("lifetime", 600, number(1, 0xFFFF)),
     ("mode", "auto", one_of("foreign-agent", "co-located", "auto")),
     ("force_udp", False, one_of(True, False)),

@@ -6,7 +6,6 @@ order, durable write, data path, reply. The steps are numbered HA-01 … HA-26 a
 
 from __future__ import annotations
 
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -17,47 +16,37 @@ from host_agents.effects import (
     RemoveBinding,
     RemoveTunnel,
     Said,
-    StoreBinding,
-    StoreIdentification,
     TunnelEnd,
     Turn,
 )
 from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.alternation import Alternation
 from host_agents.home_agent.binding_table import MobilityBindingTable
+from host_agents.home_agent.nonces import RandomOctets
 from host_agents.home_agent.policy import Policy
-from host_agents.home_agent.replay import ReplayCheck
-from host_agents.home_agent.reply import answer
-from host_agents.home_agent.request import Request, judge, name, recognise, verify_foreign
+from host_agents.home_agent.replay import Replay
+from host_agents.home_agent.reply import again, answer, consent, granted
+from host_agents.home_agent.request import Request, judge, name, recognise, verify, verify_foreign
 from host_agents.limiter import Limiter
 from host_agents.revocation import REVOCATION_MESSAGES, Revocations
 from mip4.address import show
 from mip4.const import (
     ACCEPTED,
-    ACCEPTED_NO_SIMULTANEOUS,
     ANY,
     FLAG_D,
-    FLAG_S,
     HA_IDENTIFICATION,
-    HA_MN_AUTHENTICATION,
     HA_POORLY_FORMED,
     HA_PROHIBITED,
     HA_RESOURCES,
     INFINITE,
     code_name,
 )
-from mip4.cursor import pack
 from mip4.effects import Dropped
 from mip4.errors import BadAuthenticator, Denied, Malformed, MipError
-from mip4.extensions import (
-    MobileHomeAuthentication,
-    RevocationSupport,
-    find,
-)
+from mip4.extensions import RevocationSupport, find
 
 Session = tuple[str, str]
 
-_JITTER = 10  # percent by which a granted lifetime may be shorter, so that renewals do not march in step
 _EXPIRE_AT_ONCE = 256  # bindings in one turn
 _UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identification is kept without a binding
 _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
@@ -82,7 +71,9 @@ class HomeAgent:
         ntp_ms: int,
         bindings: list[MobilityBinding],
         identifications: dict[Session, int],
+        nonces: dict[Session, int],
         owners: list[tuple[int, Session]],
+        random_octets: RandomOctets,
     ) -> None:
         """ntp_ms: NTP time at now = 0, ms. The rest is what was durable. owners: as of AddressPool."""
         self.policy = policy
@@ -94,17 +85,23 @@ class HomeAgent:
         self._alternation = Alternation()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
         self._open: dict[Session, _Open] = {}
-        for binding in bindings:
-            session = (binding.nai, binding.sub_nai)
-            self.bindings.put(binding)
-            self._pool.take(binding.home_address, session)
         bound = {(binding.nai, binding.sub_nai) for binding in bindings}
-        self._replay = ReplayCheck(ntp_ms, identifications, bound)
+        by_nonces = {nai for nai, subscriber in policy.subscribers.items() if subscriber.nonces}
+        self._replay = Replay(ntp_ms, identifications, nonces, bound, by_nonces, random_octets)
+        self._shortened: list[MobilityBinding] = []  # to be stored
+        for binding in bindings:
+            latest = self.clock(0) + binding.lifetime * 1000
+            if binding.expires is not None and binding.expires > latest:  # the machine's clock was put back
+                binding = replace(binding, expires=latest)
+                self._shortened.append(binding)
+            self.bindings.put(binding)
+            self._pool.take(binding.home_address, (binding.nai, binding.sub_nai))
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
 
     def start(self) -> Turn:
         """The tunnels of the bindings that were restored."""
-        return Turn([self._tunnel(binding) for binding in self.bindings])
+        stored = [self._replay.of((one.nai, one.sub_nai)).store(one) for one in self._shortened]
+        return Turn([*stored, *(self._tunnel(binding) for binding in self.bindings)])
 
     def clock(self, now: int) -> int:
         """The clock that bindings' `expires` are told by, ms. now: monotonic ms, as everywhere here."""
@@ -119,7 +116,7 @@ class HomeAgent:
         except MipError as error:
             return Turn([Dropped(error, source)])
         try:
-            request.association.verify(datagram, find(request.message.extensions, MobileHomeAuthentication)[0])
+            verify(request)
         except BadAuthenticator as error:
             return self._not_authentic(request, error, now)
         try:
@@ -151,10 +148,10 @@ class HomeAgent:
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
         message = open_.request.message
+        denial = Denied(HA_RESOURCES, "cannot carry this")
+        self._replay.of(session).denied(session, denial)
         effects.append(
-            answer(
-                open_.request, self.policy, HA_RESOURCES, message.lifetime, message.home_address, "cannot carry this"
-            )
+            answer(open_.request, self.policy, denial.code, message.lifetime, message.home_address, denial.text)
         )
         effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
         return Turn(effects, session)
@@ -169,9 +166,10 @@ class HomeAgent:
         if binding is None or binding.udp_port or binding.udp_remote != source or session in self._open:
             text = f"a keepalive of home={show(home_address)} came from {show(source)}:{port}, where no tunnel ends"
             return Turn([Said("info", "rebound-unbelieved", text)])
-        known = replace(binding, udp_port=port, identification=self._replay.last(session))
+        replay = self._replay.of(session)
+        known = replace(binding, udp_port=port, identification=replay.last(session))
         self.bindings.put(known)
-        return Turn([StoreBinding(known), self._tunnel(known), Said("info", "rebound", f"rebound {_describe(known)}")])
+        return Turn([replay.store(known), self._tunnel(known), Said("info", "rebound", f"rebound {_describe(known)}")])
 
     def deadline(self) -> int | None:
         """Monotonic ms at which wake() has something to do."""
@@ -233,23 +231,24 @@ class HomeAgent:
 
     # ---- HA-02 … HA-07, HA-09: who says this
 
-    def _not_authentic(self, request: Request, error: MipError, now: int) -> Turn:
-        """131 (HA-07), but not to a flood, nor to a foreign agent that has a key and did not use it.
+    def _not_authentic(self, request: Request, error: BadAuthenticator, now: int) -> Turn:
+        """131 or 144 (HA-07): always where a foreign agent vouches for having heard it, which no forger can do.
 
-        Never longer than the request, whose authenticator may be shorter than ours: whoever forged it gains nothing.
+        Never to a foreign agent that has a key and did not use it. Else not to a flood, and never longer than the
+        request, whose authenticator may be shorter than ours: whoever forged it gains nothing.
         """
         dropped = Dropped(error, request.source)
         try:
-            verify_foreign(request, self.policy)
+            signed = verify_foreign(request, self.policy)
         except MipError:
             return Turn([dropped])
         with suppress(MipError):
-            name(
-                request, self.policy, self._reserved, self.bindings
-            )  # its sub-NAI, if it is one, goes back with the reply
+            # its sub-NAI, if it is one, goes back with the reply
+            name(request, self.policy, self._reserved, self.bindings)
         message = request.message
-        reply = answer(request, self.policy, HA_MN_AUTHENTICATION, message.lifetime, message.home_address)
-        if len(reply.datagram) > len(request.datagram) or not self._unauthenticated.allows("", now):
+        reply = answer(request, self.policy, error.home_code, message.lifetime, message.home_address)
+        longer = len(reply.datagram) > len(request.datagram)
+        if not signed and (longer or not self._unauthenticated.allows("", now)):
             return Turn([dropped])
         return Turn([dropped, reply])
 
@@ -259,13 +258,19 @@ class HomeAgent:
         """Raises Denied."""
         message, session = request.message, request.session
         former = self.bindings.find(session)
-        self._replay.check(session, message.identification, now, request.subscriber.sessions + _UNBOUND)
+        replay = self._replay.of(session)
+        repetition = replay.check(session, message.identification, now, request.subscriber.sessions + _UNBOUND)
         verify_foreign(request, self.policy)
-        self._replay.accept(session, message.identification, now)
-        request.fresh = True
+        if repetition is None:
+            replay.accept(session, message.identification, now)
+        request.fresh = repetition is None
+        request.identification = replay.answer(session, message.identification)
         if former is None:
-            self._replay.unbind(session, now)
+            replay.unbind(session, now)
         judge(request, self.policy)
+        if repetition is not None and (repetition.denial is not None or message.lifetime):
+            self._negotiate(request, now)
+            return Turn([again(request, repetition, former, self.policy, self.clock(now))])
         if message.lifetime == 0:
             return self._deregister(request, former, now)
         if former is None and self.bindings.sessions_of(session[0]) >= request.subscriber.sessions:
@@ -281,7 +286,7 @@ class HomeAgent:
 
     def _bind(self, request: Request, former: MobilityBinding | None, home_address: int, now: int) -> Turn:
         message, session = request.message, request.session
-        lifetime = self._granted(request)
+        lifetime = granted(request, self.policy)
         binding = MobilityBinding(
             nai=session[0],
             sub_nai=session[1],
@@ -300,18 +305,16 @@ class HomeAgent:
         self._revocations.registered(home_address, binding.care_of_address)
         effects: list[object] = []
         self._replace(former, binding, now, effects)
-        effects.append(StoreBinding(binding))
+        effects.append(self._replay.of(session).store(binding))
         if former is None or self._tunnel(former) != self._tunnel(binding):
             effects.append(self._tunnel(binding))
-        code = ACCEPTED_NO_SIMULTANEOUS if message.flags & FLAG_S else ACCEPTED
-        effects.append(answer(request, self.policy, code, lifetime, home_address))
+        effects.append(answer(request, self.policy, consent(message), lifetime, home_address))
         effects += self._tell(former, binding, now)
         return self._opened(request, former, effects)
 
     def _negotiate(self, request: Request, now: int) -> int | None:
         """The foreign agent's timestamp, if it can revoke and be revoked: it says so, under its authenticator."""
-        own = find(request.message.extensions, MobileHomeAuthentication)[0].at
-        offered = [one for one in find(request.message.extensions, RevocationSupport) if one.at > own]
+        offered = [one for one in find(request.message.extensions, RevocationSupport) if one.at > request.added]
         if not offered or request.foreign is None:
             return None
         request.support = self._revocations.support(now)
@@ -327,7 +330,7 @@ class HomeAgent:
             self._pool.give_back(former.home_address)
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
-        self._replay.bind(session)
+        self._replay.of(session).bind(session)
 
     def _deregister(self, request: Request, former: MobilityBinding | None, now: int) -> Turn:
         """Lifetime 0 ends the binding, unless that is of another care-of address (RFC 5944 §3.8.2.2)."""
@@ -341,7 +344,7 @@ class HomeAgent:
         effects: list[object] = []
         if former is not None and message.care_of_address in (former.care_of_address, home_address):
             effects += self._end(former, "deregistered", now)
-        effects.append(StoreIdentification(*session, message.identification))
+        effects.append(self._replay.of(session).row(session))
         effects.append(answer(request, self.policy, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
 
@@ -349,7 +352,7 @@ class HomeAgent:
         session = (binding.nai, binding.sub_nai)
         self.bindings.remove(session)
         self._pool.give_back(binding.home_address)
-        self._replay.unbind(session, now)
+        self._replay.of(session).unbind(session, now)
         effects += [RemoveBinding(binding, self.clock(now)), RemoveTunnel(binding.home_address)]
 
     def _put_back(self, session: Session, former: MobilityBinding | None, now: int, effects: list[object]) -> None:
@@ -357,14 +360,14 @@ class HomeAgent:
         current = self.bindings.find(session)
         if current is not None and (former is None or former.home_address != current.home_address):
             self._remove(current, now, effects)
-        last = self._replay.last(session)
+        replay = self._replay.of(session)
         if former is not None and self._pool.holder(former.home_address) in (None, session):
-            former = replace(former, identification=last)
+            former = replace(former, identification=replay.last(session))
             self._pool.take(former.home_address, session)
             self.bindings.put(former)
-            self._replay.bind(session)
-            effects += [StoreBinding(former), self._tunnel(former)]
-        effects.append(StoreIdentification(*session, last))
+            replay.bind(session)
+            effects += [replay.store(former), self._tunnel(former)]
+        effects.append(replay.row(session))
 
     # ---- answers
 
@@ -376,30 +379,16 @@ class HomeAgent:
         """A denial of an authentic request; its Identification is used up, unless that is what was wrong with it."""
         message, session = request.message, request.session
         effects: list[object] = []
+        replay = self._replay.of(session)
         if request.fresh:
-            effects.append(StoreIdentification(*session, message.identification))
-        identification = message.identification
+            replay.denied(session, denial)
+            effects.append(replay.row(session))
         if denial.code == HA_IDENTIFICATION:
-            identification = self._replay.resynchronising(session, identification, now)
-        effects.append(
-            answer(
-                request, self.policy, denial.code, message.lifetime, message.home_address, denial.text, identification
-            )
-        )
+            request.identification = replay.resynchronising(session, message.identification, now)
+        effects.append(answer(request, self.policy, denial.code, message.lifetime, message.home_address, denial.text))
         text = f"denied {_show(session)} care_of={show(message.care_of_address)} code={code_name(denial.code)}"
         effects.append(Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"))
         return effects
-
-    def _granted(self, request: Request) -> int:
-        """Never more than was asked. Shortened by up to a tenth, by an amount that the request itself decides."""
-        message = request.message
-        lifetime: int = min(message.lifetime, self.policy.lifetime)
-        if request.udp.remote:
-            lifetime = min(lifetime, self.policy.udp_lifetime)
-        if lifetime == INFINITE:
-            return lifetime
-        noise = zlib.crc32(pack("Q", message.identification)) % 1000
-        return lifetime - lifetime * _JITTER * noise // 100_000
 
     def _tunnel(self, binding: MobilityBinding) -> InstallTunnel:
         if binding.udp_remote:

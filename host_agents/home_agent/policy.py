@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mip4.authentication import SecurityAssociation
+from mip4.authentication import AaaAssociation, SecurityAssociation
 
 
 @dataclass(slots=True, frozen=True)
@@ -23,12 +23,18 @@ class HomeNetwork:
 
 @dataclass(slots=True, frozen=True)
 class Subscriber:
-    """A mobile node's owner. associations: by SPI. sessions: the most bindings at a time. addresses: reserved ones."""
+    """A mobile node's owner. associations: by SPI. sessions: the most bindings at a time. addresses: reserved ones.
+
+    aaa: what it shares with its AAA server, by SPI (RFC 4721); this home agent is that server, or was told by it.
+    nonces: whether they protect from replay, rather than timestamps (RFC 5944 §5.7).
+    """
 
     nai: str
     associations: dict[int, SecurityAssociation]
     sessions: int
     addresses: dict[str, int] = field(default_factory=dict)
+    aaa: dict[int, AaaAssociation] = field(default_factory=dict)
+    nonces: bool = False
 
 
 @dataclass(slots=True, frozen=True)

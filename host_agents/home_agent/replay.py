@@ -1,106 +1,100 @@
-"""The last Identification of every session, and what it allows next (RFC 5944 §5.7.1)."""
+"""Replay protection (RFC 5944 §5.7): what each session's next Identification may be, in the style of its subscriber."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Protocol
 
-from mip4.const import HA_IDENTIFICATION
-from mip4.errors import Denied, MipError
-from mip4.identification import LOW, TOLERANCE, on_the_wire, seconds, unwrap
-
-Session = tuple[str, str]
-
-
-class TooManySessions(MipError):
-    """A NAI whose owner, authentic as he is, tries one sub-NAI after another."""
-
-    kind = "too-many-sub-nais"
+from host_agents.effects import MobilityBinding, StoreBinding, StoreIdentification
+from host_agents.home_agent.nonces import NonceCheck, RandomOctets, Repetition
+from host_agents.home_agent.timestamps import TimestampCheck
+from host_agents.home_agent.unbound import Session
+from mip4.errors import Denied
 
 
-class ReplayCheck:
-    """Timestamps: accepted within the tolerance of the clock and above the last accepted of that session.
+class Style(Protocol):
+    """Timestamps or nonces. Identifications are 64 bits as on the wire; now: monotonic ms."""
 
-    The clock starts, at now = 0, with NTP time, but not before the largest Identification ever accepted less the
-    tolerance, so that a machine whose clock was put back locks nobody out; then it follows the monotonic clock.
-    """
+    def check(self, session: Session, identification: int, now: int, unbound: int) -> Repetition | None:
+        """A Repetition where the same request was let pass before and may be answered again.
 
-    def __init__(self, ntp_ms: int, identifications: Mapping[Session, int], bound: Collection[Session]) -> None:
-        """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bound: the sessions that have a binding."""
-        self._last = {session: unwrap(one, ntp_ms) for session, one in identifications.items()}
-        largest = max(self._last.values(), default=0)
-        # A second inside the tolerance, so that the answer to our 133, a second above the largest, is within it too.
-        self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE + 1) * 1000)
-        self._largest = largest
-        self._unbound: dict[str, set[str]] = {}
-        self._ageing: deque[tuple[int, Session]] = deque()
-        for session in identifications:
-            if session not in bound:
-                self.unbind(session, 0)
-
-    def clock(self, now: int) -> int:
-        """The home agent's clock, ms since 1900. now: monotonic ms."""
-        return self._base + now
-
-    def last(self, session: Session) -> int:
-        """As it was on the wire; 0 for a session that is not known."""
-        return int(on_the_wire(self._last.get(session, 0)))
-
-    def check(self, session: Session, identification: int, now: int, unbound: int) -> None:
-        """Raises Denied 133, and TooManySessions for one more than `unbound` sessions of a NAI without a binding."""
-        if session not in self._last and len(self._unbound.get(session[0], ())) >= unbound:
-            raise TooManySessions(f"{unbound} sub-NAIs of {session[0]} without a binding")
-        unwrapped = unwrap(identification, self.clock(now))
-        late = self.clock(now) - seconds(unwrapped) * 1000
-        if abs(late) > TOLERANCE * 1000:
-            raise Denied(HA_IDENTIFICATION, f"clock differs by {late // 1000} s")
-        if unwrapped <= self._last.get(session, 0):
-            raise Denied(HA_IDENTIFICATION, "Identification is not above the last one")
-
-    def resynchronising(self, session: Session, identification: int, now: int) -> int:
-        """The Identification of a 133: our clock, but above the last accepted; the low word is the request's."""
-        high: int = max(self.clock(now) // 1000, seconds(self._last.get(session, 0)) + 1)
-        return int(on_the_wire(high << 32 | identification & LOW))
+        Raises Denied 133, and TooManySessions for one more than `unbound` sessions of a NAI without a binding.
+        """
 
     def accept(self, session: Session, identification: int, now: int) -> None:
         """Remember it as the last of its session."""
-        self._last[session] = unwrap(identification, self.clock(now))
-        self._largest = max(self._largest, self._last[session])
+
+    def answer(self, session: Session, identification: int) -> int:
+        """The Identification of the reply to a request that was let pass."""
+
+    def resynchronising(self, session: Session, identification: int, now: int) -> int:
+        """The Identification of a 133: with it the node finds one that will be let pass."""
+
+    def denied(self, session: Session, denial: Denied) -> None:
+        """The last Identification led to this."""
+
+    def last(self, session: Session) -> int:
+        """0 for a session that is not known."""
+
+    def store(self, binding: MobilityBinding) -> StoreBinding:
+        """The effect that makes a binding durable, and what is remembered of its session with it."""
+
+    def row(self, session: Session) -> StoreIdentification:
+        """The same without a binding."""
 
     def bind(self, session: Session) -> None:
         """The session has a binding, which keeps its Identification."""
-        unbound = self._unbound.get(session[0])
-        if unbound is not None:
-            unbound.discard(session[1])
-            if not unbound:
-                del self._unbound[session[0]]
 
     def unbind(self, session: Session, now: int) -> None:
-        """The session has no binding; its Identification is kept while a replay of it could still be believed."""
-        unbound = self._unbound.setdefault(session[0], set())
-        if session[1] not in unbound:
-            unbound.add(session[1])
-            self._ageing.append((now + 2 * TOLERANCE * 1000, session))
+        """The session has no binding."""
 
     def next_forget(self) -> int | None:
         """When forget() next has something to do, monotonic ms."""
-        return self._ageing[0][0] if self._ageing else None
 
-    def forget(self, now: int) -> list[Session]:
-        """Sessions without a binding whose Identification is so old that the tolerance alone refuses it.
+    def forget(self, now: int) -> Iterator[Session]:
+        """Sessions without a binding of which nothing needs to be remembered any more."""
 
-        Not the largest of all, however old: a restart with a clock that was put back has nothing else to go by.
+
+class Replay:
+    """Both styles, and who is checked by which."""
+
+    def __init__(
+        self,
+        ntp_ms: int,
+        identifications: Mapping[Session, int],
+        nonces: Mapping[Session, int],
+        bound: Collection[Session],
+        by_nonces: Collection[str],
+        random_octets: RandomOctets,
+    ) -> None:
+        """The first four as of TimestampCheck and NonceCheck. by_nonces: NAIs of the subscribers that use nonces.
+
+        What one style remembers of a session says nothing to the other, where a subscriber has changed: a nonce is no
+        time.
         """
-        forgotten = []
-        while self._ageing and self._ageing[0][0] <= now:
-            _, session = self._ageing.popleft()
-            if session[1] not in self._unbound.get(session[0], ()):
-                continue
-            last = self._last[session]
-            if last == self._largest or self.clock(now) <= (seconds(last) + TOLERANCE + 1) * 1000:
-                self._ageing.append((now + TOLERANCE * 1000, session))
-                continue
-            self.bind(session)
-            del self._last[session]
-            forgotten.append(session)
-        return forgotten
+        self._by_nonces = by_nonces
+        times, exchanges = {}, {}
+        for session, last in identifications.items():
+            if session not in nonces and session[0] not in by_nonces:
+                times[session] = last
+            elif session in nonces and session[0] in by_nonces:
+                exchanges[session] = (last, nonces[session])
+        self._timestamps = TimestampCheck(ntp_ms, times, bound)
+        self._nonces = NonceCheck(exchanges, bound, random_octets)
+
+    def of(self, session: Session) -> Style:
+        return self._nonces if session[0] in self._by_nonces else self._timestamps
+
+    def clock(self, now: int) -> int:
+        """The home agent's clock, ms since 1900. now: monotonic ms."""
+        return self._timestamps.clock(now)
+
+    def next_forget(self) -> int | None:
+        """As Style.next_forget."""
+        times = (self._timestamps.next_forget(), self._nonces.next_forget())
+        return min((time for time in times if time is not None), default=None)
+
+    def forget(self, now: int) -> Iterator[Session]:
+        """As Style.forget."""
+        yield from self._timestamps.forget(now)
+        yield from self._nonces.forget(now)

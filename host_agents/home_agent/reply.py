@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from host_agents.effects import (
-    SendDatagram,
-)
+import zlib
+
+from host_agents.effects import MobilityBinding, SendDatagram
+from host_agents.home_agent.nonces import Repetition
 from host_agents.home_agent.policy import Policy
 from host_agents.home_agent.request import Request
 from mip4.const import (
@@ -15,20 +16,28 @@ from mip4.const import (
     CONFIG_GATEWAY,
     CONFIG_PREFIX_LENGTH,
     CONFIG_REQUEST,
+    FLAG_S,
+    HA_IDENTIFICATION,
     HA_REDIRECTED,
+    INFINITE,
     MESSAGE_FROM_HOME_AGENT,
     REDIRECTED_HOME_AGENT,
 )
 from mip4.cursor import pack
+from mip4.errors import Denied
 from mip4.extensions import (
     ForeignHomeAuthentication,
     HomeAgentAddress,
     MessageString,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
+    find,
     find_host_configuration,
     host_configuration,
 )
 from mip4.messages import RegistrationReply, RegistrationRequest
+
+_JITTER = 10  # percent by which a granted lifetime may be shorter, so that renewals do not march in step
 
 
 def answer(
@@ -38,7 +47,6 @@ def answer(
     lifetime: int,
     home_address: int,
     text: str = "",
-    identification: int | None = None,
 ) -> SendDatagram:
     """The reply, signed for the node and, where there is an association, for the foreign agent (HA-26)."""
     message = request.message
@@ -53,9 +61,10 @@ def answer(
         extensions.append(HomeAgentAddress(REDIRECTED_HOME_AGENT, policy.redirect))
     if text:
         extensions.append(MessageString(MESSAGE_FROM_HOME_AGENT, text.encode()[:200]))
-    identification = message.identification if identification is None else identification
-    reply = RegistrationReply(code, lifetime, home_address, policy.address, identification, extensions)
+    reply = RegistrationReply(code, lifetime, home_address, policy.address, request.identification, extensions)
     octets = request.association.sign(reply.encode(), MobileHomeAuthentication)
+    for challenge in find(message.extensions, MobileForeignChallenge)[:1]:
+        octets += challenge.encode()  # so that the foreign agent sees which request this answers (RFC 4721 §3.4)
     if request.supplied is not None and message.lifetime:  # a deregistration's reply is not signed for the agent
         octets += request.supplied.extension().encode()
     if request.support is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
@@ -63,6 +72,39 @@ def answer(
     if request.foreign is not None and message.lifetime:
         octets = request.foreign.sign(octets, ForeignHomeAuthentication)
     return SendDatagram(octets, request.source, request.port)
+
+
+def again(
+    request: Request, repetition: Repetition, former: MobilityBinding | None, policy: Policy, clock: int
+) -> SendDatagram:
+    """The answer that was lost, once more (RFC 5944 §3.8.2.2): no lifetime begins anew. Raises Denied, as then or 133.
+
+    former: the binding of its session. clock: ms, as `expires` is told.
+    """
+    message = request.message
+    if repetition.denial is not None:
+        raise repetition.denial
+    asked = (message.identification, message.care_of_address)
+    if former is None or (former.identification, former.care_of_address) != asked:
+        raise Denied(HA_IDENTIFICATION, "what it asked for is over")
+    left = former.lifetime if former.expires is None else -((clock - former.expires) // 1000)
+    return answer(request, policy, consent(message), left, former.home_address)
+
+
+def consent(message: RegistrationRequest) -> int:
+    """The code that accepts: simultaneous bindings are not kept here, and that is said where they are asked for."""
+    return int(ACCEPTED_NO_SIMULTANEOUS if message.flags & FLAG_S else ACCEPTED)
+
+
+def granted(request: Request, policy: Policy) -> int:
+    """Seconds, never more than was asked. Shortened by up to a tenth, by an amount that the request itself decides."""
+    lifetime: int = min(request.message.lifetime, policy.lifetime)
+    if request.udp.remote:
+        lifetime = min(lifetime, policy.udp_lifetime)
+    if lifetime == INFINITE:
+        return lifetime
+    noise = zlib.crc32(pack("Q", request.message.identification)) % 1000
+    return lifetime - lifetime * _JITTER * noise // 100_000
 
 
 def _host_configuration(message: RegistrationRequest, home_address: int, policy: Policy) -> list[object]:

@@ -31,15 +31,18 @@ from mip4.const import (
     FLAG_r,
     FLAG_x,
 )
-from mip4.errors import BadAuthenticator, Denied, Malformed, Unexpected
+from mip4.errors import BadAaaAuthenticator, BadAuthenticator, Denied, Malformed, Unexpected
 from mip4.extensions import (
     Authentication,
     CriticalVendor,
     ForeignHomeAuthentication,
     HomeAgentAddress,
+    MnAaaAuthentication,
     MobileHomeAuthentication,
     Nai,
     RevocationSupport,
+    authorising,
+    challenge_before,
     find,
 )
 from mip4.messages import RegistrationRequest
@@ -52,7 +55,7 @@ Reserved = Mapping[int, Session]
 
 @dataclass(slots=True)
 class Request:
-    """A decoded request with what is known of it so far. association, foreign: whose keys it has to hold under."""
+    """A decoded request with what is known of it so far. association, foreign: whose keys a reply is signed with."""
 
     datagram: bytes
     message: RegistrationRequest
@@ -62,6 +65,9 @@ class Request:
     association: SecurityAssociation
     foreign: SecurityAssociation | None
     nai: Nai | None
+    own: int  # where the first authorising extension is: what stands in front of it is what the node says
+    added: int  # where the last one is: what stands behind it was added by the foreign agent
+    identification: int  # of the reply
     sub_nai: SubNai | None = None
     supplied: SubNai | None = None  # by the foreign agent, under its authenticator, where the node sent none
     session: Session = ("", "")
@@ -71,20 +77,57 @@ class Request:
 
 
 def recognise(datagram: bytes, source: int, port: int, policy: Policy, reserved: Reserved) -> Request:
-    """Find the security association. Raises MipError for what deserves no answer."""
+    """Find the security associations (HA-05, HA-06). Raises MipError for what deserves no answer.
+
+    Where an MN-AAA Authentication alone authorises the request, the reply is signed with the subscriber's first key.
+    """
     message = RegistrationRequest.salvage(datagram)
-    authenticators = find(message.extensions, MobileHomeAuthentication)
+    authenticators = authorising(message.extensions)
     if not authenticators:
-        raise Unexpected("no Mobile-Home Authentication")
+        raise Unexpected("nothing in it authorises it")
     nai = next(iter(find(message.extensions, Nai)), None)
     subscriber = _subscriber(message, nai, policy, reserved)
-    association = None if subscriber is None else subscriber.associations.get(authenticators[0].spi)
-    if subscriber is None or association is None:
-        raise Unexpected(f"no security association with SPI {authenticators[0].spi} for that NAI")
+    if subscriber is None:
+        raise Unexpected("no subscriber of that NAI or home address")
+    own = find(authenticators, MobileHomeAuthentication)
+    spi = own[0].spi if own else next(iter(subscriber.associations))
+    association = subscriber.associations.get(spi)
+    if association is None:
+        raise Unexpected(f"no security association with SPI {spi} for that NAI")
+    if not own and not subscriber.aaa:
+        raise Unexpected("only a AAA server could tell whether it is authentic")
     # What an agent relays for a co-located care-of address it does not sign (RFC 5944 §3.5.4)
     relayed = message.flags & FLAG_D and source != message.care_of_address
     foreign = None if relayed else policy.foreign_agents.get(source)
-    return Request(datagram, message, source, port, subscriber, association, foreign, nai)
+    return Request(
+        datagram=datagram,
+        message=message,
+        source=source,
+        port=port,
+        subscriber=subscriber,
+        association=association,
+        foreign=foreign,
+        nai=nai,
+        own=authenticators[0].at,
+        added=authenticators[-1].at,
+        identification=message.identification,
+    )
+
+
+def verify(request: Request) -> None:
+    """HA-07: all that authorises the request has to hold. Raises BadAuthenticator.
+
+    An MN-AAA Authentication for a AAA server of which we know nothing is that server's affair: then the node has said
+    who it is in another way.
+    """
+    extensions = request.message.extensions
+    for home in find(extensions, MobileHomeAuthentication)[:1]:
+        request.association.verify(request.datagram, home)
+    for aaa in find(extensions, MnAaaAuthentication)[:1] if request.subscriber.aaa else []:
+        association = request.subscriber.aaa.get(aaa.spi)
+        if association is None:
+            raise BadAaaAuthenticator(f"no association with SPI {aaa.spi} and a AAA server for that NAI")
+        association.verify(request.datagram, aaa, challenge_before(extensions, aaa))
 
 
 def _subscriber(message: RegistrationRequest, nai: Nai | None, policy: Policy, reserved: Reserved) -> Subscriber | None:
@@ -98,8 +141,11 @@ def _subscriber(message: RegistrationRequest, nai: Nai | None, policy: Policy, r
     return None if owner is None else policy.subscribers.get(owner[0])
 
 
-def verify_foreign(request: Request, policy: Policy) -> None:
-    """HA-09. Raises Denied 132, and Unexpected for a Foreign-Home Authentication nobody can check."""
+def verify_foreign(request: Request, policy: Policy) -> bool:
+    """HA-09: whether a foreign agent has signed it. Raises Denied 132 where it should have and did not.
+
+    Raises Unexpected for a Foreign-Home Authentication nobody can check.
+    """
     message = request.message
     found = find(message.extensions, ForeignHomeAuthentication)
     if request.foreign is None:
@@ -107,15 +153,16 @@ def verify_foreign(request: Request, policy: Policy) -> None:
             raise Unexpected("Foreign-Home Authentication without an association")
         if policy.require_foreign_agent_key and not message.flags & FLAG_D and message.lifetime:
             raise Denied(HA_FA_AUTHENTICATION, "no security association with this foreign agent")
-        return
+        return False
     if not found and not message.lifetime:
-        return  # RFC 5944 §3.5.4: none on a deregistration, and none may be demanded
+        return False  # RFC 5944 §3.5.4: none on a deregistration, and none may be demanded
     if len(found) != 1:
         raise Denied(HA_FA_AUTHENTICATION, "one Foreign-Home Authentication is needed")
     try:
         request.foreign.verify(request.datagram, found[0])
     except BadAuthenticator:
         raise Denied(HA_FA_AUTHENTICATION, "Foreign-Home Authentication does not verify") from None
+    return True
 
 
 def name(request: Request, policy: Policy, reserved: Reserved, bindings: MobilityBindingTable) -> None:
@@ -126,7 +173,7 @@ def name(request: Request, policy: Policy, reserved: Reserved, bindings: Mobilit
     else:
         check_nai(request.nai.nai)
         request.sub_nai = find_sub_nai(
-            [one for one in extensions if one.at < find(extensions, MobileHomeAuthentication)[0].at],
+            [one for one in extensions if one.at < request.own],
             policy.sub_nai_vendor,
             request.nai.nai,
         )
@@ -135,13 +182,14 @@ def name(request: Request, policy: Policy, reserved: Reserved, bindings: Mobilit
     if request.message.flaw is not None:
         raise request.message.flaw
     authenticators = [one for one in extensions if isinstance(one, Authentication)]
-    if not isinstance(authenticators[0], MobileHomeAuthentication):
+    first = find(extensions, MobileHomeAuthentication) or find(extensions, MnAaaAuthentication)
+    if authenticators[0] is not first[0]:
         raise Malformed("the first authentication extension is not the Mobile-Home one")
     if len({type(one) for one in authenticators}) != len(authenticators):
         raise Malformed("two authentication extensions of one kind")
     if len(find(extensions, Nai)) > 1:
         raise Malformed("two NAIs")
-    if request.nai is not None and request.nai.at > authenticators[0].at:
+    if request.nai is not None and request.nai.at > request.own:
         raise Malformed("the NAI is not authenticated")
 
 
@@ -149,7 +197,6 @@ def _supplied(request: Request, policy: Policy) -> SubNai | None:
     """The sub-NAI that a foreign agent put between the node's authenticator and its own, which must hold."""
     assert request.nai is not None
     extensions = request.message.extensions
-    own = find(extensions, MobileHomeAuthentication)[0].at
     signed = find(extensions, ForeignHomeAuthentication)
     if request.foreign is None or len(signed) != 1:
         return None
@@ -157,7 +204,7 @@ def _supplied(request: Request, policy: Policy) -> SubNai | None:
         request.foreign.verify(request.datagram, signed[0])
     except BadAuthenticator:
         return None  # 132 follows
-    between = [one for one in extensions if own < one.at < signed[0].at]
+    between = [one for one in extensions if request.added < one.at < signed[0].at]
     return find_sub_nai(between, policy.sub_nai_vendor, request.nai.nai)
 
 
@@ -187,11 +234,10 @@ def judge(request: Request, policy: Policy) -> None:
         raise Denied(HA_POORLY_FORMED, "care-of address is the home address")
     if not is_unicast(message.care_of_address) or message.care_of_address == policy.address:
         raise Denied(HA_POORLY_FORMED, f"care-of address {show(message.care_of_address)}")
-    own = find(message.extensions, MobileHomeAuthentication)[0].at
     for critical in find(message.extensions, CriticalVendor):
-        code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < own else HA_UNKNOWN_CRITICAL_FROM_FA
+        code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < request.added else HA_UNKNOWN_CRITICAL_FROM_FA
         raise Denied(code, f"critical extension of vendor {critical.vendor}")
-    request.udp = judge_udp_tunnel(message, request.source, request.port, policy)
+    request.udp = judge_udp_tunnel(message, request.own, request.source, request.port, policy)
     if message.flags & (FLAG_M | FLAG_G):
         raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
 
@@ -199,8 +245,7 @@ def judge(request: Request, policy: Policy) -> None:
 def _judge_choice(request: Request, policy: Policy) -> None:
     """HA-11: a node that leaves the choice of its home agent to others (RFC 4433 §5.3). Raises Denied."""
     message = request.message
-    own = find(message.extensions, MobileHomeAuthentication)[0].at
-    found = [one for one in find(message.extensions, HomeAgentAddress) if one.at < own]
+    found = [one for one in find(message.extensions, HomeAgentAddress) if one.at < request.own]
     wanted = [one.address for one in found if one.sub_type == REQUESTED_HOME_AGENT]
     left_open = message.home_agent in (ANY, BROADCAST) and request.nai is not None
     if not left_open or (wanted and wanted[0] != policy.address):

@@ -17,7 +17,7 @@ from mip4.const import (
     PROTO_IPIP,
 )
 from mip4.errors import Denied
-from mip4.extensions import MobileHomeAuthentication, UdpTunnelReply, UdpTunnelRequest, find
+from mip4.extensions import UdpTunnelReply, UdpTunnelRequest, find
 from mip4.messages import RegistrationRequest
 
 ASSENT = 0
@@ -37,8 +37,8 @@ class UdpTunnel:
     port: int = 0
 
 
-def judge(message: RegistrationRequest, source: int, port: int, policy: Policy) -> UdpTunnel:
-    """HA-20, HA-21. source, port: where the request came from, which is where its sender can be reached.
+def judge(message: RegistrationRequest, own: int, source: int, port: int, policy: Policy) -> UdpTunnel:
+    """HA-20, HA-21. source, port: where the request came from, which is where its sender can be reached. own: as there.
 
     A foreign agent's own request for a tunnel stands behind the Mobile-Home Authentication, so only what the two
     agents share vouches for it; without that it is refused. Raises Denied.
@@ -52,7 +52,7 @@ def judge(message: RegistrationRequest, source: int, port: int, policy: Policy) 
     if len(found) > 1:
         raise Denied(HA_POORLY_FORMED, "two UDP Tunnel Requests")
     asked = found[0]
-    from_node = asked.at < find(message.extensions, MobileHomeAuthentication)[0].at
+    from_node = asked.at < own
     if from_node != bool(message.flags & FLAG_D):
         raise Denied(HA_POORLY_FORMED, "a UDP Tunnel Request whose place contradicts the D flag")
     if not from_node and not relayed:

@@ -14,12 +14,13 @@ from host_agents.home_agent.policy import HomeNetwork, Subscriber
 from host_agents.home_agent.policy import Policy as HomeAgentPolicy
 from host_agents.runtime.errors import ConfigurationError
 from mip4.address import in_prefix, is_unicast, parse, parse_prefix, show
-from mip4.authentication import SecurityAssociation, parse_key
+from mip4.authentication import AaaAssociation, SecurityAssociation, parse_key
 from mip4.const import INFINITE, PORT
 from mip4.errors import Malformed
 from mip4.nai import check_nai, check_sub_nai
 
 DATAPATHS = ("auto", "tun", "none")
+REPLAY = ("timestamps", "nonces")
 _NARROWEST = 8  # prefix length of the largest home network
 
 T = TypeVar("T")
@@ -62,9 +63,10 @@ class _Key(_Section):
 
 class _Subscriber(_Key, kw_only=True):
     nai: str
-    replay: str = "timestamps"
+    replay: str = ""
     sessions: int = 8
     addresses: dict[str, str] = {}
+    aaa: _Key | None = None
 
 
 class _Peer(_Key, kw_only=True):
@@ -190,6 +192,10 @@ class _Reader:
         octets = self.value(f"{key}.key", self._key, one.key)
         return self.value(key, SecurityAssociation, one.spi, octets, one.algorithm)
 
+    def aaa_association(self, key: str, one: _Key) -> AaaAssociation:
+        octets = self.value(f"{key}.key", self._key, one.key)
+        return self.value(key, AaaAssociation, one.spi, octets, one.algorithm)
+
     def _key(self, text: str) -> bytes:
         if not text.startswith("file:"):
             return bytes(parse_key(text))
@@ -240,6 +246,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         redirect=reader.address("home_agent.redirect", section.redirect) if section.redirect else 0,
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
+    keys += [one.aaa.key for one in file.subscriber if one.aaa is not None]
     return HomeAgentConfig(reader.common(section, "home_agent", keys), policy, section.port)
 
 
@@ -307,18 +314,26 @@ def _range(reader: _Reader, key: str, text: str, prefix: tuple[int, int]) -> tup
 def _subscribers(
     reader: _Reader, entries: list[_Subscriber], networks: tuple[HomeNetwork, ...]
 ) -> dict[str, Subscriber]:
-    """Entries with one NAI are several SPIs of one subscriber; the first says what else it has."""
+    """Entries with one NAI are several SPIs of one subscriber; the first says what else it has.
+
+    Each may have an `aaa` of its own. Replay protection is the NAI's, not the SPI's: a session has one state.
+    """
     found: dict[str, Subscriber] = {}
     taken: dict[int, str] = {network.gateway: "a gateway" for network in networks}
     for at, one in enumerate(entries):
         key = f"subscriber[{at}]"
         nai = reader.value(f"{key}.nai", check_nai, one.nai.encode())
-        reader.need(f"{key}.replay", one.replay == "timestamps", f"{one.replay} is not in this version")
+        reader.need(f"{key}.replay", one.replay in ("", *REPLAY), f"{one.replay} is none of {', '.join(REPLAY)}")
         reader.need(f"{key}.sessions", 0 < one.sessions <= 65536, "outside 1..65536")
         association = reader.association(key, one)
+        aaa = {} if one.aaa is None else {one.aaa.spi: reader.aaa_association(f"{key}.aaa", one.aaa)}
         if nai in found:
-            reader.need(f"{key}.spi", one.spi not in found[nai].associations, f"{one.spi} twice for {nai}")
-            found[nai].associations[one.spi] = association
+            known, style = found[nai], REPLAY[found[nai].nonces]
+            reader.need(f"{key}.spi", one.spi not in known.associations, f"{one.spi} twice for {nai}")
+            reader.need(f"{key}.aaa.spi", not aaa.keys() & known.aaa.keys(), f"{[*aaa]} twice for {nai}")
+            reader.need(f"{key}.replay", one.replay in ("", style), f"{nai} has {style} already")
+            known.associations[one.spi] = association
+            known.aaa.update(aaa)
             continue
         addresses = {}
         for sub_nai, text in one.addresses.items():
@@ -330,7 +345,8 @@ def _subscribers(
             reader.need(f"{key}.addresses", inside, f"{show(address)} is in no home network")
             taken[address] = nai
             addresses[sub_nai] = address
-        found[nai] = Subscriber(nai, {one.spi: association}, one.sessions, addresses)
+        nonces = one.replay == "nonces"
+        found[nai] = Subscriber(nai, {one.spi: association}, one.sessions, addresses, aaa, nonces)
     return found
 
 

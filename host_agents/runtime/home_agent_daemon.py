@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
@@ -53,7 +54,9 @@ class HomeAgentDaemon(Daemon):
             ntp_ms=ntp_ms() - self.now(),
             bindings=snapshot.bindings,
             identifications=snapshot.identifications,
+            nonces=snapshot.nonces,
             owners=[(address, (owner.nai, owner.sub_nai)) for address, owner in owners],
+            random_octets=secrets.token_bytes,
         )
         self.journal.info(f"home agent {show(policy.address)}: {len(snapshot.bindings)} bindings restored")
         return self.engine.start()

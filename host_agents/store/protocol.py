@@ -36,10 +36,14 @@ class Owner:
 
 @dataclass(slots=True, frozen=True)
 class Snapshot:
-    """A home agent's durable state. identifications: (nai, sub_nai) -> 64 bits. owners: home address -> Owner."""
+    """A home agent's durable state. owners: home address -> Owner.
+
+    identifications: (nai, sub_nai) -> 64 bits. nonces: (nai, sub_nai) -> 32 bits, of those sessions that use them.
+    """
 
     bindings: list[MobilityBinding]
     identifications: dict[tuple[str, str], int]
+    nonces: dict[tuple[str, str], int]
     owners: dict[int, Owner]
 
 

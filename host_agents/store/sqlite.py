@@ -40,7 +40,7 @@ CREATE TABLE binding (
     supplied INTEGER NOT NULL,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE identification (
-    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL,
+    nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL, nonce INTEGER,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE owner (
     address INTEGER PRIMARY KEY, nai TEXT NOT NULL, sub_nai TEXT NOT NULL, released INTEGER NOT NULL);
@@ -126,12 +126,15 @@ class HomeAgentStore(_SqliteStore):
             wire = int.from_bytes(identification, "big")
             values = [*columns, wire, bool(direct), revocation, udp_remote, udp_port, bool(supplied)]
             bindings.append(MobilityBinding(*values))
-        identifications = {
-            (nai, sub_nai): int.from_bytes(identification, "big")
-            for nai, sub_nai, identification in self._all("SELECT nai, sub_nai, identification FROM identification")
-        }
+        identifications, nonces = {}, {}
+        for nai, sub_nai, identification, nonce in self._all(
+            "SELECT nai, sub_nai, identification, nonce FROM identification"
+        ):
+            identifications[nai, sub_nai] = int.from_bytes(identification, "big")
+            if nonce is not None:
+                nonces[nai, sub_nai] = nonce
         owners = {row[0]: Owner(*row[1:]) for row in self._all("SELECT address, nai, sub_nai, released FROM owner")}
-        return Snapshot(bindings, identifications, owners)
+        return Snapshot(bindings, identifications, nonces, owners)
 
 
 class ForeignAgentStore(_SqliteStore):
@@ -177,20 +180,20 @@ class _HomeAgentRows:
 
 def _write(connection: sqlite3.Connection, row: HomeAgentRow) -> None:
     match row:
-        case StoreBinding(binding):
+        case StoreBinding(binding, nonce):
             *values, identification, direct, revocation, udp_remote, udp_port, supplied = _binding_values(binding)
             octets = _octets(identification)
             connection.execute(_PUT_BINDING, (*values, octets, direct, revocation, udp_remote, udp_port, supplied))
             connection.execute("DELETE FROM owner WHERE address = ?", (binding.home_address,))
-            _put_identification(connection, binding.nai, binding.sub_nai, binding.identification)
+            _put_identification(connection, binding.nai, binding.sub_nai, binding.identification, nonce)
         case RemoveBinding(binding, released):
             key = (binding.nai, binding.sub_nai)
             connection.execute(
                 "DELETE FROM binding WHERE nai = ? AND sub_nai = ? AND home_address = ?", (*key, binding.home_address)
             )
             connection.execute("REPLACE INTO owner VALUES (?, ?, ?, ?)", (binding.home_address, *key, released))
-        case StoreIdentification(nai, sub_nai, identification):
-            _put_identification(connection, nai, sub_nai, identification)
+        case StoreIdentification(nai, sub_nai, identification, nonce):
+            _put_identification(connection, nai, sub_nai, identification, nonce)
         case ForgetIdentification(nai, sub_nai):
             connection.execute("DELETE FROM identification WHERE nai = ? AND sub_nai = ?", (nai, sub_nai))
 
@@ -221,8 +224,11 @@ class _ForeignAgentRows:
         """Nothing but the database remembers."""
 
 
-def _put_identification(connection: sqlite3.Connection, nai: str, sub_nai: str, identification: int) -> None:
-    connection.execute("REPLACE INTO identification VALUES (?, ?, ?)", (nai, sub_nai, _octets(identification)))
+def _put_identification(
+    connection: sqlite3.Connection, nai: str, sub_nai: str, identification: int, nonce: int | None
+) -> None:
+    row = (nai, sub_nai, _octets(identification), nonce)
+    connection.execute("REPLACE INTO identification VALUES (?, ?, ?, ?)", row)
 
 
 def _octets(identification: int) -> bytes:

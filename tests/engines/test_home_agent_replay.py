@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from host_agents.home_agent.replay import ReplayCheck, TooManySessions
+from host_agents.home_agent.timestamps import TimestampCheck
+from host_agents.home_agent.unbound import TooManySessions
 from mip4.authentication import SecurityAssociation
 from mip4.const import FLAG_r
 from mip4.errors import Denied
@@ -24,7 +25,7 @@ def agent():
 
 @pytest.fixture
 def check():
-    return ReplayCheck(NTP_2026, {}, ())
+    return TimestampCheck(NTP_2026, {}, ())
 
 
 def _code(agent, datagram):

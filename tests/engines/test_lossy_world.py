@@ -9,12 +9,14 @@ import pytest
 from mip4.address import parse
 from tests.helpers.storm import Storm
 
+STORMS = [(block, "timestamps") for block in range(20)] + [(block, "nonces") for block in range(10)]
 
-@pytest.mark.parametrize("block", range(20))
-def test_after_a_storm_everybody_is_registered_and_nobody_was_asked_too_often(block):
+
+@pytest.mark.parametrize(("block", "replay"), STORMS)
+def test_after_a_storm_everybody_is_registered_and_nobody_was_asked_too_often(block, replay):
     for seed in range(block * 10, block * 10 + 10):
         print(f"seed {seed}")
-        storm = Storm(seed)
+        storm = Storm(seed, replay)
         storm.rage()
 
         storm.calm()

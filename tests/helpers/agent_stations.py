@@ -111,6 +111,7 @@ class HomeAgentStation(AgentStation):
         self.policy = a_home_agent_policy(**changes)
         self.rows: dict[tuple[str, str], MobilityBinding] = {}
         self.identifications: dict[tuple[str, str], int] = {}
+        self.nonces: dict[tuple[str, str], int | None] = {}
         self.owners: dict[int, tuple[str, str]] = {}
         self.tunnels: dict[int, int] = {}
         self.ends: dict[int, TunnelEnd] = {}
@@ -120,7 +121,13 @@ class HomeAgentStation(AgentStation):
         """Begin with what is durable. ntp_ms: what the machine's clock says now."""
         self._began = self.world.now
         self.engine = HomeAgent(
-            self.policy, ntp_ms, list(self.rows.values()), dict(self.identifications), list(self.owners.items())
+            policy=self.policy,
+            ntp_ms=ntp_ms,
+            bindings=list(self.rows.values()),
+            identifications=dict(self.identifications),
+            nonces={session: nonce for session, nonce in self.nonces.items() if nonce is not None},
+            owners=list(self.owners.items()),
+            random_octets=self.world.random_octets,
         )
         self.up = True
         self.tunnels.clear()
@@ -152,6 +159,7 @@ class HomeAgentStation(AgentStation):
             self.rows[binding.nai, binding.sub_nai] = binding
             self.owners.pop(binding.home_address, None)
             self.identifications[binding.nai, binding.sub_nai] = binding.identification
+            self.nonces[binding.nai, binding.sub_nai] = effect.nonce
         elif isinstance(effect, RemoveBinding):
             session = (effect.binding.nai, effect.binding.sub_nai)
             if session in self.rows and self.rows[session].home_address == effect.binding.home_address:
@@ -160,8 +168,10 @@ class HomeAgentStation(AgentStation):
             self.owners[effect.binding.home_address] = session
         elif isinstance(effect, StoreIdentification):
             self.identifications[effect.nai, effect.sub_nai] = effect.identification
+            self.nonces[effect.nai, effect.sub_nai] = effect.nonce
         elif isinstance(effect, ForgetIdentification):
             self.identifications.pop((effect.nai, effect.sub_nai), None)
+            self.nonces.pop((effect.nai, effect.sub_nai), None)
         elif isinstance(effect, InstallTunnel):
             self.tunnels[effect.home_address] = effect.ends[0].remote
             self.ends[effect.home_address] = effect.ends[0]

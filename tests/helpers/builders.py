@@ -68,6 +68,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "spi": SPI,
         "key": KEY,
         "algorithm": "hmac-md5",
+        "replay": "timestamps",
         "lifetime": 600,
         "mode": "auto",
         "force_udp": False,

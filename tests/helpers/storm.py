@@ -24,12 +24,15 @@ NAIS = ("a@example.net", "b@example.net")
 class Storm:
     """A world with two nodes, and a chance that decides what happens to it. Each node has two of the four devices."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, replay: str = "timestamps") -> None:
         self.chance = random.Random(seed)
         pool = ((parse("10.10.0.10"), parse("10.10.0.250")),)
         network = HomeNetwork((parse("10.10.0.0"), 24), pool, GATEWAY, (parse("198.51.100.53"),))
         self.world = World(
-            home_agent={"subscribers": {nai: a_subscriber(nai, sessions=8) for nai in NAIS}, "networks": (network,)},
+            home_agent={
+                "subscribers": {nai: a_subscriber(nai, sessions=8, nonces=replay == "nonces") for nai in NAIS},
+                "networks": (network,),
+            },
             foreign_agents={"advertise_interval": self.chance.choice((1000, 2000)), "requests_per_minute": 600},
         )
         for station in (self.world.home_agent, *self.world.foreign_agents.values()):
@@ -37,7 +40,9 @@ class Storm:
                 slowest = self.chance.choice((5, 50, 400))
                 station.commit_time = lambda slowest=slowest: self.chance.randint(1, slowest)
         self.nodes = [
-            self.world.add_node(self.chance.choice(("fa1", "fa2")), nai=nai, applications=["telemetry"], ntp_ms=clock)
+            self.world.add_node(
+                self.chance.choice(("fa1", "fa2")), nai=nai, applications=["telemetry"], ntp_ms=clock, replay=replay
+            )
             for nai, clock in zip(NAIS, self.chance.choice(((NTP_2026, 0), (NTP_2026, NTP_2026))), strict=True)
         ]
         self.present: set[bytes] = set()

@@ -44,6 +44,7 @@ class World:
     def __init__(self, home_agent: dict[str, Any] | None = None, foreign_agents: dict[str, Any] | None = None) -> None:
         """Both: changes to what the builders make of the agents' policies."""
         self.now = 0
+        self.random_octets = random.Random(5944).randbytes
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._losses: list[tuple[str, str]] = []

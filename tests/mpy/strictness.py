@@ -9,7 +9,7 @@ from mip4.cursor import Cursor, pack
 from mip4.discovery import MobilityAgent, PrefixLengths
 from mip4.errors import Denied, MipError
 from mip4.extensions import MobileHomeAuthentication, Nai
-from mip4.identification import Timestamps, from_ms, seconds
+from mip4.identification import Noise, Nonces, Timestamps, from_ms, seconds
 from mip4.ip import Packet, checksum
 from mip4.messages import RegistrationReply
 from mip4.record import Record
@@ -45,6 +45,13 @@ def identifications() -> list:
     row = [timestamps.next(now) for now in (0, 1, 1, 999, 86400000)]
     timestamps.resynchronise(0xED0037A8DECAFBAD, 86400000)
     return row + [timestamps.next(86400001)]  # noqa: RUF005, MicroPython has no stars in a list
+
+
+def nonces() -> list:
+    noise = Noise(b"seed")
+    one, other = Nonces(noise), Nonces(noise)
+    one.answered(0xFFFFFFFF00000001)
+    return [one.next(0), other.next(0), one.next(1)]
 
 
 for letter, bits in (("B", 8), ("H", 16), ("I", 32), ("Q", 64)):
@@ -95,6 +102,7 @@ tell("in prefix", lambda: [in_prefix(parse("255.1.2.3"), parse("255.0.0.0"), 8),
 
 for text in ("hex:00Ff", "hex:0", "hex:0x", "hex:+1", "hex", "text", "text:\u00e9", "base64:AA=="):
     tell("key", lambda: parse_key(text))  # noqa: B023, called at once
+tell("nonces", nonces)
 tell("association", lambda: SecurityAssociation(0xFFFFFFFF, b"key"))
 tell("reserved SPI", lambda: SecurityAssociation(255, b"key"))
 tell("algorithm", lambda: SecurityAssociation(256, b"key", "none"))

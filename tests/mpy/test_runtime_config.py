@@ -64,7 +64,7 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "force_udp": False, "reverse_tunnel": True,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
         "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0, "clock": "system",
-        "state": f"{tmp_path}/node.state.json",
+        "state": f"{tmp_path}/node.state.json", "replay": "timestamps",
     }  # fmt: skip
 
 
@@ -119,6 +119,7 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
             {"algorithm": "md4"},
             'algorithm: none of "hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5", "keyed-md5-spi"',
         ),
+        ({"replay": "nonce"}, 'replay: none of "timestamps", "nonces"'),
         ({"mode": "fa"}, 'mode: none of "foreign-agent", "co-located", "auto"'),
         ({"reverse_tunnel": 1}, "reverse_tunnel: none of true, false"),
         ({"own_session": "x" * 65}, "own_session: sub-NAI of 65 octets"),

@@ -108,6 +108,24 @@ def test_bindings_and_all_64_bits_of_identifications_come_back(tmp_path):
     assert snapshot.owners == {}
 
 
+def test_nonces_come_back_of_those_sessions_that_have_one(tmp_path):
+    keep(
+        tmp_path / "s",
+        StoreBinding(PC1, 0xFFFFFFFF),
+        StoreBinding(PC2),
+        StoreIdentification(NAI, "pc3", 7, 0),
+        StoreIdentification(NAI, "pc4", 8, 9),
+        StoreIdentification(NAI, "pc4", 8),  # it has gone over to timestamps
+        StoreIdentification(NAI, "pc5", 8, 9),
+        ForgetIdentification(NAI, "pc5"),
+    )
+
+    snapshot = loaded(tmp_path / "s")
+
+    assert snapshot.nonces == {(NAI, "pc1"): 0xFFFFFFFF, (NAI, "pc3"): 0}
+    assert set(snapshot.identifications) == {(NAI, "pc1"), (NAI, "pc2"), (NAI, "pc3"), (NAI, "pc4")}
+
+
 def test_a_released_address_remembers_its_last_owner_until_somebody_holds_it_again(tmp_path):
     keep(tmp_path / "s", StoreBinding(PC1), RemoveBinding(PC1, released=5))
     free = loaded(tmp_path / "s")
@@ -144,7 +162,7 @@ def test_a_submission_is_kept_whole_or_not_at_all(tmp_path):
         return await outcome
 
     assert isinstance(asyncio.run(told()), StoreFailed)
-    assert loaded(tmp_path / "s") == Snapshot([], {}, {})
+    assert loaded(tmp_path / "s") == Snapshot([], {}, {}, {})
 
 
 def test_what_waits_during_a_commit_shares_the_next_one_and_is_told_in_order(tmp_path):

@@ -1,0 +1,99 @@
+"""Timestamps: the last Identification of every session, and what it allows next (RFC 5944 §5.7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from host_agents.effects import MobilityBinding, StoreBinding, StoreIdentification
+from host_agents.home_agent.unbound import Session, UnboundSessions
+from mip4.const import HA_IDENTIFICATION
+from mip4.errors import Denied
+from mip4.identification import LOW, TOLERANCE, on_the_wire, seconds, unwrap
+
+_LET_GO = 2 * TOLERANCE * 1000  # ms after which a session without a binding is looked at
+
+
+class TimestampCheck:
+    """Timestamps: accepted within the tolerance of the clock and above the last accepted of that session.
+
+    The clock starts, at now = 0, with NTP time, but not before the largest Identification ever accepted less the
+    tolerance, so that a machine whose clock was put back locks nobody out; then it follows the monotonic clock.
+    """
+
+    def __init__(self, ntp_ms: int, identifications: Mapping[Session, int], bound: Collection[Session]) -> None:
+        """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bound: the sessions that have a binding."""
+        self._last = {session: unwrap(one, ntp_ms) for session, one in identifications.items()}
+        largest = max(self._last.values(), default=0)
+        # A second inside the tolerance, so that the answer to our 133, a second above the largest, is within it too.
+        self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE + 1) * 1000)
+        self._largest = largest
+        self._unbound = UnboundSessions()
+        for session in identifications:
+            if session not in bound:
+                self.unbind(session, 0)
+
+    def clock(self, now: int) -> int:
+        """The home agent's clock, ms since 1900. now: monotonic ms."""
+        return self._base + now
+
+    def last(self, session: Session) -> int:
+        """As it was on the wire; 0 for a session that is not known."""
+        return int(on_the_wire(self._last.get(session, 0)))
+
+    def store(self, binding: MobilityBinding) -> StoreBinding:
+        return StoreBinding(binding)
+
+    def row(self, session: Session) -> StoreIdentification:
+        return StoreIdentification(*session, self.last(session))
+
+    def check(self, session: Session, identification: int, now: int, unbound: int) -> None:
+        """A repetition is denied like any other that is not above the last one."""
+        if session not in self._last:
+            self._unbound.need_room(session[0], unbound)
+        unwrapped = unwrap(identification, self.clock(now))
+        late = self.clock(now) - seconds(unwrapped) * 1000
+        if abs(late) > TOLERANCE * 1000:
+            raise Denied(HA_IDENTIFICATION, f"clock differs by {late // 1000} s")
+        if unwrapped <= self._last.get(session, 0):
+            raise Denied(HA_IDENTIFICATION, "Identification is not above the last one")
+
+    def answer(self, session: Session, identification: int) -> int:
+        return identification
+
+    def resynchronising(self, session: Session, identification: int, now: int) -> int:
+        """The Identification of a 133: our clock, but above the last accepted; the low word is the request's."""
+        high: int = max(self.clock(now) // 1000, seconds(self._last.get(session, 0)) + 1)
+        return int(on_the_wire(high << 32 | identification & LOW))
+
+    def accept(self, session: Session, identification: int, now: int) -> None:
+        """Remember it as the last of its session."""
+        self._last[session] = unwrap(identification, self.clock(now))
+        self._largest = max(self._largest, self._last[session])
+
+    def denied(self, session: Session, denial: Denied) -> None:
+        return
+
+    def bind(self, session: Session) -> None:
+        """The session has a binding, which keeps its Identification."""
+        self._unbound.remove(session)
+
+    def unbind(self, session: Session, now: int) -> None:
+        """The session has no binding; its Identification is kept while a replay of it could still be believed."""
+        self._unbound.put(session, now + _LET_GO)
+
+    def next_forget(self) -> int | None:
+        """When forget() next has something to do, monotonic ms."""
+        return self._unbound.next_due()
+
+    def forget(self, now: int) -> Iterator[Session]:
+        """Sessions without a binding whose Identification is so old that the tolerance alone refuses it.
+
+        Not the largest of all, however old: a restart with a clock that was put back has nothing else to go by.
+        """
+        for session in self._unbound.due(now):
+            last = self._last[session]
+            if last == self._largest or self.clock(now) <= (seconds(last) + TOLERANCE + 1) * 1000:
+                self._unbound.put(session, now + _LET_GO)
+                continue
+            del self._last[session]
+            yield session
