@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mip4.address import show
 from mip4.const import HA_PROHIBITED, HA_RESOURCES
@@ -24,18 +24,22 @@ class AddressPool:
         ranges: Iterable[tuple[int, int]],
         reserved: Mapping[int, Session],
         never: Iterable[int],
+        holder: Callable[[int], Session | None],
         owners: Iterable[tuple[int, Session]] = (),
     ) -> None:
-        """never: of agents and gateways. owners: (address, last session) of those given back, oldest first."""
+        """never: of agents and gateways. holder: whose binding has an address now; nobody else keeps account of that.
+
+        owners: (address, last session) of those given back, oldest first.
+        """
         self._ranges = tuple(ranges)
         self._reserved = dict(reserved)
         self._reserved_for = {session: address for address, session in reserved.items()}
         self._never = frozenset(never)
-        self._holder: dict[int, Session] = {}
+        self._holder = holder
         self._given_back: OrderedDict[int, Session] = OrderedDict()
         self._last: dict[Session, int] = {}
         for address, session in owners:
-            self._remember(address, session)
+            self.give_back(address, session)
         self._range, self._candidate = 0, self._ranges[0][0] if self._ranges else 0
 
     def choose(self, session: Session, asked: int) -> int:
@@ -47,11 +51,11 @@ class AddressPool:
             return self._asked(session, asked)
         reserved = self._reserved_for.get(session)
         if reserved is not None:
-            if self._holder.get(reserved, session) != session:
+            if self._holder(reserved) not in (None, session):
                 raise Denied(HA_RESOURCES, f"{show(reserved)} is reserved but still another's")
             return reserved
         last = self._last.get(session)
-        if last is not None and last not in self._holder:
+        if last is not None and self._holder(last) is None:
             return last
         unused = self._never_used()
         if unused is not None:
@@ -60,23 +64,16 @@ class AddressPool:
             return address
         raise Denied(HA_RESOURCES, "no home address is free")
 
-    def holder(self, address: int) -> Session | None:
-        return self._holder.get(address)
-
     def take(self, address: int, session: Session) -> None:
-        """`session` holds `address` from now on. Raises ValueError if another does."""
-        if self._holder.setdefault(address, session) != session:
+        """`session` is about to hold `address`. Raises ValueError if another does."""
+        if self._holder(address) not in (None, session):
             raise ValueError(f"{show(address)} is held by another session")
         former = self._given_back.pop(address, None)
         if former is not None:
             self._last.pop(former, None)
 
-    def give_back(self, address: int) -> None:
-        """The holder of `address` no longer needs it, and is remembered as its last one."""
-        self._remember(address, self._holder.pop(address))
-
-    def _remember(self, address: int, session: Session) -> None:
-        """`session` was the last to hold `address`, unless it is not for everybody."""
+    def give_back(self, address: int, session: Session) -> None:
+        """`session` held `address` and no longer needs it; it is remembered as its last one, if it is for everybody."""
         if address in self._reserved or not self._in_pool(address):
             return
         stale = self._last.pop(session, None)
@@ -86,7 +83,7 @@ class AddressPool:
         self._last[session] = address
 
     def _asked(self, session: Session, asked: int) -> int:
-        holder = self._holder.get(asked)
+        holder = self._holder(asked)
         reserved = self._reserved.get(asked)
         if holder == session or (reserved == session and holder is None):
             return asked
@@ -103,8 +100,8 @@ class AddressPool:
             if self._candidate > self._ranges[self._range][1]:
                 self._range += 1
                 self._candidate = self._ranges[self._range][0] if self._range < len(self._ranges) else 0
-            elif any(
-                self._candidate in taken for taken in (self._holder, self._given_back, self._reserved, self._never)
+            elif self._holder(self._candidate) is not None or any(
+                self._candidate in taken for taken in (self._given_back, self._reserved, self._never)
             ):
                 self._candidate += 1
             else:

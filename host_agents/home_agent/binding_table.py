@@ -13,64 +13,85 @@ Session = tuple[str, str]
 class MobilityBindingTable:
     """Find by session or by home address, count by NAI, expire without scanning.
 
-    Its capacity is the address pool's: every binding holds one address, and no address has two.
+    Its capacity is the address pool's: every binding holds one address, and no address has two. It is made for a
+    million: a dictionary per NAI needs no key but the sub-NAI, and a renewal touches no queue.
     """
 
     def __init__(self) -> None:
-        self._by_session: dict[Session, MobilityBinding] = {}
-        self._by_home_address: dict[int, Session] = {}
-        self._count: dict[str, int] = {}
-        self._expiries: list[tuple[int, Session]] = []
+        self._by_nai: dict[str, dict[str, MobilityBinding]] = {}
+        self._by_home_address: dict[int, MobilityBinding] = {}
+        # When to look at an address: what expires by then is over, what was renewed meanwhile is looked at again
+        self._due: dict[int, int] = {}
+        self._expiries: list[int] = []  # time << 32 | address, an entry for each in _due and some that are stale
 
     def __len__(self) -> int:
-        return len(self._by_session)
+        return len(self._by_home_address)
 
     def __iter__(self) -> Iterator[MobilityBinding]:
-        return iter(self._by_session.values())
+        return iter(self._by_home_address.values())
 
     def find(self, session: Session) -> MobilityBinding | None:
-        return self._by_session.get(session)
+        sessions = self._by_nai.get(session[0])
+        return None if sessions is None else sessions.get(session[1])
 
     def find_home_address(self, home_address: int) -> MobilityBinding | None:
-        session = self._by_home_address.get(home_address)
-        return None if session is None else self._by_session[session]
+        return self._by_home_address.get(home_address)
+
+    def holder(self, home_address: int) -> Session | None:
+        """Whose binding has the home address."""
+        binding = self._by_home_address.get(home_address)
+        return None if binding is None else (binding.nai, binding.sub_nai)
 
     def sessions_of(self, nai: str) -> int:
-        return self._count.get(nai, 0)
+        return len(self._by_nai.get(nai, ()))
 
     def put(self, binding: MobilityBinding) -> None:
         """Insert or replace. Raises ValueError if another session has the home address."""
-        session = (binding.nai, binding.sub_nai)
-        if self._by_home_address.get(binding.home_address, session) != session:
+        home_address, session = binding.home_address, (binding.nai, binding.sub_nai)
+        if self.holder(home_address) not in (None, session):
             raise ValueError("a home address of two sessions")
-        self.remove(session)
-        self._by_session[session] = binding
-        self._by_home_address[binding.home_address] = session
-        self._count[binding.nai] = self._count.get(binding.nai, 0) + 1
+        former = self.find(session)
+        if former is not None and former.home_address != home_address:
+            self.remove(session)
+        self._by_nai.setdefault(binding.nai, {})[binding.sub_nai] = binding
+        self._by_home_address[home_address] = binding
         if binding.expires is not None:
-            heapq.heappush(self._expiries, (binding.expires, session))
+            due = self._due.get(home_address)
+            if due is None or binding.expires < due:
+                self._look_at(home_address, binding.expires)
 
     def remove(self, session: Session) -> MobilityBinding | None:
         """The binding that was there, if any."""
-        binding = self._by_session.pop(session, None)
+        binding = self.find(session)
         if binding is not None:
-            del self._by_home_address[binding.home_address]
-            self._count[binding.nai] -= 1
-            if not self._count[binding.nai]:
-                del self._count[binding.nai]
+            sessions = self._by_nai[session[0]]
+            del sessions[session[1]], self._by_home_address[binding.home_address]
+            self._due.pop(binding.home_address, None)
+            if not sessions:
+                del self._by_nai[session[0]]
         return binding
 
     def next_expiry(self) -> int | None:
-        """When the first binding ends, clock ms. Entries of bindings that were renewed or removed are passed over."""
+        """When the first binding ends, clock ms."""
         while self._expiries:
-            expires, session = self._expiries[0]
-            binding = self._by_session.get(session)
-            if binding is not None and binding.expires == expires:
-                return expires
+            due, home_address = self._expiries[0] >> 32, self._expiries[0] & 0xFFFFFFFF
+            binding = self._by_home_address.get(home_address)
+            if binding is not None and self._due.get(home_address) == due == binding.expires:
+                return due
             heapq.heappop(self._expiries)
+            if binding is not None and self._due.get(home_address) == due:
+                del self._due[home_address]
+                if binding.expires is not None:
+                    self._look_at(home_address, binding.expires)
         return None
 
     def first_expired(self, clock: int) -> MobilityBinding | None:
         """A binding whose lifetime is over at `clock`, if there is one."""
         expiry = self.next_expiry()
-        return None if expiry is None or expiry > clock else self._by_session[self._expiries[0][1]]
+        if expiry is None or expiry > clock:
+            return None
+        return self._by_home_address[self._expiries[0] & 0xFFFFFFFF]
+
+    def _look_at(self, home_address: int, due: int) -> None:
+        self._due[home_address] = due
+        heapq.heappush(self._expiries, due << 32 | home_address)

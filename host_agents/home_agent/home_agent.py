@@ -81,21 +81,23 @@ class HomeAgent:
         ranges = [one for network in policy.networks for one in network.pool]
         never = [policy.address, *(network.gateway for network in policy.networks)]
         self._reserved = policy.reserved()
-        self._pool = AddressPool(ranges, self._reserved, never, owners)
+        self._pool = AddressPool(ranges, self._reserved, never, self.bindings.holder, owners)
         self._alternation = Alternation()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
         self._open: dict[Session, _Open] = {}
-        bound = {(binding.nai, binding.sub_nai) for binding in bindings}
+        for binding in bindings:
+            self._pool.take(binding.home_address, (binding.nai, binding.sub_nai))
+            self.bindings.put(binding)
         by_nonces = {nai for nai, subscriber in policy.subscribers.items() if subscriber.nonces}
-        self._replay = Replay(ntp_ms, identifications, nonces, bound, by_nonces, random_octets)
+        find = self.bindings.find
+        self._replay = Replay(ntp_ms, identifications, nonces, bindings, find, by_nonces, random_octets)
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
             latest = self.clock(0) + binding.lifetime * 1000
             if binding.expires is not None and binding.expires > latest:  # the machine's clock was put back
                 binding = replace(binding, expires=latest)
                 self._shortened.append(binding)
-            self.bindings.put(binding)
-            self._pool.take(binding.home_address, (binding.nai, binding.sub_nai))
+                self.bindings.put(binding)
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
 
     def start(self) -> Turn:
@@ -327,7 +329,7 @@ class HomeAgent:
         session = (binding.nai, binding.sub_nai)
         if former is not None and former.home_address != binding.home_address:
             effects += [RemoveBinding(former, self.clock(now)), RemoveTunnel(former.home_address)]
-            self._pool.give_back(former.home_address)
+            self._pool.give_back(former.home_address, session)
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
         self._replay.of(session).bind(session)
@@ -350,9 +352,9 @@ class HomeAgent:
 
     def _remove(self, binding: MobilityBinding, now: int, effects: list[object]) -> None:
         session = (binding.nai, binding.sub_nai)
+        self._replay.of(session).unbind(session, now)  # ahead of the rest: it asks for the binding
         self.bindings.remove(session)
-        self._pool.give_back(binding.home_address)
-        self._replay.of(session).unbind(session, now)
+        self._pool.give_back(binding.home_address, session)
         effects += [RemoveBinding(binding, self.clock(now)), RemoveTunnel(binding.home_address)]
 
     def _put_back(self, session: Session, former: MobilityBinding | None, now: int, effects: list[object]) -> None:
@@ -361,7 +363,7 @@ class HomeAgent:
         if current is not None and (former is None or former.home_address != current.home_address):
             self._remove(current, now, effects)
         replay = self._replay.of(session)
-        if former is not None and self._pool.holder(former.home_address) in (None, session):
+        if former is not None and self.bindings.holder(former.home_address) in (None, session):
             former = replace(former, identification=replay.last(session))
             self._pool.take(former.home_address, session)
             self.bindings.put(former)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from host_agents.effects import MobilityBinding, StoreBinding, StoreIdentification
@@ -40,14 +40,17 @@ class NonceCheck:
     """
 
     def __init__(
-        self, stored: Mapping[Session, tuple[int, int]], bound: Collection[Session], random_octets: RandomOctets
+        self,
+        stored: Mapping[Session, tuple[int, int]],
+        find: Callable[[Session], MobilityBinding | None],
+        random_octets: RandomOctets,
     ) -> None:
-        """stored: session -> (last Identification, nonce). bound: the sessions that have a binding."""
+        """stored: session -> (last Identification, nonce). find: the binding of a session."""
         self._random_octets = random_octets
         self._exchanges = {session: _Exchange(nonce, last) for session, (last, nonce) in stored.items()}
         self._unbound = UnboundSessions()
         for session in stored:
-            if session not in bound:
+            if find(session) is None:
                 self.unbind(session, 0)
 
     def check(self, session: Session, identification: int, now: int, unbound: int) -> Repetition | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 from host_agents.effects import MobilityBinding, StoreBinding, StoreIdentification
@@ -63,11 +63,14 @@ class Replay:
         ntp_ms: int,
         identifications: Mapping[Session, int],
         nonces: Mapping[Session, int],
-        bound: Collection[Session],
+        bindings: Collection[MobilityBinding],
+        find: Callable[[Session], MobilityBinding | None],
         by_nonces: Collection[str],
         random_octets: RandomOctets,
     ) -> None:
-        """The first four as of TimestampCheck and NonceCheck. by_nonces: NAIs of the subscribers that use nonces.
+        """nonces: as of NonceCheck; the others as of TimestampCheck, but for subscribers of both styles.
+
+        by_nonces: the NAIs of those that use nonces.
 
         What one style remembers of a session says nothing to the other, where a subscriber has changed: a nonce is no
         time.
@@ -75,12 +78,13 @@ class Replay:
         self._by_nonces = by_nonces
         times, exchanges = {}, {}
         for session, last in identifications.items():
-            if session not in nonces and session[0] not in by_nonces:
-                times[session] = last
-            elif session in nonces and session[0] in by_nonces:
+            if session[0] not in by_nonces:
+                times[session] = 0 if session in nonces else last
+            elif session in nonces:
                 exchanges[session] = (last, nonces[session])
-        self._timestamps = TimestampCheck(ntp_ms, times, bound)
-        self._nonces = NonceCheck(exchanges, bound, random_octets)
+        timed = (one for one in bindings if one.nai not in by_nonces and (one.nai, one.sub_nai) not in nonces)
+        self._timestamps = TimestampCheck(ntp_ms, times, timed, find)
+        self._nonces = NonceCheck(exchanges, find, random_octets)
 
     def of(self, session: Session) -> Style:
         return self._nonces if session[0] in self._by_nonces else self._timestamps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from host_agents.effects import MobilityBinding, StoreBinding, StoreIdentification
 from host_agents.home_agent.unbound import Session, UnboundSessions
@@ -20,16 +20,32 @@ class TimestampCheck:
     tolerance, so that a machine whose clock was put back locks nobody out; then it follows the monotonic clock.
     """
 
-    def __init__(self, ntp_ms: int, identifications: Mapping[Session, int], bound: Collection[Session]) -> None:
-        """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bound: the sessions that have a binding."""
-        self._last = {session: unwrap(one, ntp_ms) for session, one in identifications.items()}
+    def __init__(
+        self,
+        ntp_ms: int,
+        identifications: Mapping[Session, int],
+        bindings: Iterable[MobilityBinding],
+        find: Callable[[Session], MobilityBinding | None],
+    ) -> None:
+        """ntp_ms: what the machine's clock says at now = 0, ms since 1900. bindings: of sessions that use timestamps.
+
+        find: the binding of a session. Where its Identification is the last one, it is not kept here too.
+        """
+        self._find = find
+        self._last = {session: unwrap(one, ntp_ms) if one else 0 for session, one in identifications.items()}
         largest = max(self._last.values(), default=0)
+        for binding in bindings:
+            last = self._last.get((binding.nai, binding.sub_nai))
+            unwrapped = unwrap(binding.identification, ntp_ms)
+            if last is None or last == unwrapped:
+                self._last.pop((binding.nai, binding.sub_nai), None)
+                largest = max(largest, unwrapped)
         # A second inside the tolerance, so that the answer to our 133, a second above the largest, is within it too.
         self._base: int = max(ntp_ms, (seconds(largest) - TOLERANCE + 1) * 1000)
         self._largest = largest
         self._unbound = UnboundSessions()
-        for session in identifications:
-            if session not in bound:
+        for session in list(self._last):
+            if find(session) is None:
                 self.unbind(session, 0)
 
     def clock(self, now: int) -> int:
@@ -38,7 +54,7 @@ class TimestampCheck:
 
     def last(self, session: Session) -> int:
         """As it was on the wire; 0 for a session that is not known."""
-        return int(on_the_wire(self._last.get(session, 0)))
+        return int(on_the_wire(self._unwrapped(session)))
 
     def store(self, binding: MobilityBinding) -> StoreBinding:
         return StoreBinding(binding)
@@ -48,13 +64,13 @@ class TimestampCheck:
 
     def check(self, session: Session, identification: int, now: int, unbound: int) -> None:
         """A repetition is denied like any other that is not above the last one."""
-        if session not in self._last:
+        if session not in self._last and self._find(session) is None:
             self._unbound.need_room(session[0], unbound)
         unwrapped = unwrap(identification, self.clock(now))
         late = self.clock(now) - seconds(unwrapped) * 1000
         if abs(late) > TOLERANCE * 1000:
             raise Denied(HA_IDENTIFICATION, f"clock differs by {late // 1000} s")
-        if unwrapped <= self._last.get(session, 0):
+        if unwrapped <= self._unwrapped(session):
             raise Denied(HA_IDENTIFICATION, "Identification is not above the last one")
 
     def answer(self, session: Session, identification: int) -> int:
@@ -62,7 +78,7 @@ class TimestampCheck:
 
     def resynchronising(self, session: Session, identification: int, now: int) -> int:
         """The Identification of a 133: our clock, but above the last accepted; the low word is the request's."""
-        high: int = max(self.clock(now) // 1000, seconds(self._last.get(session, 0)) + 1)
+        high: int = max(self.clock(now) // 1000, seconds(self._unwrapped(session)) + 1)
         return int(on_the_wire(high << 32 | identification & LOW))
 
     def accept(self, session: Session, identification: int, now: int) -> None:
@@ -75,11 +91,20 @@ class TimestampCheck:
 
     def bind(self, session: Session) -> None:
         """The session has a binding, which keeps its Identification."""
+        self._last.pop(session, None)
         self._unbound.remove(session)
 
     def unbind(self, session: Session, now: int) -> None:
         """The session has no binding; its Identification is kept while a replay of it could still be believed."""
+        self._last[session] = self._unwrapped(session)
         self._unbound.put(session, now + _LET_GO)
+
+    def _unwrapped(self, session: Session) -> int:
+        last = self._last.get(session)
+        if last is not None:
+            return last
+        binding = self._find(session)
+        return 0 if binding is None else int(unwrap(binding.identification, self._base))
 
     def next_forget(self) -> int | None:
         """When forget() next has something to do, monotonic ms."""

@@ -38,7 +38,8 @@ class Owner:
 class Snapshot:
     """A home agent's durable state. owners: home address -> Owner.
 
-    identifications: (nai, sub_nai) -> 64 bits. nonces: (nai, sub_nai) -> 32 bits, of those sessions that use them.
+    identifications: (nai, sub_nai) -> 64 bits, of sessions whose binding does not say it already, and of all that use
+    nonces. nonces: (nai, sub_nai) -> 32 bits, of those.
     """
 
     bindings: list[MobilityBinding]

@@ -128,7 +128,9 @@ class HomeAgentStore(_SqliteStore):
             bindings.append(MobilityBinding(*values))
         identifications, nonces = {}, {}
         for nai, sub_nai, identification, nonce in self._all(
-            "SELECT nai, sub_nai, identification, nonce FROM identification"
+            "SELECT nai, sub_nai, identification, nonce FROM identification AS last WHERE nonce IS NOT NULL"
+            " OR NOT EXISTS (SELECT 1 FROM binding WHERE nai = last.nai AND sub_nai = last.sub_nai"
+            " AND identification = last.identification)"
         ):
             identifications[nai, sub_nai] = int.from_bytes(identification, "big")
             if nonce is not None:

@@ -5,13 +5,31 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from host_agents.home_agent.address_pool import AddressPool
+from host_agents.home_agent.address_pool import AddressPool as Pool
 from mip4.errors import Denied
 from tests.helpers.alone import HomeAgentAlone
 from tests.helpers.builders import NAI, NTP_2026, a_subscriber
 
 ONE, TWO, THREE = ("n", "one"), ("n", "two"), ("n", "three")
 PRINTER = ("n", "printer")
+
+
+class AddressPool(Pool):
+    """With a table of bindings of its own."""
+
+    def __init__(self, ranges, reserved, never, owners=()):
+        self.held = {}
+        super().__init__(ranges, reserved, never, self.held.get, owners)
+
+    def holder(self, address):
+        return self.held.get(address)
+
+    def take(self, address, session):
+        super().take(address, session)
+        self.held[address] = session
+
+    def leaves(self, address):
+        self.give_back(address, self.held.pop(address))
 
 
 def _pool(first=10, last=13, reserved=None, never=(1,), owners=()):
@@ -33,7 +51,7 @@ def _denied(pool, session, asked=0):
 def test_strangers_get_addresses_that_nobody_ever_had_first():
     pool = _pool()
     _give(pool, ONE)
-    pool.give_back(10)
+    pool.leaves(10)
 
     assert _give(pool, TWO) == 11
     assert _give(pool, THREE) == 12
@@ -44,7 +62,7 @@ def test_then_the_one_given_back_longest_ago():
     for session in (ONE, TWO, THREE):
         _give(pool, session)
     for address in (11, 10, 12):
-        pool.give_back(address)
+        pool.leaves(address)
 
     assert [_give(pool, ("stranger", name)) for name in "abc"] == [11, 10, 12]
     assert _denied(pool, ("stranger", "d")) == 130
@@ -54,10 +72,10 @@ def test_a_session_gets_its_last_address_back_if_it_is_still_free():
     pool = _pool()
     _give(pool, ONE)
     _give(pool, TWO)
-    pool.give_back(10)
+    pool.leaves(10)
 
     assert _give(pool, ONE) == 10
-    pool.give_back(10)
+    pool.leaves(10)
     _give(pool, THREE, asked=10)
     assert _give(pool, ONE) == 12
 
@@ -65,9 +83,9 @@ def test_a_session_gets_its_last_address_back_if_it_is_still_free():
 def test_an_address_remembers_its_last_owner_and_a_session_its_last_address_only():
     pool = _pool()
     _give(pool, ONE)
-    pool.give_back(10)
+    pool.leaves(10)
     _give(pool, ONE, asked=12)
-    pool.give_back(12)
+    pool.leaves(12)
 
     assert pool.choose(ONE, 0) == 12
 
@@ -78,7 +96,7 @@ def test_a_reserved_address_is_for_its_session_alone_and_need_not_lie_in_the_poo
     assert _give(pool, PRINTER) == 7
     assert _give(pool, ONE) == 11
     assert _denied(pool, ONE, asked=10) == 129
-    pool.give_back(7)
+    pool.leaves(7)
     assert _denied(pool, ONE, asked=7) == 129
     assert _give(pool, TWO) == 10
 
@@ -96,7 +114,7 @@ def test_a_reserved_address_that_somebody_still_holds_is_waited_for():
     pool.take(10, ONE)  # bound before it was reserved
 
     assert _denied(pool, PRINTER) == 130
-    pool.give_back(10)
+    pool.leaves(10)
     assert _give(pool, PRINTER) == 10
 
 
@@ -224,7 +242,7 @@ class PoolMachine(RuleBasedStateMachine):
     def leaves(self, data):
         session = data.draw(st.sampled_from(sorted(self.held)))
         address = self.held.pop(session)
-        self.pool.give_back(address)
+        self.pool.leaves(address)
         if address not in self.RESERVED:
             self.queue.append((address, session))
 

@@ -328,7 +328,7 @@ def test_a_subscriber_may_change_from_one_style_to_the_other_with_bindings_in_fo
 
 
 def test_check_by_itself_lets_pass_the_nonce_and_knows_the_last_request_again():
-    check = NonceCheck({SESSION: (7 << 32 | 1, 9)}, (), lambda count: bytes(count))
+    check = NonceCheck({SESSION: (7 << 32 | 1, 9)}, lambda session: None, lambda count: bytes(count))
 
     assert check.check(SESSION, 9 << 32 | 2, 0, 8) is None
     assert check.check(SESSION, 7 << 32 | 1, 0, 8).denial is None

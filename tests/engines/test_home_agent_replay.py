@@ -25,7 +25,7 @@ def agent():
 
 @pytest.fixture
 def check():
-    return TimestampCheck(NTP_2026, {}, ())
+    return TimestampCheck(NTP_2026, {}, (), lambda session: None)
 
 
 def _code(agent, datagram):

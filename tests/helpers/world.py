@@ -116,7 +116,7 @@ class World:
             held = [row.home_address for row in (rows.values() if isinstance(rows, dict) else rows)]
             assert len(held) == len(set(held))
         for binding in self.home_agent.engine.bindings:
-            assert self.home_agent.engine._pool.holder(binding.home_address) == (binding.nai, binding.sub_nai)
+            assert self.home_agent.engine.bindings.find((binding.nai, binding.sub_nai)) is binding
         for node in self.nodes:
             attached = [one.attached for one in node.engine._sessions if one.attached]
             assert sorted(attached) == sorted(node.attached)

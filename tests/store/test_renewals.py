@@ -65,7 +65,7 @@ def test_a_renewal_changes_what_a_renewal_changes_and_the_identification(tmp_pat
     )
 
     assert snapshot.bindings == [LATER]
-    assert snapshot.identifications == {(NAI, "pc1"): LATER.identification}
+    assert snapshot.identifications == {}  # the binding has it
     assert records_in(tmp_path / "s") == 0  # folded when it was opened
 
 
