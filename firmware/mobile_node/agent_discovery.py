@@ -3,7 +3,7 @@
 from mip4.address import in_prefix
 from mip4.compat import const
 from mip4.const import ADVERT_B, ADVERT_F, INFINITE, PROTO_ICMP
-from mip4.discovery import AgentAdvertisement, PrefixLengths
+from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, PrefixLengths
 from mip4.errors import Unexpected
 from mip4.ip import Packet
 from mip4.record import Record
@@ -19,7 +19,8 @@ _REBOOTED = const(255)  # a sequence number that fell to this or below (RFC 5944
 class Agent(Record):
     """A foreign agent that is heard. link_address: where its advertisements come from. until, heard: ms.
 
-    co_located: our own care-of address, 0 where the agent's is used.
+    co_located: our own care-of address, 0 where the agent's is used. challenge: octets that a request is to answer
+    (RFC 4721 §2), b"" for none.
 
     lifetime: the longest registration it relays, seconds. interval: a third of its advertisements' lifetime, ms.
     """
@@ -35,6 +36,7 @@ class Agent(Record):
         "heard",
         "interval",
         "until",
+        "challenge",
         "co_located",
     )
 
@@ -179,6 +181,7 @@ class AgentDiscovery:
 
 def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, now: int) -> Agent:
     said = advertisement.agent()
+    challenges = [one.challenge for one in advertisement.extensions if type(one) is AdvertisedChallenge]
     lengths = [one.lengths[0] for one in advertisement.extensions if type(one) is PrefixLengths and one.lengths]
     foreign = said.flags & ADVERT_F and said.care_of_addresses
     return Agent(
@@ -192,6 +195,7 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
         heard=now,
         interval=advertisement.lifetime * 1000 // 3,
         until=now + advertisement.lifetime * 1000,
+        challenge=challenges[0] if challenges else b"",
         co_located=0,
     )
 

@@ -87,6 +87,7 @@ class CareOf:
             heard=now,
             interval=0,
             until=now,
+            challenge=b"",
             co_located=self._address,
         )
 

@@ -10,8 +10,11 @@ from mip4.const import (
     BROADCAST,
     CONFIG_REQUEST,
     FA_LIFETIME,
+    FA_MISSING_CHALLENGE,
     FA_REVERSE_TUNNEL,
     FA_REVERSE_TUNNEL_MANDATORY,
+    FA_STALE_CHALLENGE,
+    FA_UNKNOWN_CHALLENGE,
     FLAG_D,
     FLAG_T,
     HA_IDENTIFICATION,
@@ -27,12 +30,13 @@ from mip4.const import (
     code_name,
     is_from_home_agent,
 )
-from mip4.effects import Said, Send
+from mip4.effects import Said, Send, Solicit
 from mip4.errors import Unexpected
 from mip4.extensions import (
     ForeignAgentError,
     HomeAgentAddress,
     MessageString,
+    MobileForeignChallenge,
     Nai,
     UdpTunnelReply,
     UdpTunnelRequest,
@@ -61,6 +65,7 @@ _GOODBYES = const(3)  # deregistrations sent before the home agent is left to le
 
 # Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
 _PASSING = (64, 65, 66, 69, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138)
+_CHALLENGE = (FA_UNKNOWN_CHALLENGE, FA_MISSING_CHALLENGE, FA_STALE_CHALLENGE)
 _OWN_PACE = (66, 96, 97)  # the agent cannot tell our sessions apart, or has no room: one at a time there
 
 
@@ -117,6 +122,7 @@ class Registration:
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._identifications = node.identifications()
+        self._challenge = (0, b"", 0)  # the last that came with a reply: care-of address, octets, when, ms
         self._request = None
         self._datagram = b""  # of the last request
         self._granted_by = None
@@ -237,6 +243,10 @@ class Registration:
         accepted = reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS)
         if self._answered and (errors or not accepted):
             raise Unexpected("a denial of a request that was answered before")
+        # None of ours goes through a home agent unseen, so this one is from the foreign agent.
+        challenges = find(reply.extensions, MobileForeignChallenge)
+        if challenges:
+            self._challenge = (self._through, challenges[-1].challenge, now)
         if is_from_home_agent(reply.code):
             self._identifications.answered(reply.identification)
         if not accepted:
@@ -330,7 +340,10 @@ class Registration:
         elif reply.code in (FA_REVERSE_TUNNEL_MANDATORY, HA_REVERSE_TUNNEL_MANDATORY):
             self._reverse = True
         texts = find(believed, MessageString)
-        return self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
+        effects = self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
+        if reply.code in _CHALLENGE and not find(reply.extensions, MobileForeignChallenge):
+            effects.append(Solicit())  # it may be advertised
+        return effects
 
     def _is_new(self, redirecting: int, believed: list) -> bool:
         """Note where a home agent sends us (RFC 4433 §5.1), unless we have been there: they go in circles."""
@@ -346,15 +359,17 @@ class Registration:
         self._answered = True
         repeated = self.code == code
         self.code = code
-        passing = code in _PASSING or self._soon
+        passing = code in _PASSING or code in _CHALLENGE or self._soon
         self._soon = False
         floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if passing else (_DENIED_RETRY, _DENIED_LAST_RETRY)
         self._retry = min(max(self._retry * 2, floor), ceiling) if repeated else floor
         self._next = max(self._sent + self._retry, now)
         said = "denied sub_nai=%s code=%s" % (self._name(), code_name(code))
-        # A node without a clock meets 133 at every start; only when the answer to it does not help, it is news.
-        level = "info" if code == HA_IDENTIFICATION and not repeated else "warning"
-        return [Refused(code, code in _OWN_PACE), Said(level, said + (": " + text if text else ""))]
+        # A node without a clock meets 133 at every start, and an agent that was restarted knows no challenge of before;
+        # only when the answer to it does not help, it is news.
+        level = "info" if (code == HA_IDENTIFICATION or code in _CHALLENGE) and not repeated else "warning"
+        singly = code in _OWN_PACE or (code in _CHALLENGE and repeated)
+        return [Refused(code, singly), Said(level, said + (": " + text if text else ""))]
 
     # ---- requests
 
@@ -407,7 +422,8 @@ class Registration:
     def _send(self, lifetime: int, now: int) -> list:
         agent = self.agent
         if not self._is_repetition(lifetime):
-            self._datagram = self._node.security.sign(self._make(lifetime, now).encode(), agent.care_of_address)
+            message = self._make(lifetime, now).encode()
+            self._datagram = self._node.security.sign(message, agent.care_of_address, self._latest_challenge())
             self._asked = now
         self._answered = False
         self._sent = now
@@ -421,6 +437,12 @@ class Registration:
         if not self.waiting or not self._identifications.repeats or self._request is None:
             return False
         return (self._request.lifetime, self._through) == (lifetime, self.agent.care_of_address)
+
+    def _latest_challenge(self) -> bytes:
+        """Of our agent, advertised or with a reply: who has asked at last is to be answered (RFC 4721 §3.1)."""
+        care_of_address, octets, when = self._challenge
+        replied = care_of_address == self.agent.care_of_address and when >= self.agent.heard
+        return octets if replied else self.agent.challenge
 
     def _make(self, lifetime: int, now: int) -> RegistrationRequest:
         """A request that was never sent before, up to its authenticators."""

@@ -2,20 +2,32 @@
 
 from mip4.const import is_from_home_agent
 from mip4.errors import BadAuthenticator
-from mip4.extensions import MobileForeignAuthentication, MobileHomeAuthentication, find
+from mip4.extensions import MobileForeignAuthentication, MobileForeignChallenge, MobileHomeAuthentication, find
 
 
 class Security:
-    """home: the association with the home agent. foreign: care-of address -> association with that foreign agent."""
+    """home: the association with the home agent. foreign: care-of address -> association with that foreign agent.
 
-    def __init__(self, home, foreign: dict):
+    aaa: the association with our AAA server (RFC 4721), None for none.
+    """
+
+    def __init__(self, home, foreign: dict, aaa):
         self._home = home
         self._foreign = foreign
+        self._aaa = aaa
 
-    def sign(self, message: bytes, care_of_address: int) -> bytes:
-        """A request, with the home agent's authenticator and, where there is a key for it, the foreign agent's."""
+    def sign(self, message: bytes, care_of_address: int, challenge: bytes) -> bytes:
+        """A request, with the home agent's authenticator and, where there is a key for it, the foreign agent's (MN-06).
+
+        challenge: of the foreign agent, b"" for none. It goes along only with an authenticator that answers it. That
+        for the AAA server goes only to agents that challenge: to others it is unknown, and cannot be skipped.
+        """
         signed = self._home.sign(message, MobileHomeAuthentication)
         foreign = self._foreign.get(care_of_address)
+        if challenge and (foreign is not None or self._aaa is not None):
+            signed += MobileForeignChallenge(challenge).encode()
+            if self._aaa is not None:
+                signed = self._aaa.sign(signed, challenge)
         return signed if foreign is None else foreign.sign(signed, MobileForeignAuthentication)
 
     def verify(self, datagram: bytes, reply, care_of_address: int) -> list:

@@ -1,6 +1,6 @@
 """What all registrations of a node share: who it is, its keys and clock."""
 
-from mip4.authentication import SecurityAssociation
+from mip4.authentication import AaaAssociation, SecurityAssociation
 from mip4.identification import Noise, Nonces, Timestamps
 from mobile_node.security import Security
 
@@ -23,7 +23,9 @@ class Settings:
         foreign = {}
         for one in config["foreign_agents"]:
             foreign[one["care_of_address"]] = SecurityAssociation(one["spi"], one["key"], one["algorithm"])
-        self.security = Security(home, foreign)
+        aaa = config["aaa"]
+        aaa = None if aaa is None else AaaAssociation(aaa["spi"], aaa["key"], aaa["algorithm"])
+        self.security = Security(home, foreign, aaa)
 
     def identifications(self) -> Timestamps | Nonces:
         """Of one session more: nonces of its own, or the timestamps of all, which rise from request to request."""

@@ -4,7 +4,8 @@ import json
 import os
 
 from mip4.address import is_unicast, parse, parse_link, show_link
-from mip4.authentication import ALGORITHMS, parse_key
+from mip4.authentication import ALGORITHMS, AaaAssociation, parse_key
+from mip4.const import CHAP_SPI
 from mip4.errors import Malformed
 from mip4.nai import check_nai, check_sub_nai
 from runtime.errors import ConfigurationError
@@ -140,11 +141,30 @@ def _path_or_none(value, folder: str) -> str:
     return "" if value == "" else _path(value, folder)
 
 
+def _aaa(value, folder: str):
+    """An association with a AAA server, or None. Under CHAP_SPI there is no choice of algorithm (RFC 4721 §8)."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    try:
+        found = fields(_AAA, value, folder)
+    except ValueError as error:
+        raise ValueError("." + error.args[0])
+    AaaAssociation(found["spi"], found["key"], found["algorithm"])  # which says what is wrong
+    return found
+
+
 _SPI = number(256, 0xFFFFFFFF)  # RFC 5944 §1.6: the lower ones are reserved
 _ALGORITHM = one_of(*sorted(ALGORITHMS))
 _FOREIGN_AGENT = [  # an MN-FA mobility security association
     ("care_of_address", REQUIRED, _unicast),
     ("spi", REQUIRED, _SPI),
+    ("key", REQUIRED, _key),
+    ("algorithm", "hmac-md5", _ALGORITHM),
+]
+_AAA = [
+    ("spi", REQUIRED, number(CHAP_SPI, 0xFFFFFFFF)),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
 ]
@@ -155,6 +175,7 @@ FIELDS = [
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
+    ("aaa", None, _aaa),
     ("replay", "timestamps", one_of("timestamps", "nonces")),
     ("lifetime", 600, number(1, 0xFFFF)),
     ("mode", "auto", one_of("foreign-agent", "co-located", "auto")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from host_agents.effects import SendFrame
+from host_agents.foreign_agent.challenges import Challenges
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.limiter import Limiter
 from mip4.const import (
@@ -16,7 +17,7 @@ from mip4.const import (
     ALL_SYSTEMS,
     PROTO_ICMP,
 )
-from mip4.discovery import AgentAdvertisement, MobilityAgent, PrefixLengths
+from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, MobilityAgent, PrefixLengths
 from mip4.ip import Packet
 
 _ALL_SYSTEMS_LINK = bytes((0x01, 0x00, 0x5E, 0x00, 0x00, 0x01))  # RFC 1112 §6.4
@@ -33,16 +34,26 @@ class Advertiser:
     visitors over a restart begins where a rollover does, and nobody needs to register again.
     """
 
-    def __init__(self, policy: Policy, interface: VisitedInterface, kept_visitors: bool, now: int) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        interface: VisitedInterface,
+        kept_visitors: bool,
+        challenges: Challenges | None,
+        now: int,
+    ) -> None:
         self._policy = policy
         self._interface = interface
+        self._challenges = challenges
         self._sequence = _AFTER_ROLLOVER if kept_visitors else 0
         self._sent = 0
         self._solicited = Limiter(_SOLICITED_PER_SECOND, 1000, _SOLICITED_PER_SECOND)
         self.due: int | None = now
 
     def advertise(self, busy: bool, now: int) -> SendFrame:
-        """The advertisement that is due, to everybody on the link."""
+        """The advertisement that is due, to everybody on the link; with a challenge that none had before."""
+        if self._challenges is not None:
+            self._challenges.renew()
         longest = self._policy.advertise_interval
         noise = zlib.crc32(f"{self._interface.name} {self._interface.address} {self._sent} {now}".encode()) % 1001
         interval = longest * 3 // 4 + longest * noise // 4000
@@ -80,6 +91,7 @@ class Advertiser:
                     care_of_addresses=[self._policy.care_of_address],
                 ),
                 PrefixLengths([self._interface.prefix_length]),
+                *([] if self._challenges is None else [AdvertisedChallenge(self._challenges.newest())]),
             ],
         )
         self._sequence = self._sequence + 1 if self._sequence < 0xFFFF else _AFTER_ROLLOVER

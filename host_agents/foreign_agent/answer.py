@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from host_agents.effects import Said, SendFrame, Visitor
+from host_agents.foreign_agent.challenges import Challenges
 from host_agents.foreign_agent.visitor_table import Pending, Session
 from host_agents.limiter import Limiter
 from mip4.address import show, show_link
 from mip4.const import BROADCAST, FA_LIFETIME, FA_RESOURCES, MESSAGE_FROM_FOREIGN_AGENT, PORT, code_name
 from mip4.errors import Denied
-from mip4.extensions import ForeignAgentError, MessageString, MobileForeignAuthentication, Nai, find
+from mip4.extensions import (
+    ForeignAgentError,
+    MessageString,
+    MobileForeignAuthentication,
+    MobileForeignChallenge,
+    Nai,
+    find,
+)
 from mip4.ip import Datagram
 from mip4.messages import RegistrationReply
 
 
 def pass_on(pending: Pending, octets: bytes, home_address: int) -> SendFrame:
     """A reply to the node (FA-41): straight to its link-layer address, since it must not be asked for by ARP."""
+    if pending.request.given:
+        octets += MobileForeignChallenge(pending.request.given).encode()
     if pending.request.association is not None:
         octets = pending.request.association.sign(octets, MobileForeignAuthentication)
     destination = pending.source or home_address or BROADCAST
@@ -22,20 +34,26 @@ def pass_on(pending: Pending, octets: bytes, home_address: int) -> SendFrame:
     return SendFrame(pending.interface, pending.link_address, datagram.packet(ttl=255).encode())
 
 
-def cannot(pending: Pending, kept: bytes, home_address: int, reason: str) -> list[object]:
+def cannot(
+    pending: Pending, kept: bytes, home_address: int, reason: str, status: int = FA_RESOURCES
+) -> list[object]:
     """The home agent accepted but we cannot carry it: an FA Error behind its untouched reply (RFC 4636 §3)."""
     text = f"cannot carry {_show(pending.session)} home={show(home_address)}: {reason}"
     return [
-        pass_on(pending, kept + ForeignAgentError(FA_RESOURCES).encode(), home_address),
+        pass_on(pending, kept + ForeignAgentError(status).encode(), home_address),
         Said("warning", "refused", text),
     ]
 
 
 class Denials:
-    """Denials of our own, at most one a second for each session. lifetime: the most that is relayed, seconds."""
+    """Denials of our own, at most one a second for each session. lifetime: the most that is relayed, seconds.
 
-    def __init__(self, lifetime: int) -> None:
+    challenges: by visited link, where nodes have to answer one.
+    """
+
+    def __init__(self, lifetime: int, challenges: Mapping[str, Challenges]) -> None:
         self._lifetime = lifetime
+        self._challenges = challenges
         self._limiter = Limiter(1, 1000, 1)
 
     def deny(self, pending: Pending, denial: Denied, now: int) -> list[object]:
@@ -47,16 +65,29 @@ class Denials:
         extensions = find(message.extensions, Nai)[:1]
         if pending.request.sub_nai is not None:
             extensions.append(pending.request.sub_nai.extension())
-        if pending.request.association is not None:
+        if pending.request.authentic:
             extensions.append(MessageString(MESSAGE_FROM_FOREIGN_AGENT, denial.text.encode()[:200]))
         reply = RegistrationReply(
             denial.code, lifetime, message.home_address, message.home_agent, message.identification, extensions
         )
+        octets = reply.encode()
+        self._give(pending, octets)
         text = f"denied {_show(pending.session)} link={show_link(pending.link_address)} code={code_name(denial.code)}"
         return [
-            pass_on(pending, reply.encode(), message.home_address),
+            pass_on(pending, octets, message.home_address),
             Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"),
         ]
+
+    def _give(self, pending: Pending, octets: bytes) -> None:
+        """A challenge for the node's next request; to anybody's request only if the denial gets no longer than that."""
+        request = pending.request
+        challenges = self._challenges.get(pending.interface)
+        if challenges is None:
+            return
+        request.given = challenges.give(request.node) if request.authentic else challenges.offer(request.node)
+        longer = len(octets) + len(MobileForeignChallenge(request.given).encode()) > len(request.datagram)
+        if longer and not request.authentic:
+            request.given = b""
 
 
 def describe(visitor: Visitor) -> str:

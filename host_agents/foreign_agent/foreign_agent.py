@@ -11,8 +11,9 @@ from host_agents.effects import RemoveDelivery, RemoveVisitor, Said, SendDatagra
 from host_agents.foreign_agent.advertiser import Advertiser
 from host_agents.foreign_agent.answer import Denials, cannot, describe, pass_on
 from host_agents.foreign_agent.carriage import carry, dismantle, refuse_address
+from host_agents.foreign_agent.challenges import Challenges, RandomOctets
 from host_agents.foreign_agent.policy import Policy
-from host_agents.foreign_agent.reply import admitted, match, missing, verified
+from host_agents.foreign_agent.reply import admitted, match, missing, mistaken, verified
 from host_agents.foreign_agent.request import Request, decode_request, judge, relayed
 from host_agents.foreign_agent.supplied import supply
 from host_agents.foreign_agent.visitor_table import Full, Pending, Session, VisitorTable
@@ -27,6 +28,7 @@ from mip4.const import (
     FA_PROHIBITED,
     FA_RESOURCES,
     FA_TIMEOUT,
+    FA_WRONG_CHALLENGE,
     FLAG_D,
     PORT,
     PROTO_ICMP,
@@ -59,7 +61,9 @@ class _Open:
 class ForeignAgent:
     """Relays registrations, keeps the visitor list, advertises."""
 
-    def __init__(self, policy: Policy, visitors: list[Visitor], now: int, ntp_ms: int) -> None:
+    def __init__(
+        self, policy: Policy, visitors: list[Visitor], now: int, ntp_ms: int, random_octets: RandomOctets
+    ) -> None:
         """visitors: what was durable. Their lifetimes are not believed beyond the longest we relay."""
         self.policy = policy
         self.visitors = VisitorTable(policy.visitors)
@@ -67,7 +71,9 @@ class ForeignAgent:
         self._open: dict[Session, _Open] = {}
         self._requests = Limiter(policy.requests_per_minute, 60_000, _BURST)
         self._node_requests = Limiter(policy.requests_per_minute * _NODES_WORTH, 60_000, _BURST * _NODES_WORTH)
-        self._denials = Denials(policy.lifetime)
+        links = policy.interfaces if policy.challenge else ()
+        self._challenges = {one.name: Challenges(random_octets) for one in links}
+        self._denials = Denials(policy.lifetime, self._challenges)
         self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms)
         self._draining = False
         served = {one.name for one in policy.interfaces}
@@ -80,7 +86,9 @@ class ForeignAgent:
             latest = None if visitor.expires is None else min(visitor.expires, now + policy.lifetime * 1000)
             self.visitors.put(replace(visitor, expires=latest))
         kept = len(self.visitors) > 0
-        self._advertisers = {one.name: Advertiser(policy, one, kept, now) for one in policy.interfaces}
+        self._advertisers = {
+            one.name: Advertiser(policy, one, kept, self._challenges.get(one.name), now) for one in policy.interfaces
+        }
 
     def start(self) -> Turn:
         """The data path of the visitors that were restored; those that could not be are forgotten."""
@@ -179,7 +187,7 @@ class ForeignAgent:
         if not self._requests.allows(limited, now) or not self._node_requests.allows(limited[1:3], now):
             raise Unexpected("too many requests")
         try:
-            judge(request, packet.ttl, self.policy)
+            judge(request, packet.ttl, self.policy, self._challenges.get(interface))
             refuse_address(request.message.home_address, self.policy)
             if self._draining and request.message.lifetime:
                 raise Denied(FA_PROHIBITED, "this foreign agent is about to go")
@@ -234,6 +242,7 @@ class ForeignAgent:
                 open_.held = (datagram, source, port)
                 return Turn([])
             self.visitors.answered(pending)
+            self._challenge(pending, reply)
             return self._replied(pending, reply, kept, now)
         except MipError as error:
             return Turn([Dropped(error, source)])
@@ -253,10 +262,26 @@ class ForeignAgent:
         denial = Denied(code, f"{show(pending.request.home_agent)} is unreachable")
         return Turn(self._denials.deny(pending, denial, now))
 
+    def _challenge(self, pending: Pending, reply: RegistrationReply) -> None:
+        """What the node is to answer next time. Whether its answer was right the home agent shows where we did not."""
+        request = pending.request
+        challenges = self._challenges.get(pending.interface)
+        if challenges is None:
+            return
+        if not request.authentic and reply.code not in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+            request.given = challenges.offer(request.node)
+            return
+        if request.challenge is not None:
+            challenges.use(request.node, request.challenge)
+        request.given = challenges.give(request.node)
+
     def _replied(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> Turn:
-        """FA-35, FA-39, FA-40."""
+        """FA-35, FA-37, FA-39, FA-40."""
         if reply.code not in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
             return Turn([pass_on(pending, kept, reply.home_address)])
+        if mistaken(pending, reply):
+            reason = "its home agent speaks of another challenge"
+            return Turn(cannot(pending, kept, reply.home_address, reason, FA_WRONG_CHALLENGE))
         code = missing(pending, reply)
         if code:
             # RFC 2794 §3 has it overwritten, whatever that does to the MHAE

@@ -17,6 +17,7 @@ from mip4.const import (
 from mip4.errors import BadAuthenticator, Unexpected
 from mip4.extensions import (
     ForeignHomeAuthentication,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
     Nai,
     RevocationSupport,
@@ -71,6 +72,12 @@ def missing(pending: Pending, reply: RegistrationReply) -> int:
     elif not reply.home_address and reply.lifetime:  # who never had an address has none to give back
         code = FA_MISSING_HOME_ADDRESS
     return code
+
+
+def mistaken(pending: Pending, reply: RegistrationReply) -> bool:
+    """FA-37: whether the home agent speaks of another challenge than the one in the request that we relayed."""
+    sent = [one.challenge for one in find(pending.request.message.extensions, MobileForeignChallenge)]
+    return bool(sent) and any(one.challenge not in sent for one in find(reply.extensions, MobileForeignChallenge))
 
 
 def admitted(pending: Pending, reply: RegistrationReply, policy: Policy, now: int) -> Visitor:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from host_agents.foreign_agent.challenges import Challenge, Challenges
 from host_agents.foreign_agent.policy import Policy
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import (
     ANY,
     BROADCAST,
+    FA_AAA_AUTHENTICATION,
     FA_ENCAPSULATION,
     FA_INVALID_CARE_OF,
     FA_INVALID_HOME_AGENT,
     FA_LIFETIME,
+    FA_MISSING_CHALLENGE,
     FA_MISSING_NAI,
     FA_MN_AUTHENTICATION,
     FA_NONZERO_HOME_AGENT,
@@ -37,9 +41,11 @@ from mip4.extensions import (
     HomeAgentAddress,
     MnAaaAuthentication,
     MobileForeignAuthentication,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
     Nai,
     RevocationSupport,
+    authorising,
     find,
 )
 from mip4.messages import RegistrationRequest
@@ -52,6 +58,8 @@ class Request:
     """A decoded request. fault: what is malformed about it, or None. association: the MN-FA one that verified it.
 
     sub_nai: how the node named its session, None for not at all. home_agent: where it goes; 0: nobody knows.
+    challenge: the one of ours that it answers. vouched: whether its MN-AAA Authentication was verified here.
+    given: the challenge that goes to the node with the reply, b"" for none.
     """
 
     datagram: bytes
@@ -61,6 +69,19 @@ class Request:
     home_agent: int
     sub_nai: SubNai | None = None
     association: SecurityAssociation | None = None
+    challenge: Challenge | None = None
+    vouched: bool = False
+    given: bytes = b""
+
+    @property
+    def authentic(self) -> bool:
+        """Whether it has proved here, and not only to its home agent, who sent it."""
+        return self.association is not None or self.vouched
+
+    @property
+    def node(self) -> Hashable:
+        """Whose it says it is, as challenges go."""
+        return self.session if self.session[0] else self.message.home_address
 
 
 def decode_request(datagram: bytes, policy: Policy) -> Request:
@@ -76,8 +97,8 @@ def decode_request(datagram: bytes, policy: Policy) -> Request:
 
 
 def _covered(message: RegistrationRequest) -> list[Any]:
-    """What stands in front of the Mobile-Home Authentication; behind it nothing is meant for the home agent."""
-    own = find(message.extensions, MobileHomeAuthentication)
+    """What stands in front of what authorises it; behind that nothing is meant for the home agent."""
+    own = authorising(message.extensions)
     return [one for one in message.extensions if one.at < own[0].at] if own else list(message.extensions)
 
 
@@ -103,10 +124,10 @@ def _name(request: Request, policy: Policy) -> None:
     request.session = (nai, "" if request.sub_nai is None else request.sub_nai.sub_nai.decode())
 
 
-def judge(request: Request, ttl: int, policy: Policy) -> None:
+def judge(request: Request, ttl: int, policy: Policy, challenges: Challenges | None) -> None:
     """FA-02 … FA-20, first failing check first; sets the association. Raises Denied with the code the RFC gives.
 
-    Raises Unexpected where it gives none.
+    Raises Unexpected where it gives none. challenges: of the link, None where none are to be answered.
     """
     message = request.message
     if request.fault is not None:
@@ -117,6 +138,8 @@ def judge(request: Request, ttl: int, policy: Policy) -> None:
     if not message.home_address and not request.session[0]:
         raise Denied(FA_MISSING_NAI, "neither home address nor NAI")
     _authenticate(request, policy)
+    if challenges is not None:
+        _judge_challenge(request, policy, challenges)
     if message.home_agent in (ANY, BROADCAST) and not is_unicast(request.home_agent):
         raise Denied(FA_NONZERO_HOME_AGENT, "which home agent?")
     if request.home_agent in policy.own_addresses() or not is_unicast(request.home_agent):
@@ -129,7 +152,7 @@ def judge(request: Request, ttl: int, policy: Policy) -> None:
         raise Denied(FA_LIFETIME, f"{policy.lifetime} s is the most")
     if message.flags & (FLAG_M | FLAG_G) and not message.flags & FLAG_D:
         raise Denied(FA_ENCAPSULATION, "IP-in-IP is what this foreign agent has")
-    own = find(message.extensions, MobileHomeAuthentication)[0].at
+    own = authorising(message.extensions)[-1].at
     for critical in find(message.extensions, CriticalVendor):
         if critical.at > own:
             raise Denied(FA_UNKNOWN_CRITICAL, f"critical extension of vendor {critical.vendor}")
@@ -141,9 +164,10 @@ def judge(request: Request, ttl: int, policy: Policy) -> None:
 
 
 def _judge_authenticators(message: RegistrationRequest) -> None:
-    """FA-05: one Mobile-Home Authentication, before a Mobile-Foreign one."""
+    """FA-05: one Mobile-Home Authentication, or an MN-AAA one instead of it; before a Mobile-Foreign one."""
     found = [one for one in message.extensions if isinstance(one, Authentication)]
-    if len(find(found, MobileHomeAuthentication)) != 1 or not isinstance(found[0], MobileHomeAuthentication):
+    home, aaa = find(found, MobileHomeAuthentication), find(found, MnAaaAuthentication)
+    if not (home or aaa) or len(home) > 1 or len(aaa) > 1 or found[0] is not (home or aaa)[0]:
         raise Denied(FA_POORLY_FORMED_REQUEST, "one Mobile-Home Authentication, first of its kind, is needed")
 
 
@@ -163,10 +187,38 @@ def _authenticate(request: Request, policy: Policy) -> None:
     request.association = association
 
 
+def _judge_challenge(request: Request, policy: Policy, challenges: Challenges) -> None:
+    """FA-08. A node that we share a key with may leave the challenge out. Raises Denied, Unexpected.
+
+    Where we have no key of the node's AAA server, its home agent has, or asks: the answer to the challenge goes on to
+    it with the request.
+    """
+    extensions = request.message.extensions
+    found = find(extensions, MobileForeignChallenge)
+    if not found and request.association is not None:
+        return
+    if not found:
+        raise Denied(FA_MISSING_CHALLENGE, "a challenge has to be answered here")
+    if len(found) > 1:
+        raise Denied(FA_POORLY_FORMED_REQUEST, "two challenges")
+    request.challenge = challenges.find(request.node, found[0].challenge)
+    answers = [one for one in find(extensions, MnAaaAuthentication) if one.at > found[0].at]
+    if not answers and request.association is None:
+        raise Unexpected("a challenge that nothing answers")
+    known = policy.aaa.get(request.session[0])
+    if not answers or known is None:
+        return
+    association = known.get(answers[0].spi)
+    if association is None:
+        raise Denied(FA_AAA_AUTHENTICATION, "no key of that AAA server with that SPI")
+    try:
+        association.verify(request.datagram, answers[0], found[0].challenge)
+    except BadAuthenticator:
+        raise Denied(FA_AAA_AUTHENTICATION, "MN-AAA Authentication does not verify") from None
+    request.vouched = True
+
+
 def relayed(request: Request) -> bytes:
     """What goes on to the home agent: byte for byte up to the last extension that authorises (RFC 5944 §3.7.2.2)."""
-    authorising = find(request.message.extensions, MobileHomeAuthentication) + find(
-        request.message.extensions, MnAaaAuthentication
-    )
-    last = authorising[-1]
+    last = authorising(request.message.extensions)[-1]
     return request.datagram[: last.covered() + len(last.authenticator)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,6 +99,7 @@ class _ForeignAgentSection(_Section):
     reverse_tunnel: bool = True
     requests_per_minute: int = 60
     sub_nai_from_link: bool = False
+    challenge: bool = False
     home_agent_default: str = ""
     sub_nai_vendor: int = 0
     visitors: int = 4096
@@ -107,6 +109,7 @@ class _ForeignAgentFile(_Section):
     foreign_agent: _ForeignAgentSection
     home_agent: list[_Peer] = []
     mobile_node: list[_MobileNode] = []
+    aaa: list[_MobileNode] = []
 
 
 @dataclass(slots=True, frozen=True)
@@ -145,6 +148,8 @@ class ForeignAgentConfig:
     visitors: int
     home_agents: dict[int, SecurityAssociation]
     mobile_nodes: dict[str, dict[int, SecurityAssociation]]
+    challenge: bool
+    aaa: dict[str, dict[int, AaaAssociation]]
 
 
 class _Reader:
@@ -267,12 +272,8 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         not section.sub_nai_from_link or bool(file.home_agent),
         "home agents believe it only from an agent they share a key with: [[home_agent]] is missing",
     )
-    mobile_nodes: dict[str, dict[int, SecurityAssociation]] = {}
-    for at, one in enumerate(file.mobile_node):
-        association = reader.association(f"mobile_node[{at}]", one)
-        nai = reader.value(f"mobile_node[{at}].nai", check_nai, one.nai.encode())
-        mobile_nodes.setdefault(nai, {})[association.spi] = association
-    keys = [one.key for one in (*file.home_agent, *file.mobile_node)]
+    reader.need("aaa", section.challenge or not file.aaa, "nobody answers a challenge without foreign_agent.challenge")
+    keys = [one.key for one in (*file.home_agent, *file.mobile_node, *file.aaa)]
     return ForeignAgentConfig(
         common=reader.common(section, "foreign_agent", keys),
         care_of_address=reader.address("foreign_agent.care_of_address", section.care_of_address),
@@ -287,8 +288,22 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         home_agent_default=reader.address(key, section.home_agent_default) if section.home_agent_default else 0,
         visitors=section.visitors,
         home_agents=_peers(reader, "home_agent", file.home_agent),
-        mobile_nodes=mobile_nodes,
+        mobile_nodes=_by_nai(reader, "mobile_node", file.mobile_node, reader.association),
+        challenge=section.challenge,
+        aaa=_by_nai(reader, "aaa", file.aaa, reader.aaa_association),
     )
+
+
+def _by_nai(
+    reader: _Reader, key: str, entries: list[_MobileNode], association: Callable[[str, _Key], T]
+) -> dict[str, dict[int, T]]:
+    """NAI -> SPI -> association."""
+    found: dict[str, dict[int, T]] = {}
+    for at, one in enumerate(entries):
+        nai = reader.value(f"{key}[{at}].nai", check_nai, one.nai.encode())
+        reader.need(f"{key}[{at}].spi", one.spi not in found.get(nai, {}), f"{one.spi} twice for {nai}")
+        found.setdefault(nai, {})[one.spi] = association(f"{key}[{at}]", one)
+    return found
 
 
 def _network(reader: _Reader, key: str, one: _Network) -> HomeNetwork:

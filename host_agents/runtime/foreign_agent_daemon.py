@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
@@ -67,7 +68,7 @@ class ForeignAgentDaemon(Daemon):
             link.open()
             self._links[interface.name] = link
         drop_privileges()
-        self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now())
+        self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now(), secrets.token_bytes)
         restored = self.engine.start()
         if self._router is not None:
             self._router.sweep([effect for effect in restored.effects if isinstance(effect, InstallDelivery)])
@@ -188,4 +189,6 @@ def _policy(config: ForeignAgentConfig) -> Policy:
         sub_nai_vendor=config.sub_nai_vendor,
         sub_nai_from_link=config.sub_nai_from_link,
         home_agent_default=config.home_agent_default,
+        challenge=config.challenge,
+        aaa=config.aaa,
     )

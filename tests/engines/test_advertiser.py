@@ -19,7 +19,7 @@ ALL_SYSTEMS_LINK = bytes.fromhex("01005e000001")
 
 def _advertiser(kept=False, **changes):
     policy = a_foreign_agent_policy(**changes)
-    return Advertiser(policy, policy.interfaces[0], kept, 0)
+    return Advertiser(policy, policy.interfaces[0], kept, None, 0)
 
 
 def _times(advertiser, count, before=lambda: None):

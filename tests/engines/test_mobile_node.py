@@ -28,7 +28,7 @@ from tests.helpers.messages import HOME, MOBILE_FOREIGN, a_reply, an_identificat
 
 FROM_HOME = [code for code in CODE_NAMES if 128 <= code <= 192]
 FROM_FOREIGN = [code for code in CODE_NAMES if 64 <= code < 128 or code == 194]
-QUICK = {64, 65, 66, 69, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138}
+QUICK = {64, 65, 66, 69, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 104, 105, 106, 128, 133, 136, 137, 138}
 MN_FA = [
     {
         "care_of_address": FOREIGN_AGENTS["fa1"],

@@ -243,7 +243,9 @@ class ForeignAgentStation(AgentStation):
         self.start()
 
     def start(self) -> None:
-        self.engine = ForeignAgent(self.policy, list(self.rows.values()), self.world.now, NTP_2026)
+        self.engine = ForeignAgent(
+            self.policy, list(self.rows.values()), self.world.now, NTP_2026, self.world.random_octets
+        )
         self.up = True
         self.tunnels.clear()
         self.deliveries.clear()  # what start() does not ask for is swept away

@@ -69,6 +69,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "key": KEY,
         "algorithm": "hmac-md5",
         "replay": "timestamps",
+        "aaa": None,
         "lifetime": 600,
         "mode": "auto",
         "force_udp": False,

@@ -7,7 +7,7 @@ from typing import Any
 from mip4 import effects
 from mip4.address import parse
 from mip4.const import ADVERT_F, ADVERT_R, ADVERT_T, ALL_SYSTEMS, CONFIG_GATEWAY, PROTO_ICMP
-from mip4.discovery import AgentAdvertisement, MobilityAgent, PrefixLengths
+from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, MobilityAgent, PrefixLengths
 from mip4.extensions import Nai, host_configuration
 from mip4.ip import Packet
 from mip4.messages import RegistrationRequest
@@ -30,6 +30,7 @@ def an_advertisement(
     care_of: int | None = None,
     prefix_length: int | None = 24,
     ttl: int = 1,
+    challenge: bytes = b"",
 ) -> bytes:
     """An IPv4 packet with an Agent Advertisement of `name`."""
     extensions: list[Any] = [
@@ -37,6 +38,8 @@ def an_advertisement(
     ]
     if prefix_length is not None:
         extensions.append(PrefixLengths([prefix_length]))
+    if challenge:
+        extensions.append(AdvertisedChallenge(challenge))
     message = AgentAdvertisement(0, lifetime, [(VISITED[name], 0)], extensions).encode()
     return bytes(Packet(VISITED[name], ALL_SYSTEMS, PROTO_ICMP, ttl, message).encode())
 

@@ -64,8 +64,16 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "force_udp": False, "reverse_tunnel": True,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
         "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0, "clock": "system",
-        "state": f"{tmp_path}/node.state.json", "replay": "timestamps",
+        "state": f"{tmp_path}/node.state.json", "replay": "timestamps", "aaa": None,
     }  # fmt: skip
+
+
+def test_a_aaa_server_has_an_spi_and_a_key_too(read):
+    assert read({**LEAST, "aaa": {"spi": 2, "key": "text:open sesame"}})["aaa"] == {
+        "spi": 2,
+        "key": b"open sesame",
+        "algorithm": "hmac-md5",
+    }
 
 
 def test_a_key_can_stand_in_a_file_of_its_own(read, tmp_path):
@@ -118,6 +126,14 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         (
             {"algorithm": "md4"},
             'algorithm: none of "hmac-md5", "hmac-sha1", "hmac-sha256", "keyed-md5", "keyed-md5-spi"',
+        ),
+        ({"aaa": "secret"}, "aaa: not a JSON object"),
+        ({"aaa": {"spi": 2}}, "aaa.key: missing"),
+        ({"aaa": {"spi": 3, "key": "text:open sesame"}}, "aaa: SPI 3 is outside 256..4294967295"),
+        ({"aaa": {"spi": 1, "key": "text:open sesame"}}, "aaa.spi: not a whole number from 2 to 4294967295"),
+        (
+            {"aaa": {"spi": 2, "key": "text:open sesame", "algorithm": "hmac-sha1"}},
+            "aaa: SPI 2 is that of chap, not of hmac-sha1",
         ),
         ({"replay": "nonce"}, 'replay: none of "timestamps", "nonces"'),
         ({"mode": "fa"}, 'mode: none of "foreign-agent", "co-located", "auto"'),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.config import load_home_agent
+from host_agents.runtime.config import load_foreign_agent, load_home_agent
 from host_agents.runtime.errors import ConfigurationError
 
 HOME_AGENT = """
@@ -105,3 +105,40 @@ def test_the_file_is_not_to_be_read_by_others_if_it_holds_a_key_for_a_aaa_server
     path.chmod(0o644)
 
     assert load_home_agent(path).common.warnings == (f"{path} holds keys and is open to others: chmod 600 it",)
+
+
+# ---- of a foreign agent
+
+FOREIGN_AGENT = '[foreign_agent]\ncare_of_address = "203.0.113.2"\ninterfaces = ["vis0"]\n'
+AAA = '[[aaa]]\nnai = "kleung@example.net"\nspi = 2\nkey = "text:for the server"\n'
+
+
+def test_a_foreign_agent_challenges_where_the_operator_says_so(tmp_path):
+    assert not load_foreign_agent(_file(tmp_path, FOREIGN_AGENT)).challenge
+    assert load_foreign_agent(_file(tmp_path, FOREIGN_AGENT, "challenge = true\n")).challenge
+
+
+def test_it_may_have_keys_of_aaa_servers(tmp_path):
+    config = load_foreign_agent(
+        _file(tmp_path, FOREIGN_AGENT, "challenge = true\n", AAA, AAA.replace("spi = 2", "spi = 1024"))
+    )
+
+    found = config.aaa["kleung@example.net"]
+    assert {spi: one.algorithm for spi, one in found.items()} == {2: "chap", 1024: "hmac-md5"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "complaint"),
+    [
+        ([AAA], "aaa: nobody answers a challenge without foreign_agent.challenge"),
+        (["challenge = true\n", AAA, AAA], "aaa[1].spi: 2 twice for kleung@example.net"),
+        (["challenge = true\n", AAA.replace("= 2", "= 9")], "aaa[0]: SPI 9 is outside 256..4294967295"),
+        (["challenge = true\n", AAA.replace("@", " ")], "aaa[0].nai: "),
+        (['challenge = "yes"\n'], "foreign_agent.challenge: Expected `bool`, got `str`"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, parts, complaint):
+    with pytest.raises(ConfigurationError) as caught:
+        load_foreign_agent(_file(tmp_path, FOREIGN_AGENT, *parts))
+
+    assert str(caught.value).partition("agent.toml: ")[2].startswith(complaint)
