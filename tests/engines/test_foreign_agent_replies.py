@@ -99,7 +99,7 @@ def test_fa_41_to_a_node_that_we_share_a_key_with_it_is_signed():
     [(NODE, HOME_ADDRESS, NODE), (0, HOME_ADDRESS, HOME_ADDRESS), (0, 0, 0xFFFFFFFF)],
     ids=["the request's source", "else the home address in the reply", "else everybody"],
 )
-def test_a_reply_goes_in_a_unicast_frame_to(agent, source, given, destination):
+def test_fa_41_a_reply_goes_in_a_unicast_frame_to(agent, source, given, destination):
     datagram = a_request("pc1")
     agent.take(datagram, source=source, port=5000)
 
@@ -179,9 +179,9 @@ def test_a_visitor_for_ever_where_the_operator_allows_it():
 @pytest.mark.parametrize(
     ("code", "changes"),
     [(97, {"before": []}), (98, {"home_agent": 0}), (99, {"home_address": 0})],
-    ids=["no NAI", "no home agent", "no home address"],
+    ids=["97 no NAI", "98 no home agent", "99 no home address"],
 )
-def test_fa_35_the_code_is_written_over(agent, code, changes):
+def test_fa_35_the_code_is_written_over_with(agent, code, changes):
     datagram = a_request("pc1")
     agent.take(datagram)
 
@@ -329,7 +329,7 @@ def test_nobody_becomes_a_visitor_by_asking_to_leave(agent):
 
 
 @pytest.mark.parametrize("address", ["10.99.1.77", "127.0.0.1", "224.0.0.5", "255.255.255.255"])
-def test_a_home_address_that_would_harm_our_links_gets_an_fa_error_behind_the_untouched_reply(agent, address):
+def test_fa_39_a_home_address_that_would_harm_our_links_gets_66_in_an_fa_error_behind_the_untouched_reply(agent, address):
     agent.take(REQUEST)
     accepted = _reply(REQUEST, home_address=parse(address))
 
@@ -440,7 +440,7 @@ def _refuse_once(agent, what="refusing"):
 
 
 @pytest.mark.parametrize("what", ["failing", "refusing"])
-def test_a_visitor_that_cannot_be_carried_is_none_and_the_node_gets_66(agent, what):
+def test_fa_39_a_visitor_that_cannot_be_carried_is_none_and_the_node_gets_66(agent, what):
     agent.take(REQUEST)
     _refuse_once(agent, what)
 
@@ -564,7 +564,7 @@ def test_a_restart_with_a_shorter_maximum_believes_no_longer_lifetime(agent):
     assert again.visitors() == {}
 
 
-def test_a_signature_for_the_node_covers_the_fa_error():
+def test_fa_41_a_signature_for_the_node_covers_the_fa_error():
     agent = ForeignAgentAlone(mobile_nodes={NAI: {768: MOBILE_FOREIGN}})
     datagram = a_request("pc1", mobile_foreign=MOBILE_FOREIGN)
     agent.take(datagram)
