@@ -329,7 +329,7 @@ def test_nobody_becomes_a_visitor_by_asking_to_leave(agent):
 
 
 @pytest.mark.parametrize("address", ["10.99.1.77", "127.0.0.1", "224.0.0.5", "255.255.255.255"])
-def test_fa_39_a_home_address_that_would_harm_our_links_gets_66_in_an_fa_error_behind_the_untouched_reply(agent, address):
+def test_fa_39_a_home_address_that_would_harm_our_links_gets_66_behind_the_untouched_reply(agent, address):
     agent.take(REQUEST)
     accepted = _reply(REQUEST, home_address=parse(address))
 
