@@ -9,6 +9,7 @@ import pytest
 from host_agents.home_agent.policy import HomeNetwork
 from mip4.address import parse
 from mip4.const import PORT
+from mip4.extensions import ForeignAgentError, find
 from mip4.identification import from_ms
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationReply, RegistrationRequest
@@ -63,14 +64,14 @@ def test_a_damaged_request_at_the_foreign_agent(row):
         assert agent.relayed == []
 
 
-def test_a_reply_with_another_lifetime_than_the_home_agent_signed_is_dropped():
-    """68 (FA-34) may be said then, but the word of a forger would be enough to make us say it."""
+def test_fa_34_a_reply_with_another_lifetime_than_the_home_agent_signed_admits_nobody_and_says_68():
     agent = _foreign_agent()
     agent.heard(NODE_LINK, _datagram_of("v03"))
     (row,) = [row for row in ROWS if row["of"] == "V5"]
 
-    assert agent.answer(_packet(row).payload[8:], HOME_AGENT) is None
+    told = RegistrationReply.decode(agent.answer(_packet(row).payload[8:], HOME_AGENT).payload)
 
+    assert find(told.extensions, ForeignAgentError) == [ForeignAgentError(68)]
     assert agent.visitors() == {}
     assert agent.answer(_vector("v05"), HOME_AGENT) is not None  # the true one still is
     assert agent.visitors() == {"cam-1": "203.0.113.10"}
