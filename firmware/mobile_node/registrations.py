@@ -11,7 +11,7 @@ from mobile_node.plain_home_agents import PlainHomeAgents
 from mobile_node.registration import LEAVING, Ended, Granted, Refused, Unnamed
 from mobile_node.sessions import DEVICE, OWN, Session, SessionTable, gateway_of
 
-_ELSEWHERE = (65, 66, 77, 80, 81, 82, 88)  # denials of an agent that another agent may not share
+_ELSEWHERE = (65, 66, 76, 77, 78, 80, 81, 82, 88, 96)  # denials of an agent that another agent may not share
 
 
 class Registrations:

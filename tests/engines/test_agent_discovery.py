@@ -96,7 +96,7 @@ def test_a_dark_link_is_not_asked():
     ],
     ids=["TTL 2", "TTL 255", "cut short", "a bad checksum", "no agent's", "not ICMP", "nothing"],
 )
-def test_an_advertisement_is_not_believed(packet):
+def test_mn_33_silence_for_an_advertisement_that_is_none(packet):
     node = DrivenNode().up(None)
 
     said = node.run(node.engine.heard(packet, AGENT_LINKS["fa1"], 0))
