@@ -22,10 +22,10 @@ bench: setup
 	@$(PY) -m timeit -s 'import sys; sys.path.insert(0, "firmware"); from mip4.messages import RegistrationRequest as R; \
 	  octets = R(0x20, 600, 0, 0xC0000201, 0xCB007102, 1, []).encode()' 'R.decode(octets).encode()'
 
-# A million damaged messages at the engines, then the flood, then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, then the flood, then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup
-	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz.py
+	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
 

@@ -193,6 +193,12 @@ class Registration:
         self._goodbyes = 0
         return self.go_on(self.agent, now)
 
+    def lose(self) -> None:
+        """The home agent has given our address to somebody else."""
+        self.home_address = 0
+        self.lifetime = 0
+        self.expires = None
+
     def rest(self, now: int) -> None:
         """The home agent has no room for us: nothing is asked for."""
         self.suspend(now)

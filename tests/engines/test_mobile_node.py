@@ -192,6 +192,22 @@ def test_a_new_address_takes_the_place_of_the_old_one(node):
     assert said[1].home_address == HOME_ADDRESS + 1
 
 
+def test_an_address_that_goes_to_another_session_of_ours_is_carried_for_that_one_alone():
+    """The home agent ended the first one's binding and has told nobody; found by test_fuzz_peers."""
+    node = DrivenNode(applications=["telemetry"]).up()
+    node.answer(sub_nai="", home_address=HOME_ADDRESS)
+    node.pass_time(seconds=1)
+
+    said = node.answer(sub_nai="telemetry", home_address=HOME_ADDRESS)
+
+    assert [type(one) for one in said if isinstance(one, Attach | Detach)] == [Detach, Attach]
+    assert (node.state(""), node.request("").home_address) == ("registering", 0)
+    node.answer(sub_nai="", home_address=HOME_ADDRESS + 1)
+    node.pass_time(seconds=100)
+    assert [one["home_address"] for one in node.engine.status(node.now)["sessions"]] == ["10.10.0.11", "10.10.0.10"]
+    assert len(node.said(Detach)) == 1
+
+
 def test_a_gateway_that_changed_is_answered_for_instead_of_the_old_one(node):
     node.answer()
     node.pass_time(seconds=301)
