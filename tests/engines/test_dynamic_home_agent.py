@@ -42,7 +42,7 @@ def test_ha_11_not_without_nai(left_open):
 
 
 @LEFT_OPEN
-def test_ha_11_policy_sends_the_node_to_another_home_agent(left_open):
+def test_ha_11_policy_sends_the_node_to_another_home_agent_with_143(left_open):
     agent = HomeAgentAlone(redirect=OTHER)
 
     reply = agent.ask("pc1", home_agent=left_open)

@@ -21,11 +21,12 @@ from mip4.extensions import (
     host_configuration,
 )
 from mip4.messages import RegistrationRequest
+from mip4.revocation import RegistrationRevocation
 from mip4.sub_nai import SubNai
 from tests.helpers.alone import sub_nai_in
 from tests.helpers.builders import FOREIGN_AGENTS, GATEWAY, HOME_AGENT, KEY, NAI, SPI, VISITED
 from tests.helpers.driven_node import AGENT_LINKS, HOME_ADDRESS, DrivenNode
-from tests.helpers.messages import HOME, MOBILE_FOREIGN, a_reply, an_identification, octets_of
+from tests.helpers.messages import FOREIGN_HOME, HOME, MOBILE_FOREIGN, a_reply, an_identification, octets_of
 
 FROM_HOME = [code for code in CODE_NAMES if 128 <= code <= 192]
 FROM_FOREIGN = [code for code in CODE_NAMES if 64 <= code < 128 or code == 194]
@@ -418,7 +419,7 @@ UNBELIEVABLE = {
 
 
 @pytest.mark.parametrize("case", UNBELIEVABLE)
-def test_a_reply_changes_nothing(node, case):
+def test_silence_and_no_change_for_a_reply(node, case):
     before = node.status()
 
     said = node.run(node.engine.receive(UNBELIEVABLE[case](node), VISITED["fa1"], node.now))
@@ -429,7 +430,7 @@ def test_a_reply_changes_nothing(node, case):
     assert node.state() == "registered"
 
 
-def test_mn_14_with_a_key_an_agents_own_denials_must_be_signed():
+def test_mn_14_silence_for_an_agents_own_denial_that_is_unsigned_though_there_is_a_key():
     node = DrivenNode(foreign_agents=MN_FA).up()
 
     assert [type(one) for one in node.answer(77)] == [Dropped]
@@ -437,6 +438,22 @@ def test_mn_14_with_a_key_an_agents_own_denials_must_be_signed():
     node.answer(77, mobile_foreign=MOBILE_FOREIGN)
     assert node.status()["code"] == 77
     node.answer(0, mobile_foreign=MOBILE_FOREIGN)
+    assert node.state() == "registered"
+
+
+@pytest.mark.parametrize("octets", [b"", b"\x04\x04\0\0", b"\x16" + bytes(23), b"\xff?"])
+def test_silence_and_no_change_for_a_message_of_another_type(node, octets):
+    assert [type(one) for one in node.run(node.engine.receive(octets, HOME_AGENT, 0))] == [Dropped]
+
+
+@pytest.mark.parametrize("association", [HOME, FOREIGN_HOME], ids=["the node's key", "another key"])
+def test_mn_31_silence_for_a_revocation_which_was_never_agreed_to(node, association):
+    node.answer()
+    revocation = RegistrationRevocation(True, True, HOME_ADDRESS, HOME_AGENT, FOREIGN_AGENTS["fa1"], 0xF0000000, [])
+
+    said = node.run(node.engine.receive(association.sign(revocation.encode(), MobileHomeAuthentication), HOME_AGENT, 0))
+
+    assert [type(one) for one in said] == [Dropped]
     assert node.state() == "registered"
 
 
