@@ -239,7 +239,7 @@ MOBILE_NODE = (
                 "MN-104", "the challenge", "104, 105, 106: asked again with that of the reply or the next heard", _LATER
             ),
             Line("MN-129", "the owner has to see to it", "129, 130, 135, 147-153: told, asked again after a long time"),
-            Line("MN-131", "keys do not fit", "67, 68, 131, 132: told, asked again after a long time"),
+            Line("MN-131", "keys do not fit", "67, 68, 108, 131, 132, 144: told, asked again after a long time"),
             Line(
                 "MN-133", "clocks differ", "133: follows the home agent's, asked again after a second, then more rarely"
             ),

@@ -29,7 +29,7 @@ from mip4.ip import Packet, checksum
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.revocation import RegistrationRevocation, RevocationAcknowledgement
 from tests.helpers.alone import NODE, ForeignAgentAlone, HomeAgentAlone
-from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, VISITED
+from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, VISITED, a_subscriber
 from tests.helpers.damage import EACH, chance, damaged
 from tests.helpers.driven_node import DrivenNode, named
 from tests.helpers.messages import FOREIGN_HOME, HOME, a_reply, a_request, an_identification
@@ -49,8 +49,9 @@ def _fresh(octets: bytes, identification: int) -> bytes:
     return octets[: place.start] + identification.to_bytes(8, "big") + octets[place.stop :]
 
 
-def test_home_agent_and_nodes(chance):
-    agent = HomeAgentAlone(foreign_agents={FA1: FOREIGN_HOME})
+@pytest.mark.parametrize("nonces", [False, True], ids=["timestamps", "nonces"])
+def test_home_agent_and_nodes(chance, nonces):
+    agent = HomeAgentAlone(foreign_agents={FA1: FOREIGN_HOME}, subscribers={NAI: a_subscriber(nonces=nonces)})
     udp = [UdpTunnelRequest(True, False, 4)]
     bodies = [
         a_request("pc1", home=None),
@@ -59,17 +60,19 @@ def test_home_agent_and_nodes(chance):
         a_request("pc2", home=None, flags=FLAG_S, home_agent=0, before=[HomeAgentAddress(1, HOME_AGENT)]),
         a_request("pc3", home=None, before=[host_configuration(0, b"\0"), CriticalVendor(9, 1, b"?")]),
     ]
-    codes = set()
+    codes, word = set(), 0
 
     for number in range(EACH):
         body = damaged(chance, chance.choice(bodies), bodies) if chance.random() < 0.8 else chance.choice(bodies)
         if chance.random() < 0.8:
-            body = _fresh(body, an_identification(agent.now, low=number))
+            body = _fresh(body, word << 32 | number if nonces else an_identification(agent.now, low=number))
         asked = HOME.sign(body, MobileHomeAuthentication) + chance.choice((b"", RevocationSupport(True, 1).encode()))
         if chance.random() < 0.7:
             asked = FOREIGN_HOME.sign(asked, ForeignHomeAuthentication)
         answer = agent.take(asked, chance.choice((FA1, FA1, NODE, OUTSIDE)), chance.choice((PORT, 61001)))
-        codes.add(None if answer is None else RegistrationReply.decode(answer.datagram).code)
+        reply = None if answer is None else RegistrationReply.decode(answer.datagram)
+        word = word if reply is None else reply.identification >> 32
+        codes.add(None if reply is None else reply.code)
         agent.run(agent.engine.rebound(HOME_ADDRESS + chance.randrange(9), OUTSIDE, chance.randrange(65536), agent.now))
         agent.world.pass_time(seconds=0.01)
         assert len(agent.engine.bindings) <= 8
@@ -78,7 +81,10 @@ def test_home_agent_and_nodes(chance):
     assert {None, 0, 1, 129, 132, 133, 134} <= codes
     agent.world.pass_time(seconds=2000)
     assert agent.bindings() == {}
-    assert agent.ask("pc1", foreign_home=FOREIGN_HOME).code == 0
+    if nonces:
+        word = agent.ask("pc1", foreign_home=FOREIGN_HOME).identification >> 32
+    fresh = word << 32 | EACH if nonces else an_identification(agent.now, low=EACH)
+    assert agent.ask("pc1", foreign_home=FOREIGN_HOME, identification=fresh).code == 0
 
 
 def test_foreign_agent_and_its_home_agent(chance):
@@ -142,18 +148,19 @@ def _register(agent, home, number):
         agent.answer(a_reply(request, home_address=HOME_ADDRESS, after=support, foreign_home=FOREIGN_HOME))
 
 
-def _heard_or_addressed(co_located: bool) -> DrivenNode:
+def _heard_or_addressed(co_located: bool, replay: str = "timestamps") -> DrivenNode:
     if not co_located:
-        return DrivenNode(applications=["telemetry"]).up(lifetime=9000)
-    node = DrivenNode(applications=["telemetry"], mode="co-located")
+        return DrivenNode(applications=["telemetry"], replay=replay).up(lifetime=9000)
+    node = DrivenNode(applications=["telemetry"], mode="co-located", replay=replay)
     node.run(node.engine.link_up(0))
     node.run(node.engine.address(CAFE, 0))
     return node
 
 
 @pytest.mark.parametrize("co_located", [False, True], ids=["through an agent", "co-located"])
-def test_mobile_node_and_its_home_agent(chance, co_located):
-    node = _heard_or_addressed(co_located)
+@pytest.mark.parametrize("replay", ["timestamps", "nonces"])
+def test_mobile_node_and_its_home_agent(chance, co_located, replay):
+    node = _heard_or_addressed(co_located, replay)
     node.adverts = {}
     latest, attached, codes = {}, set(), set()
 

@@ -32,7 +32,11 @@ FROM_HOME = [code for code in CODE_NAMES if 128 <= code <= 192]
 FROM_FOREIGN = [code for code in CODE_NAMES if 64 <= code < 128 or code == 194]
 QUICK = {64, 65, 66, 69, 71, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138, 142}
 # Line of the checklist -> Reply codes of which it speaks, where it asks for no more than patience
-LINES = {"MN-131": (67, 68, 131, 132), "MN-129": (129, 130, 135, 147, 148, 149, 150, 151, 152, 153), "MN-16": (64, 194)}
+LINES = {
+    "MN-131": (67, 68, 108, 131, 132, 144),
+    "MN-129": (129, 130, 135, 147, 148, 149, 150, 151, 152, 153),
+    "MN-16": (64, 194),
+}
 MN_FA = [
     {
         "care_of_address": FOREIGN_AGENTS["fa1"],
