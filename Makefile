@@ -1,11 +1,11 @@
-# make demo | test | check | bench | soak. Each sets up what it needs first; the second time that takes no time.
+# make demo | test | check | bench | soak | docs. Each sets up what it needs first; the second time that takes no time.
 # MICROPYTHON=PATH names another build of the unix port; PYTHON=PATH the Python that .venv is made with.
 PATH := $(PATH):/usr/sbin:/sbin
 export PATH
 PY := .venv/bin/python
 ROUNDS ?= 10
 
-.PHONY: demo test check bench soak setup lock clean
+.PHONY: demo test check bench soak docs setup lock clean
 
 demo: setup
 	@$(PY) -m host_agents.cli.main lab demo
@@ -22,12 +22,16 @@ bench: setup
 	@$(PY) -m timeit -s 'import sys; sys.path.insert(0, "firmware"); from mip4.messages import RegistrationRequest as R; \
 	  octets = R(0x20, 600, 0, 0xC0000201, 0xCB007102, 1, []).encode()' 'R.decode(octets).encode()'
 
-# A million damaged messages at the engines, then the flood, then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, then the flood, then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup
-	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz.py
+	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
+
+# docs/conformance.md, from the checklist's lines and the names of the tests.
+docs: setup
+	@$(PY) -m tests.conformance
 
 setup:
 	@tools/setup/packages.sh

@@ -41,17 +41,10 @@ class RegistrationRequest(Salvaged):
 
         Raises Malformed where even the fixed part is short, and UnknownExtension.
         """
-        fields, at = _fixed(datagram, _REQUEST, REGISTRATION_REQUEST)
-        message = cls(*fields, [])
-        message.flaw = None
-        try:
-            decode_all(datagram, at, message.extensions)
-        except Malformed as error:
-            message.flaw = error
-        return message
+        return _salvage(cls, datagram, _REQUEST, REGISTRATION_REQUEST)
 
 
-class RegistrationReply(Record):
+class RegistrationReply(Salvaged):
     """Registration Reply (RFC 5944 §3.4). Fields as in the request; code: int, see const.CODE_NAMES."""
 
     __slots__ = ("code", "lifetime", "home_address", "home_agent", "identification", "extensions")
@@ -65,6 +58,11 @@ class RegistrationReply(Record):
         """Raises Malformed (short, or another type) and UnknownExtension."""
         return cls(*_decode(datagram, _REPLY, REGISTRATION_REPLY))
 
+    @classmethod
+    def salvage(cls, datagram) -> "RegistrationReply":
+        """As RegistrationRequest.salvage, so that it is known whose reply it would have been."""
+        return _salvage(cls, datagram, _REPLY, REGISTRATION_REPLY)
+
 
 def _fixed(datagram, layout: str, expected: int) -> tuple:
     cursor = Cursor(datagram)
@@ -72,6 +70,17 @@ def _fixed(datagram, layout: str, expected: int) -> tuple:
     if kind != expected:
         raise Malformed("message type %d" % kind)
     return fields, cursor.at
+
+
+def _salvage(cls, datagram, layout: str, expected: int):
+    fields, at = _fixed(datagram, layout, expected)
+    message = cls(*fields, [])
+    message.flaw = None
+    try:
+        decode_all(datagram, at, message.extensions)
+    except Malformed as error:
+        message.flaw = error
+    return message
 
 
 def _decode(datagram, layout: str, expected: int) -> list:

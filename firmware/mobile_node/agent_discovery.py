@@ -120,7 +120,8 @@ class AgentDiscovery:
 
     def avoid(self, now: int) -> bool:
         """`current` would not have us; take another one that is heard and would. True when there is."""
-        self._avoided = {address: until for address, until in self._avoided.items() if until > now}
+        avoided = sorted([(until, address) for address, until in self._avoided.items() if until > now])
+        self._avoided = {address: until for until, address in avoided[1 - _AGENTS :]}
         self._avoided[self.current.address] = now + _AVOID
         others = [one for one in self._agents if _usable(one) and self._avoided.get(one.address, 0) <= now]
         if not others:

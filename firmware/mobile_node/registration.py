@@ -15,6 +15,7 @@ from mip4.const import (
     FA_REVERSE_TUNNEL_MANDATORY,
     FA_STALE_CHALLENGE,
     FA_UNKNOWN_CHALLENGE,
+    FA_UNKNOWN_CRITICAL_IN_REPLY,
     FLAG_D,
     FLAG_T,
     HA_IDENTIFICATION,
@@ -22,6 +23,7 @@ from mip4.const import (
     HA_REDIRECTED,
     HA_REVERSE_TUNNEL,
     HA_REVERSE_TUNNEL_MANDATORY,
+    HA_UDP_ENCAPSULATION,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
     PROTO_IPIP,
@@ -33,6 +35,7 @@ from mip4.const import (
 from mip4.effects import Said, Send, Solicit
 from mip4.errors import Unexpected
 from mip4.extensions import (
+    CriticalVendor,
     ForeignAgentError,
     HomeAgentAddress,
     MessageString,
@@ -64,7 +67,7 @@ _REDIRECTIONS = const(7)  # as many and one are remembered
 _GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
 
 # Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
-_PASSING = (64, 65, 66, 69, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138)
+_PASSING = (64, 65, 66, 69, 71, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138, 142)
 _CHALLENGE = (FA_UNKNOWN_CHALLENGE, FA_MISSING_CHALLENGE, FA_STALE_CHALLENGE)
 _OWN_PACE = (66, 96, 97)  # the agent cannot tell our sessions apart, or has no room: one at a time there
 
@@ -121,6 +124,7 @@ class Registration:
         self._soon = False  # whether the denial at hand says where to go
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
+        self._udp = True
         self._identifications = node.identifications()
         self._challenge = (0, b"", 0)  # the last that came with a reply: care-of address, octets, when, ms
         self._request = None
@@ -152,6 +156,7 @@ class Registration:
         """Register through `agent`, for the first time or anew: at once, but with one agent once a second."""
         self.agent = agent
         self._reverse = self._node.reverse_tunnel
+        self._udp = True
         self._most = self._node.lifetime
         self._redirecting = []
         self._retry = _FIRST_RETRY
@@ -193,6 +198,12 @@ class Registration:
         self._retry = _FIRST_RETRY
         self._goodbyes = 0
         return self.go_on(self.agent, now)
+
+    def lose(self) -> None:
+        """The home agent has given our address to somebody else."""
+        self.home_address = 0
+        self.lifetime = 0
+        self.expires = None
 
     def rest(self, now: int) -> None:
         """The home agent has no room for us: nothing is asked for."""
@@ -255,6 +266,8 @@ class Registration:
             raise Unexpected("accepted with another Identification")
         if errors:
             return self._denied_with(errors[0].status, "", now)
+        if find(believed, CriticalVendor):  # RFC 3115 §2.3: it may have said anything, so it granted nothing
+            return self._denied_with(FA_UNKNOWN_CRITICAL_IN_REPLY, "", now)
         return self._accepted(reply, believed)
 
     # ---- replies
@@ -339,6 +352,8 @@ class Registration:
             self._reverse = False
         elif reply.code in (FA_REVERSE_TUNNEL_MANDATORY, HA_REVERSE_TUNNEL_MANDATORY):
             self._reverse = True
+        elif reply.code == HA_UDP_ENCAPSULATION:
+            self._udp = False
         texts = find(believed, MessageString)
         effects = self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
         if reply.code in _CHALLENGE and not find(reply.extensions, MobileForeignChallenge):
@@ -457,7 +472,7 @@ class Registration:
         if left_open and self._requested:
             extensions.append(HomeAgentAddress(REQUESTED_HOME_AGENT, self._requested))
         agent = self.agent
-        if agent.co_located and not agent.link_address:
+        if agent.co_located and not agent.link_address and self._udp:
             extensions.append(UdpTunnelRequest(node.force_udp, False, PROTO_IPIP))
         # What decapsulates itself also encapsulates itself; an agent may do it or not
         reverse = agent.co_located or (self._reverse and agent.flags & ADVERT_T)

@@ -11,7 +11,7 @@ from mobile_node.plain_home_agents import PlainHomeAgents
 from mobile_node.registration import LEAVING, Ended, Granted, Refused, Unnamed
 from mobile_node.sessions import DEVICE, OWN, Session, SessionTable, gateway_of
 
-_ELSEWHERE = (65, 66, 77, 80, 81, 82, 88, 105, 108, 109)  # denials of an agent that another agent may not share
+_ELSEWHERE = (65, 66, 76, 77, 78, 80, 81, 82, 88, 96, 105, 108, 109)  # an agent's denials that another may not share
 
 
 class Registrations:
@@ -111,7 +111,7 @@ class Registrations:
         self._handoffs.registered(now)
         effects = []
         if (session.attached, session.gateway) != (registration.home_address, gateway_of(registration)):
-            effects += self._sessions.attach(session)
+            effects += self._dispossess(session, now) + self._sessions.attach(session)
             if session.kind == OWN:
                 effects += self._carriage.use_agent(self._care_of.current)
             if session.kind == DEVICE:
@@ -122,6 +122,18 @@ class Registrations:
             )  # fmt: skip
         effects += self._carriage.granted(registration, self._care_of.current, now)
         return effects + answer_waiting(session, now) + self._next_singly(now)
+
+    def _dispossess(self, session: Session, now: int) -> list:
+        """The address that `session` was granted is no longer that of another one, which has heard nothing of it yet:
+
+        its binding ended at the home agent, and the pool is small. It asks for an address anew.
+        """
+        effects = []
+        for other in self._sessions:
+            if other is not session and other.attached == session.registration.home_address:
+                other.registration.lose()
+                effects += other.detach() + self.register(other, now)
+        return effects
 
     def _ended(self, session: Session, ended: Ended, now: int) -> list:
         effects = session.detach()

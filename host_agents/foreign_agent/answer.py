@@ -9,13 +9,23 @@ from host_agents.foreign_agent.challenges import Challenges
 from host_agents.foreign_agent.visitor_table import Pending, Session
 from host_agents.limiter import Limiter
 from mip4.address import show, show_link
-from mip4.const import BROADCAST, FA_LIFETIME, FA_RESOURCES, MESSAGE_FROM_FOREIGN_AGENT, PORT, code_name
+from mip4.const import (
+    BROADCAST,
+    FA_HA_AUTHENTICATION,
+    FA_LIFETIME,
+    FA_RESOURCES,
+    MESSAGE_FROM_FOREIGN_AGENT,
+    PORT,
+    code_name,
+    is_from_home_agent,
+)
 from mip4.errors import Denied
 from mip4.extensions import (
     ForeignAgentError,
     MessageString,
     MobileForeignAuthentication,
     MobileForeignChallenge,
+    MobileHomeAuthentication,
     Nai,
     find,
 )
@@ -58,7 +68,7 @@ class Denials:
 
     def deny(self, pending: Pending, denial: Denied, now: int) -> list[object]:
         """The reply and its log line. Text only where the node is known to be authentic."""
-        if not self._limiter.allows((pending.link_address, *pending.session), now):
+        if not self._allows(pending, now):
             return []
         message = pending.request.message
         lifetime = self._lifetime if denial.code == FA_LIFETIME else message.lifetime
@@ -88,6 +98,18 @@ class Denials:
         longer = len(octets) + len(MobileForeignChallenge(request.given).encode()) > len(request.datagram)
         if longer and not request.authentic:
             request.given = b""
+    def doubt(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> list[object]:
+        """68, behind a reply that its home agent has not signed for us (RFC 4636 §3).
+
+        The node looks at it only if the home agent has signed the reply for the node: a forger cannot make it do so.
+        """
+        signed = is_from_home_agent(reply.code) and find(reply.extensions, MobileHomeAuthentication)
+        if not signed or not self._allows(pending, now):
+            return []
+        return [pass_on(pending, kept + ForeignAgentError(FA_HA_AUTHENTICATION).encode(), reply.home_address)]
+
+    def _allows(self, pending: Pending, now: int) -> bool:
+        return self._limiter.allows((pending.link_address, *pending.session), now)
 
 
 def describe(visitor: Visitor) -> str:

@@ -13,7 +13,15 @@ from host_agents.foreign_agent.answer import Denials, cannot, describe, pass_on
 from host_agents.foreign_agent.carriage import carry, dismantle, refuse_address
 from host_agents.foreign_agent.challenges import Challenges, RandomOctets
 from host_agents.foreign_agent.policy import Policy
-from host_agents.foreign_agent.reply import admitted, match, missing, mistaken, verified
+from host_agents.foreign_agent.reply import (
+    admitted,
+    for_node,
+    match,
+    missing,
+    mistaken,
+    refuse_critical,
+    verify,
+)
 from host_agents.foreign_agent.request import Request, decode_request, judge, relayed
 from host_agents.foreign_agent.supplied import supply
 from host_agents.foreign_agent.visitor_table import Full, Pending, Session, VisitorTable
@@ -25,6 +33,7 @@ from mip4.const import (
     ACCEPTED_NO_SIMULTANEOUS,
     ALL_MOBILITY_AGENTS,
     BROADCAST,
+    FA_POORLY_FORMED_REPLY,
     FA_PROHIBITED,
     FA_RESOURCES,
     FA_TIMEOUT,
@@ -35,7 +44,7 @@ from mip4.const import (
 )
 from mip4.discovery import AgentSolicitation
 from mip4.effects import Dropped
-from mip4.errors import Denied, MipError, Unexpected
+from mip4.errors import BadAuthenticator, Denied, MipError, Unexpected
 from mip4.extensions import ForeignHomeAuthentication
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationReply
@@ -234,18 +243,30 @@ class ForeignAgent:
         if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
         try:
-            reply = RegistrationReply.decode(datagram)
+            reply = RegistrationReply.salvage(datagram)
             pending = match(reply, source, self.visitors, self.policy)
-            kept = verified(datagram, reply, pending, self.policy)
-            open_ = self._open.get(pending.session)
-            if open_ is not None:
-                open_.held = (datagram, source, port)
-                return Turn([])
-            self.visitors.answered(pending)
-            self._challenge(pending, reply)
-            return self._replied(pending, reply, kept, now)
         except MipError as error:
             return Turn([Dropped(error, source)])
+        kept = for_node(datagram, reply)
+        # Anybody may have sent what these two speak of, so the request stays under way for the true reply.
+        if reply.flaw is not None:
+            denial = Denied(FA_POORLY_FORMED_REPLY, str(reply.flaw))
+            return Turn([Dropped(reply.flaw, source), *self._denials.deny(pending, denial, now)])
+        try:
+            verify(datagram, reply, pending, self.policy)
+        except BadAuthenticator as error:
+            return Turn([Dropped(error, source), *self._denials.doubt(pending, reply, kept, now)])
+        open_ = self._open.get(pending.session)
+        if open_ is not None:
+            open_.held = (datagram, source, port)
+            return Turn([])
+        self.visitors.answered(pending)
+        self._challenge(pending, reply)
+        try:
+            refuse_critical(reply)
+            return self._replied(pending, reply, kept, now)
+        except Denied as denial:
+            return Turn(self._denials.deny(pending, denial, now))
 
     def unreachable(self, datagram: bytes, code: int, now: int) -> Turn:
         """ICMP says that a relayed request, given back here, did not arrive. code: 80, 81, 82 or 88 (FA-23)."""

@@ -23,8 +23,9 @@ class Policy:
     mobile_nodes: MN-FA associations, NAI -> SPI -> association. connected: (network, length) of the router's own
     links, inside which no visitor's home address may lie. visitors: how many there may be. sub_nai_from_link: whether a
     node that names no session of its own gets its link address for a sub-NAI. home_agent_default: for nodes that leave
-    the choice to us (RFC 4433), 0 for none. challenge: whether nodes have to answer one (RFC 4721). aaa: what nodes
-    share with AAA servers that have told us, NAI -> SPI -> association; where we were told nothing, home agents see.
+    the choice to us (RFC 4433), 0 for none. reverse_tunnel_required: whether nodes have to ask for one (RFC 3024 §4.2).
+    challenge: whether nodes have to answer one (RFC 4721). aaa: what nodes share with AAA servers that have told us,
+    NAI -> SPI -> association; where we were told nothing, home agents see.
     """
 
     care_of_address: int
@@ -43,6 +44,7 @@ class Policy:
     home_agent_default: int = 0
     challenge: bool = False
     aaa: dict[str, dict[int, AaaAssociation]] = field(default_factory=dict)
+    reverse_tunnel_required: bool = False
 
     def own_addresses(self) -> frozenset[int]:
         return frozenset((self.care_of_address, *(one.address for one in self.interfaces)))

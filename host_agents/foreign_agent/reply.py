@@ -12,10 +12,12 @@ from mip4.const import (
     FA_MISSING_HOME_ADDRESS,
     FA_MISSING_HOME_AGENT,
     FA_MISSING_NAI,
+    FA_UNKNOWN_CRITICAL_IN_REPLY,
     INFINITE,
 )
-from mip4.errors import BadAuthenticator, Unexpected
+from mip4.errors import BadAuthenticator, Denied, Unexpected
 from mip4.extensions import (
+    CriticalVendor,
     ForeignHomeAuthentication,
     MobileForeignChallenge,
     MobileHomeAuthentication,
@@ -44,8 +46,8 @@ def match(reply: RegistrationReply, source: int, visitors: VisitorTable, policy:
     return pending
 
 
-def verified(datagram: bytes, reply: RegistrationReply, pending: Pending, policy: Policy) -> bytes:
-    """What may go on to the node: all up to the Mobile-Home Authentication. FA-34. Raises BadAuthenticator.
+def verify(datagram: bytes, reply: RegistrationReply, pending: Pending, policy: Policy) -> None:
+    """FA-34: the home agent's signature for us. Raises BadAuthenticator.
 
     Whether the reply must be signed is decided by our own request: what a forger writes does not excuse him.
     """
@@ -56,10 +58,23 @@ def verified(datagram: bytes, reply: RegistrationReply, pending: Pending, policy
         if len(found) != 1:
             raise BadAuthenticator("one Foreign-Home Authentication is needed")
         association.verify(datagram, found[0])
+
+
+def for_node(datagram: bytes, reply: RegistrationReply) -> bytes:
+    """What may go on to the node: all up to the home agent's authenticator for it, or for us."""
     own = find(reply.extensions, MobileHomeAuthentication)
     if own:
         return datagram[: own[-1].covered() + len(own[-1].authenticator)]
-    return datagram[: found[0].at] if found else datagram
+    signed = find(reply.extensions, ForeignHomeAuthentication)
+    return datagram[: signed[0].at] if signed else datagram
+
+
+def refuse_critical(reply: RegistrationReply) -> None:
+    """FA-36: of what stands behind the node's part, which is for us. Raises Denied."""
+    own = find(reply.extensions, MobileHomeAuthentication)
+    for critical in find(reply.extensions, CriticalVendor):
+        if own and critical.at > own[-1].at:
+            raise Denied(FA_UNKNOWN_CRITICAL_IN_REPLY, f"critical extension of vendor {critical.vendor}")
 
 
 def missing(pending: Pending, reply: RegistrationReply) -> int:

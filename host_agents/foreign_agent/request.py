@@ -24,6 +24,7 @@ from mip4.const import (
     FA_NONZERO_HOME_AGENT,
     FA_POORLY_FORMED_REQUEST,
     FA_REVERSE_TUNNEL,
+    FA_REVERSE_TUNNEL_MANDATORY,
     FA_TOO_DISTANT,
     FA_UNKNOWN_CRITICAL,
     FLAG_D,
@@ -161,6 +162,8 @@ def judge(request: Request, ttl: int, policy: Policy, challenges: Challenges | N
             raise Denied(FA_TOO_DISTANT, f"TTL {ttl}, not 255")
         if not policy.reverse_tunnel:
             raise Denied(FA_REVERSE_TUNNEL, "no reverse tunnels here")
+    elif policy.reverse_tunnel_required and message.lifetime:
+        raise Denied(FA_REVERSE_TUNNEL_MANDATORY, "packets have to leave through the tunnel")
 
 
 def _judge_authenticators(message: RegistrationRequest) -> None:

@@ -44,6 +44,8 @@ class Policy:
     udp_tunnel: whether packets may go in UDP (RFC 3519). udp_lifetime: the most that is granted with such a tunnel, in
     seconds, since a NAT may forget it at any time; udp_keepalive: seconds between a node's keepalives.
     redirect: the home agent that those are sent to who leave the choice to us (RFC 4433), 0 for ourselves.
+    reverse_tunnel: whether packets of nodes may come back through the tunnel; reverse_tunnel_required: whether they
+    have to (RFC 3024 §4.3).
     """
 
     address: int
@@ -57,6 +59,8 @@ class Policy:
     udp_lifetime: int = 60
     udp_keepalive: int = 20
     redirect: int = 0
+    reverse_tunnel: bool = True
+    reverse_tunnel_required: bool = False
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""

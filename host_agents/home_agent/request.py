@@ -1,6 +1,6 @@
 """A Registration Request as the home agent sees it: who says it, for which session, may it be (RFC 5944 §3.8.2).
 
-Steps HA-02 … HA-16 and HA-20 … HA-22 of the checklist: all that needs no table but a look at the bindings.
+Steps HA-02 … HA-16 and HA-20 … HA-24 of the checklist: all that needs no table but a look at the bindings.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from mip4.const import (
     FLAG_D,
     FLAG_G,
     FLAG_M,
+    FLAG_T,
     HA_ENCAPSULATION,
     HA_FA_AUTHENTICATION,
     HA_POORLY_FORMED,
     HA_REDIRECTED,
+    HA_REVERSE_TUNNEL,
+    HA_REVERSE_TUNNEL_MANDATORY,
     HA_UNKNOWN_CRITICAL_FROM_FA,
     HA_UNKNOWN_CRITICAL_FROM_MN,
     HA_UNKNOWN_HOME_AGENT,
@@ -240,6 +243,15 @@ def judge(request: Request, policy: Policy) -> None:
     request.udp = judge_udp_tunnel(message, request.own, request.source, request.port, policy)
     if message.flags & (FLAG_M | FLAG_G):
         raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
+    _judge_reverse_tunnel(message, policy)
+
+
+def _judge_reverse_tunnel(message: RegistrationRequest, policy: Policy) -> None:
+    """HA-23, HA-24. Whoever deregisters wants no tunnel. Raises Denied."""
+    if message.lifetime and policy.reverse_tunnel_required and not message.flags & FLAG_T:
+        raise Denied(HA_REVERSE_TUNNEL_MANDATORY, "packets have to come back through the tunnel")
+    if message.lifetime and message.flags & FLAG_T and not policy.reverse_tunnel:
+        raise Denied(HA_REVERSE_TUNNEL, "no reverse tunnels here")
 
 
 def _judge_choice(request: Request, policy: Policy) -> None:

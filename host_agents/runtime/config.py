@@ -46,6 +46,8 @@ class _HomeAgentSection(_Section):
     udp_lifetime: int = 60
     udp_keepalive: int = 20
     redirect: str = ""
+    reverse_tunnel: bool = True
+    reverse_tunnel_required: bool = False
 
 
 class _Network(_Section):
@@ -97,6 +99,7 @@ class _ForeignAgentSection(_Section):
     advertise_interval: float = 1.0
     registration_required: bool = True
     reverse_tunnel: bool = True
+    reverse_tunnel_required: bool = False
     requests_per_minute: int = 60
     sub_nai_from_link: bool = False
     challenge: bool = False
@@ -141,6 +144,7 @@ class ForeignAgentConfig:
     advertise_interval: int
     registration_required: bool
     reverse_tunnel: bool
+    reverse_tunnel_required: bool
     requests_per_minute: int
     sub_nai_vendor: int
     sub_nai_from_link: bool
@@ -218,6 +222,11 @@ class _Reader:
         )
         self.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
         self.need(f"{name}.sub_nai_vendor", 0 <= section.sub_nai_vendor < 1 << 24, "no enterprise number")
+        self.need(
+            f"{name}.reverse_tunnel_required",
+            section.reverse_tunnel or not section.reverse_tunnel_required,
+            "there are none: reverse_tunnel is false",
+        )
         warnings = []
         if os.stat(self.path).st_mode & 0o077 and any(not key.startswith("file:") for key in keys):
             warnings.append(f"{self.path} holds keys and is open to others: chmod 600 it")
@@ -249,6 +258,8 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         udp_lifetime=reader.lifetime("home_agent.udp_lifetime", section.udp_lifetime),
         udp_keepalive=section.udp_keepalive,
         redirect=reader.address("home_agent.redirect", section.redirect) if section.redirect else 0,
+        reverse_tunnel=section.reverse_tunnel,
+        reverse_tunnel_required=section.reverse_tunnel_required,
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     keys += [one.aaa.key for one in file.subscriber if one.aaa is not None]
@@ -282,6 +293,7 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         advertise_interval=round(section.advertise_interval * 1000),
         registration_required=section.registration_required,
         reverse_tunnel=section.reverse_tunnel,
+        reverse_tunnel_required=section.reverse_tunnel_required,
         requests_per_minute=section.requests_per_minute,
         sub_nai_vendor=section.sub_nai_vendor,
         sub_nai_from_link=section.sub_nai_from_link,

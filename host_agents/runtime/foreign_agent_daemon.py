@@ -181,6 +181,7 @@ def _policy(config: ForeignAgentConfig) -> Policy:
         advertise_interval=config.advertise_interval,
         registration_required=config.registration_required,
         reverse_tunnel=config.reverse_tunnel,
+        reverse_tunnel_required=config.reverse_tunnel_required,
         requests_per_minute=config.requests_per_minute,
         home_agents=config.home_agents,
         mobile_nodes=config.mobile_nodes,

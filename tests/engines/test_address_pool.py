@@ -159,7 +159,7 @@ def test_two_holders_are_an_error_of_ours():
         pool.take(10, TWO)
 
 
-def test_a_full_pool_denies_and_renews():
+def test_ha_25_a_full_pool_denies_with_130_and_renews():
     agent = HomeAgentAlone(subscribers={NAI: a_subscriber(sessions=500)})
     codes = [agent.ask(f"pc{number}").code for number in range(245)]
 

@@ -96,7 +96,7 @@ def test_a_dark_link_is_not_asked():
     ],
     ids=["TTL 2", "TTL 255", "cut short", "a bad checksum", "no agent's", "not ICMP", "nothing"],
 )
-def test_an_advertisement_is_not_believed(packet):
+def test_mn_33_silence_for_an_advertisement_that_is_none(packet):
     node = DrivenNode().up(None)
 
     said = node.run(node.engine.heard(packet, AGENT_LINKS["fa1"], 0))
@@ -272,12 +272,12 @@ def test_the_table_of_agents_is_bounded_and_ours_stays(node):
 def test_agents_that_refuse_one_after_another_fill_no_table():
     node = DrivenNode().up(None)
     for number in range(1000):
-        node.now += 1000
+        node.now += 10
         node.run(node.engine.heard(_from_another(number), AGENT_LINKS["fa2"], node.now))
         if node.requests:
             node.answer(66)
 
-    assert len(node.engine._care_of._discovery._avoided) <= 61
+    assert len(node.engine._care_of._discovery._avoided) <= 8
     assert len(node.engine._singly) <= 8
     assert len(node.engine.status(node.now)["handoffs"]) <= 8
     assert len({RegistrationRequest.decode(one).care_of_address for _, one in node.requests}) > 100

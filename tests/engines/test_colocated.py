@@ -4,9 +4,11 @@ import pytest
 
 from mip4.address import parse, show
 from mip4.const import FLAG_D, FLAG_T, REGISTRATION_REQUEST
-from mip4.extensions import UdpTunnelRequest, find
+from mip4.effects import UseTunnel
+from mip4.extensions import Nai, UdpTunnelReply, UdpTunnelRequest, find
 from mip4.messages import RegistrationRequest
 from tests.helpers.builders import FOREIGN_AGENTS, NAI, PC1, PC2
+from tests.helpers.driven_node import DrivenNode
 from tests.helpers.messages import FOREIGN_HOME
 from tests.helpers.world import World
 
@@ -48,7 +50,7 @@ def test_sessions_keep_their_addresses_from_an_agent_through_a_nat_to_another_ag
     assert world.warnings() == []
 
 
-def test_three_solicitations_are_left_unanswered_before_the_node_helps_itself(world):
+def test_mn_01_three_solicitations_are_left_unanswered_before_the_node_helps_itself(world):
     node = a_node_with_devices(world)
 
     node.move("nat")
@@ -62,7 +64,7 @@ def test_three_solicitations_are_left_unanswered_before_the_node_helps_itself(wo
     assert [one for one in status(node)["handoffs"]][-1]["registered"] == 3
 
 
-def test_without_a_nat_the_tunnel_is_ip_in_ip_and_lives_as_long_as_any(world):
+def test_mn_20_without_a_nat_the_tunnel_is_ip_in_ip_and_lives_as_long_as_any(world):
     node = world.add_node(at="cafe")
 
     world.pass_time(seconds=2)
@@ -73,7 +75,7 @@ def test_without_a_nat_the_tunnel_is_ip_in_ip_and_lives_as_long_as_any(world):
     assert (status(node)["agent"], status(node)["care_of_address"]) == (None, IN_CAFE)
 
 
-def test_udp_is_used_without_a_nat_where_the_owner_forces_it(world):
+def test_mn_20_udp_is_used_without_a_nat_where_the_owner_forces_it(world):
     node = world.add_node(at="cafe", force_udp=True)
 
     world.pass_time(seconds=2)
@@ -82,7 +84,7 @@ def test_udp_is_used_without_a_nat_where_the_owner_forces_it(world):
     assert status(node)["tunnel"] == "udp"
 
 
-def test_what_is_sent_directly_has_d_and_t_and_asks_for_a_udp_tunnel(world):
+def test_mn_02_what_is_sent_directly_has_d_and_t_and_asks_for_a_udp_tunnel(world):
     sent = []
     world.watch = lambda source, destination, datagram: sent.append(datagram) if source == "mn1" else None
     world.add_node(at="cafe")
@@ -173,7 +175,7 @@ def test_a_node_that_shall_use_agents_only_waits_for_one(world):
     assert world.home_agent.bindings() == {}
 
 
-def test_a_node_that_shall_use_its_own_address_asks_an_agent_that_demands_it():
+def test_mn_01_a_node_that_shall_use_its_own_address_asks_an_agent_that_demands_it():
     """RFC 5944 §2.1.1: the R bit."""
     for required, via in ((True, "fa1"), (False, "ha")):
         keys = {"foreign_agents": {FOREIGN_AGENTS["fa1"]: FOREIGN_HOME}}
@@ -226,3 +228,40 @@ def test_a_lease_that_is_lost_stops_everything_and_a_new_one_goes_on(world):
     world.pass_time(seconds=1)
 
     assert {care_of for _, care_of in world.home_agent.bindings().values()} == {"192.168.7.51"}
+
+
+@pytest.fixture
+def alone():
+    """A node with an address of its own, its first request on its way to the home agent."""
+    node = DrivenNode(mode="co-located")
+    node.run(node.engine.link_up(0))
+    node.run(node.engine.address(parse(IN_CAFE), 0))
+    return node
+
+
+ANSWERS = {"0": 0, "63": 63, "64": 64, "255": 255, "none": None}
+
+
+@pytest.mark.parametrize("code", ANSWERS.values(), ids=ANSWERS)
+def test_mn_20_only_a_udp_tunnel_reply_that_assents_makes_a_udp_tunnel(alone, code):
+    answer = [] if code is None else [UdpTunnelReply(code, False, 20)]
+
+    alone.answer(before=[Nai(NAI.encode()), *answer])
+
+    assert alone.said(UseTunnel)[-1].kind == ("udp" if code in (0, 63) else "ipip")
+
+
+def test_mn_20_an_answer_that_nobody_signed_is_none(alone):
+    alone.answer(before=[Nai(NAI.encode())], after=UdpTunnelReply(0, False, 20).encode())
+
+    assert alone.said(UseTunnel)[-1].kind == "ipip"
+
+
+def test_mn_142_a_udp_tunnel_that_is_not_to_be_had_is_asked_for_no_more_until_the_node_moves(alone):
+    alone.answer(142)
+    alone.pass_time(seconds=1)
+    again = alone.request()
+    alone.run(alone.engine.address(parse(IN_CAFE) + 1, alone.now))
+
+    assert find(again.extensions, UdpTunnelRequest) == []
+    assert len(find(alone.request().extensions, UdpTunnelRequest)) == 1

@@ -42,7 +42,7 @@ def test_ha_11_not_without_nai(left_open):
 
 
 @LEFT_OPEN
-def test_ha_11_policy_sends_the_node_to_another_home_agent(left_open):
+def test_ha_11_policy_sends_the_node_to_another_home_agent_with_143(left_open):
     agent = HomeAgentAlone(redirect=OTHER)
 
     reply = agent.ask("pc1", home_agent=left_open)
@@ -177,7 +177,7 @@ def test_when_the_lifetime_is_over_the_choice_is_open_again():
     assert (asked.home_agent, find(asked.extensions, HomeAgentAddress)) == (ANY, [HomeAgentAddress(1, OTHER)])
 
 
-def test_the_node_follows_a_143_within_seconds():
+def test_mn_143_the_node_follows_within_seconds():
     node = DrivenNode(home_agent=ANY, requested_home_agent=HOME_AGENT).up()
 
     _redirect(node, HOME_AGENT, OTHER)
@@ -189,7 +189,7 @@ def test_the_node_follows_a_143_within_seconds():
     assert node.state() == "registered"
 
 
-def test_the_node_does_not_go_in_circles():
+def test_mn_143_the_node_does_not_go_in_circles():
     node = DrivenNode(home_agent=ANY, requested_home_agent=HOME_AGENT).up()
     _redirect(node, HOME_AGENT, OTHER)
     node.pass_time(seconds=2)

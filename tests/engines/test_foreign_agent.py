@@ -16,6 +16,7 @@ from mip4.extensions import (
     MobileHomeAuthentication,
     Nai,
     NormalVendor,
+    RevocationSupport,
     find,
     tlv,
 )
@@ -68,17 +69,17 @@ STRIPPED = {
 
 
 @pytest.mark.parametrize("after", STRIPPED.values(), ids=STRIPPED)
-def test_what_stands_behind_the_authenticator_is_not_relayed(agent, after):
+def test_fa_22_what_stands_behind_the_authenticator_is_not_relayed(agent, after):
     assert agent.take(a_request("pc1", after=after)) == a_request("pc1")
 
 
-def test_a_challenge_and_the_mn_aaa_authentication_are_kept_together(agent):
+def test_fa_22_a_challenge_and_the_mn_aaa_authentication_are_kept_together(agent):
     kept = octets_of(MobileForeignChallenge(b"12345678"), MnAaaAuthentication(1024, bytes(16)))
 
     assert agent.take(a_request(after=kept + octets_of(NormalVendor(9, 14, b"\0")))) == a_request(after=kept)
 
 
-def test_the_foreign_agents_signature_is_appended_where_there_is_a_key():
+def test_fa_22_the_foreign_agents_signature_is_appended_where_there_is_a_key():
     agent = ForeignAgentAlone(home_agents={HOME_AGENT: FOREIGN_HOME})
     datagram = a_request("pc1", after=octets_of(NormalVendor(9, 14, b"\0")))
 
@@ -93,7 +94,7 @@ def test_the_foreign_agents_signature_is_appended_where_there_is_a_key():
     [{"lifetime": 0}, {"flags": FLAG_D, "care_of_address": NODE}, {"home_agent": parse("192.0.2.9")}],
     ids=["a deregistration", "a care-of address that is not ours", "another home agent"],
 )
-def test_no_signature_is_appended_to(request_):
+def test_fa_22_no_signature_is_appended_to(request_):
     agent = ForeignAgentAlone(home_agents={HOME_AGENT: FOREIGN_HOME})
 
     assert agent.take(a_request(**request_)) == a_request(**request_)
@@ -110,7 +111,7 @@ def test_requests_are_taken_from_any_source(agent, source):
 
 
 @pytest.mark.parametrize("lifetime", [0, 1, 600])
-def test_lifetimes_up_to_the_maximum_pass(agent, lifetime):
+def test_fa_14_lifetimes_up_to_the_maximum_pass(agent, lifetime):
     assert agent.take(a_request(lifetime=lifetime)) is not None
 
 
@@ -161,7 +162,7 @@ DENIALS = {
 }
 
 
-@pytest.mark.parametrize("check", DENIALS)
+@pytest.mark.parametrize("check", DENIALS, ids=[f"{check}: {code}" for check, (code, _) in DENIALS.items()])
 def test_a_request_is_denied_for(agent, check):
     code, request_ = DENIALS[check]
     request_ = dict(request_)
@@ -183,6 +184,19 @@ def test_a_request_is_denied_for(agent, check):
     assert agent.visitors() == {}
 
 
+def test_fa_12_a_node_with_a_care_of_address_of_its_own_may_be_revoked(agent):
+    datagram = a_request(flags=FLAG_D, care_of_address=NODE, before=[RevocationSupport(True, 1)])
+
+    assert agent.take(datagram) == datagram
+
+
+def test_fa_13_who_comes_while_the_agent_drains_gets_65_and_who_goes_may_go(agent):
+    agent.run(agent.engine.drain(0))
+
+    assert agent.denial(a_request("pc1")).code == 65
+    assert agent.take(a_request("pc2", lifetime=0)) is not None
+
+
 def test_fa_16_a_critical_extension_for_the_home_agent_passes(agent):
     assert agent.take(a_request(before=[CRITICAL])) is not None
 
@@ -195,7 +209,18 @@ def test_fa_18_without_reverse_tunnel_any_ttl_will_do(agent):
     assert agent.take(a_request(), ttl=1) is not None
 
 
-def test_fa_20_no_reverse_tunnels_here():
+@pytest.mark.parametrize(("flags", "code"), [(0, 75), (FLAG_D, 75), (FLAG_T, None)])
+def test_fa_19_where_a_reverse_tunnel_is_mandatory_who_asks_for_none_gets_75(flags, code):
+    agent = ForeignAgentAlone(reverse_tunnel_required=True)
+
+    if code is None:
+        assert agent.take(a_request(flags=flags)) is not None
+    else:
+        assert agent.denial(a_request(flags=flags)).code == code
+    assert agent.take(a_request(lifetime=0)) is not None
+
+
+def test_fa_20_where_there_are_no_reverse_tunnels_who_asks_for_one_gets_74():
     agent = ForeignAgentAlone(reverse_tunnel=False)
 
     assert agent.denial(a_request(flags=FLAG_T)).code == 74
@@ -222,6 +247,8 @@ SILENCES = {
     "FA-01 a reply": _packet(b"\x03" + a_request()[1:]),
     "FA-01 a fragment": Packet(NODE, VISITED["fa1"], 17, 255, b"").encode()[:6] + b"\x20\x00" + _packet()[8:],
     "FA-03 an unknown extension below 128": _packet(a_request(after=b"\x7e\x00")),
+    "FA-12 revocation of a node behind an agent": _packet(a_request(before=[RevocationSupport(True, 1)])),
+    "FA-12 the same behind its authenticator": _packet(a_request(after=octets_of(RevocationSupport(True, 1)))),
     "on its way to somebody else": _packet(destination=parse("192.0.2.1")),
     "to another group": _packet(destination=parse("224.0.0.1")),
     "not UDP": Packet(NODE, VISITED["fa1"], 6, 255, _packet()[20:]).encode(),
@@ -363,7 +390,7 @@ def test_fa_24_a_reply_after_that_answers_nothing(agent):
 
 
 @pytest.mark.parametrize("code", [80, 81, 82, 88])
-def test_fa_23_an_unreachable_home_agent_is_reported(agent, code):
+def test_fa_23_an_unreachable_home_agent_is_reported_as(agent, code):
     relayed = agent.take(a_request("pc1"))
 
     agent.run(agent.engine.unreachable(relayed, code, 0))

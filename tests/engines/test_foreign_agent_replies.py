@@ -10,6 +10,7 @@ from mip4.address import parse
 from mip4.authentication import SecurityAssociation
 from mip4.const import FLAG_D, FLAG_T
 from mip4.extensions import (
+    CriticalVendor,
     Experimental,
     ForeignAgentError,
     ForeignHomeAuthentication,
@@ -27,6 +28,7 @@ from tests.helpers.messages import FOREIGN_HOME, MOBILE_FOREIGN, a_reply, a_requ
 
 HOME_ADDRESS = parse("10.10.0.10")
 OTHER_AGENT = parse("192.0.2.9")
+CRITICAL = CriticalVendor(9, 1, b"?")
 OTHER_LINK = bytes.fromhex("020000000202")
 
 
@@ -99,7 +101,7 @@ def test_fa_41_to_a_node_that_we_share_a_key_with_it_is_signed():
     [(NODE, HOME_ADDRESS, NODE), (0, HOME_ADDRESS, HOME_ADDRESS), (0, 0, 0xFFFFFFFF)],
     ids=["the request's source", "else the home address in the reply", "else everybody"],
 )
-def test_a_reply_goes_in_a_unicast_frame_to(agent, source, given, destination):
+def test_fa_41_a_reply_goes_in_a_unicast_frame_to(agent, source, given, destination):
     datagram = a_request("pc1")
     agent.take(datagram, source=source, port=5000)
 
@@ -179,9 +181,9 @@ def test_a_visitor_for_ever_where_the_operator_allows_it():
 @pytest.mark.parametrize(
     ("code", "changes"),
     [(97, {"before": []}), (98, {"home_agent": 0}), (99, {"home_address": 0})],
-    ids=["no NAI", "no home agent", "no home address"],
+    ids=["97 no NAI", "98 no home agent", "99 no home address"],
 )
-def test_fa_35_the_code_is_written_over(agent, code, changes):
+def test_fa_35_the_code_is_written_over_with(agent, code, changes):
     datagram = a_request("pc1")
     agent.take(datagram)
 
@@ -203,9 +205,8 @@ LOW = an_identification() ^ 1
 SILENCES = {
     "FA-31 shorter than the fixed part": (_reply(REQUEST)[:19], HOME_AGENT),
     "FA-31 a request": (REQUEST, HOME_AGENT),
-    "FA-32 an extension runs past the end": (_reply(REQUEST)[:-1], HOME_AGENT),
     "FA-32 an unknown extension below 128": (_reply(REQUEST, after=b"\x7e\x00"), HOME_AGENT),
-    "FA-32 two sub-NAIs": (_reply(REQUEST, before=[Nai(NAI.encode()), *[Experimental(1, b"pc1")] * 2]), HOME_AGENT),
+    "FA-33 two sub-NAIs": (_reply(REQUEST, before=[Nai(NAI.encode()), *[Experimental(1, b"pc1")] * 2]), HOME_AGENT),
     "FA-33 another Identification": (_reply(REQUEST, identification=LOW), HOME_AGENT),
     "FA-33 another source": (_reply(REQUEST), OTHER_AGENT),
     "FA-33 another NAI": (_reply(REQUEST, before=[Nai(b"other@example.net")]), HOME_AGENT),
@@ -224,6 +225,49 @@ def test_silence_for(agent, datagram, source):
     assert agent.visitors() == {}
     assert len(list(agent.engine.visitors.pending())) == 1
     assert agent.answer(_reply(REQUEST)) is not None
+
+
+@pytest.mark.parametrize("keys", [{}, {HOME_AGENT: FOREIGN_HOME}], ids=["", "with a key"])
+def test_fa_32_a_malformed_reply_is_71_once_a_second_and_the_true_one_still_counts(keys):
+    agent = ForeignAgentAlone(home_agents=keys)
+    agent.take(REQUEST)
+    malformed = _reply(REQUEST)[:-1]
+
+    told = [agent.answer(malformed) for _ in range(3)]
+
+    assert told[1:] == [None, None]
+    reply = RegistrationReply.decode(told[0].payload)
+    assert (reply.code, reply.identification) == (71, an_identification())
+    assert agent.visitors() == {}
+    agent.answer(_reply(REQUEST, foreign_home=FOREIGN_HOME if keys else None))
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
+
+
+@pytest.mark.parametrize("source", [HOME_AGENT, OTHER_AGENT])
+def test_fa_32_silence_for_a_malformed_reply_to_nothing(agent, source):
+    if source == OTHER_AGENT:
+        agent.take(REQUEST)
+
+    assert agent.answer(_reply(REQUEST)[:-1], source) is None
+
+
+def test_fa_36_a_critical_extension_for_us_is_101_and_nobody_becomes_a_visitor():
+    agent = _signing()
+    agent.take(REQUEST)
+    signed = _reply(REQUEST, after=octets_of(CRITICAL), foreign_home=FOREIGN_HOME)
+
+    reply = RegistrationReply.decode(agent.answer(signed).payload)
+
+    assert (reply.code, reply.identification) == (101, an_identification())
+    assert agent.visitors() == {}
+    assert list(agent.engine.visitors.pending()) == []
+
+
+def test_fa_36_a_critical_extension_for_the_node_is_passed_on(agent):
+    agent.take(REQUEST)
+    reply = _reply(REQUEST, before=[Nai(NAI.encode()), Experimental(1, b"pc1"), CRITICAL])
+
+    assert agent.answer(reply).payload == reply
 
 
 def test_a_reply_to_nothing_is_silence(agent):
@@ -269,27 +313,47 @@ def test_replies_to_nodes_without_nai_go_by_home_address(agent):
 # ---- FA-34: the home agent's signature
 
 
-def test_fa_34_where_there_is_a_key_only_a_signed_reply_is_believed():
+FORGED = {
+    "unsigned": {},
+    "another key": {"foreign_home": SecurityAssociation(512, b"guessed")},
+    "another SPI": {"foreign_home": SecurityAssociation(513, b"foreign agent and home agent")},
+    "signed twice": {"after": octets_of(ForeignHomeAuthentication(512, bytes(16))), "foreign_home": FOREIGN_HOME},
+    "a denial": {"code": 131},
+    "a denial for no time": {"code": 131, "lifetime": 0},
+    "for no time": {"lifetime": 0},
+    "a denial by another home agent": {"home_agent": OTHER_AGENT, "code": 136},
+    "by no home agent": {"home_agent": 0},
+}
+
+
+@pytest.mark.parametrize("changes", FORGED.values(), ids=FORGED)
+def test_fa_34_unsigned_it_goes_on_with_68_behind_the_home_agents_word_for_the_node_and_nothing_more(changes):
     agent = _signing()
     agent.take(REQUEST)
-    forger = SecurityAssociation(512, b"guessed")
+    forged = _reply(REQUEST, **changes)
+    kept = {one: value for one, value in changes.items() if one not in ("foreign_home", "after")}
 
-    forged = [
-        _reply(REQUEST),
-        _reply(REQUEST, foreign_home=forger),
-        _reply(REQUEST, foreign_home=SecurityAssociation(513, b"foreign agent and home agent")),
-        _reply(REQUEST, after=octets_of(ForeignHomeAuthentication(512, bytes(16))), foreign_home=FOREIGN_HOME),
-        _reply(REQUEST, code=131),
-        _reply(REQUEST, code=131, lifetime=0),
-        _reply(REQUEST, lifetime=0),
-        _reply(REQUEST, home_agent=OTHER_AGENT),
-        _reply(REQUEST, home_agent=OTHER_AGENT, code=136),
-        _reply(REQUEST, home_agent=0),
-    ]
+    told = [agent.answer(forged) for _ in range(3)]
 
-    assert [agent.answer(datagram) for datagram in forged] == [None] * len(forged)
+    assert told[0].payload == _reply(REQUEST, **kept) + octets_of(ForeignAgentError(68))
+    assert told[1:] == [None, None]
     assert agent.visitors() == {}
-    assert agent.answer(_reply(REQUEST, foreign_home=FOREIGN_HOME)) is not None
+    agent.answer(_reply(REQUEST, foreign_home=FOREIGN_HOME))
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"home": None}, {"home_agent": OTHER_AGENT}, {"code": 77}],
+    ids=["without a word for the node", "in the name of another home agent", "a foreign agent's denial"],
+)
+def test_fa_34_silence_for_an_unsigned_reply(changes):
+    agent = _signing()
+    agent.take(REQUEST)
+
+    assert agent.answer(_reply(REQUEST, **changes)) is None
+
+    assert len(list(agent.engine.visitors.pending())) == 1
 
 
 def test_fa_34_a_forger_cannot_end_a_visit_with_a_reply_of_lifetime_0():
@@ -299,7 +363,7 @@ def test_fa_34_a_forger_cannot_end_a_visit_with_a_reply_of_lifetime_0():
     renewal = a_request("pc1", identification=an_identification(low=2))
     agent.take(renewal)
 
-    assert agent.answer(_reply(renewal, lifetime=0)) is None
+    agent.answer(_reply(renewal, lifetime=0))
 
     assert agent.visitors() == {"pc1": "10.10.0.10"}
 
@@ -311,7 +375,8 @@ def test_fa_34_a_deregistration_is_answered_unsigned_and_a_signature_is_checked_
     goodbye = a_request("pc1", identification=an_identification(low=2), lifetime=0)
     agent.take(goodbye)
 
-    assert agent.answer(_reply(goodbye, foreign_home=SecurityAssociation(512, b"guessed"))) is None
+    agent.answer(_reply(goodbye, foreign_home=SecurityAssociation(512, b"guessed")))
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
     assert agent.answer(_reply(goodbye)) is not None
     assert agent.visitors() == {}
 
@@ -329,7 +394,7 @@ def test_nobody_becomes_a_visitor_by_asking_to_leave(agent):
 
 
 @pytest.mark.parametrize("address", ["10.99.1.77", "127.0.0.1", "224.0.0.5", "255.255.255.255"])
-def test_a_home_address_that_would_harm_our_links_gets_an_fa_error_behind_the_untouched_reply(agent, address):
+def test_fa_39_a_home_address_that_would_harm_our_links_gets_66_behind_the_untouched_reply(agent, address):
     agent.take(REQUEST)
     accepted = _reply(REQUEST, home_address=parse(address))
 
@@ -440,7 +505,7 @@ def _refuse_once(agent, what="refusing"):
 
 
 @pytest.mark.parametrize("what", ["failing", "refusing"])
-def test_a_visitor_that_cannot_be_carried_is_none_and_the_node_gets_66(agent, what):
+def test_fa_39_a_visitor_that_cannot_be_carried_is_none_and_the_node_gets_66(agent, what):
     agent.take(REQUEST)
     _refuse_once(agent, what)
 
@@ -564,7 +629,7 @@ def test_a_restart_with_a_shorter_maximum_believes_no_longer_lifetime(agent):
     assert again.visitors() == {}
 
 
-def test_a_signature_for_the_node_covers_the_fa_error():
+def test_fa_41_a_signature_for_the_node_covers_the_fa_error():
     agent = ForeignAgentAlone(mobile_nodes={NAI: {768: MOBILE_FOREIGN}})
     datagram = a_request("pc1", mobile_foreign=MOBILE_FOREIGN)
     agent.take(datagram)

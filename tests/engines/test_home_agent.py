@@ -5,7 +5,7 @@ import pytest
 from host_agents.home_agent.policy import Subscriber
 from mip4.address import parse
 from mip4.authentication import SecurityAssociation
-from mip4.const import CODE_NAMES, FLAG_D, FLAG_G, FLAG_M, FLAG_S, FLAG_r, FLAG_x
+from mip4.const import CODE_NAMES, FLAG_D, FLAG_G, FLAG_M, FLAG_S, FLAG_T, FLAG_r, FLAG_x
 from mip4.extensions import (
     CriticalVendor,
     Experimental,
@@ -46,7 +46,7 @@ def _with_keys(**changes):
 # ---- accepted
 
 
-def test_a_request_is_accepted_with_the_lifetime_that_was_asked_for_or_a_little_less(agent):
+def test_ha_26_code_0_and_the_lifetime_that_was_asked_for_or_a_little_less(agent):
     reply = agent.ask("pc1", lifetime=600)
 
     assert reply.code == 0
@@ -54,7 +54,7 @@ def test_a_request_is_accepted_with_the_lifetime_that_was_asked_for_or_a_little_
     assert agent.bindings() == {"pc1": ("10.10.0.10", "203.0.113.2")}
 
 
-def test_a_lifetime_is_never_raised_and_the_jitter_is_within_ten_percent(agent):
+def test_ha_26_a_lifetime_is_never_raised_and_the_jitter_is_within_ten_percent(agent):
     asked = [*range(1, 40), 599, 600, 1799, 1800]
 
     granted = {lifetime: [agent.ask(lifetime=lifetime).lifetime for _ in range(20)] for lifetime in asked}
@@ -66,7 +66,7 @@ def test_a_lifetime_is_never_raised_and_the_jitter_is_within_ten_percent(agent):
 
 
 @pytest.mark.parametrize("asked", [1801, 0xFFFE, 0xFFFF])
-def test_a_lifetime_is_cut_to_the_agents_own_maximum(agent, asked):
+def test_ha_26_a_lifetime_is_cut_to_the_agents_own_maximum(agent, asked):
     assert 1620 <= agent.ask(lifetime=asked).lifetime <= 1800
 
 
@@ -79,7 +79,7 @@ def test_a_binding_for_ever_where_the_operator_allows_it():
     assert agent.bindings() == {"": ("10.10.0.10", "203.0.113.2")}
 
 
-def test_simultaneous_bindings_are_not_kept_and_code_1_says_so(agent):
+def test_ha_26_simultaneous_bindings_are_not_kept_and_code_1_says_so(agent):
     agent.ask("pc1")
 
     reply = agent.ask("pc1", flags=FLAG_S, care_of_address=FOREIGN_AGENTS["fa2"], source=FOREIGN_AGENTS["fa2"])
@@ -88,7 +88,7 @@ def test_simultaneous_bindings_are_not_kept_and_code_1_says_so(agent):
     assert agent.bindings() == {"pc1": ("10.10.0.10", "203.0.113.66")}
 
 
-def test_reply_goes_back_to_the_address_and_port_that_the_request_came_from(agent):
+def test_ha_26_the_reply_goes_back_to_the_address_and_port_that_the_request_came_from(agent):
     answer = agent.take(a_request(), port=50001)
 
     assert (answer.destination, answer.port) == (FA1, 50001)
@@ -165,6 +165,7 @@ DENIALS = {
     ),
     "HA-08 a clock eight seconds ahead": (133, {"identification": an_identification(8000, low=1)}),
     "HA-08 a clock eight seconds behind": (133, {"identification": an_identification(-8000, low=1)}),
+    "HA-10 the broadcast address of a network": (136, {"home_agent": parse("192.0.2.255")}),
     "HA-11 another home agent": (136, {"home_agent": parse("192.0.2.9")}),
     "HA-11 a choice among home agents that fell on another": (
         136,
@@ -203,7 +204,7 @@ DENIALS = {
 }
 
 
-@pytest.mark.parametrize("check", DENIALS)
+@pytest.mark.parametrize("check", DENIALS, ids=[f"{check}: {code}" for check, (code, _) in DENIALS.items()])
 def test_an_authentic_request_is_denied_for(check):
     code, request_ = DENIALS[check]
     agent = HomeAgentAlone(subscribers={NAI: a_subscriber(addresses={"printer": PRINTER})})
@@ -235,7 +236,41 @@ def test_every_text_of_a_denial_is_for_people_and_the_log_says_who_was_denied_an
     )
 
 
-def test_more_sessions_than_a_subscriber_may_have_get_130_and_the_nodes_own_session_counts():
+@pytest.mark.parametrize(("flags", "code"), [(0, 138), (FLAG_T, 0), (FLAG_D, 138), (FLAG_D | FLAG_T, 0)])
+def test_ha_23_where_a_reverse_tunnel_is_mandatory_who_asks_for_none_gets_138(flags, code):
+    agent = HomeAgentAlone(reverse_tunnel_required=True)
+
+    assert agent.ask(flags=flags).code == code
+    assert agent.ask(lifetime=0).code == 0
+
+
+def test_ha_24_where_there_are_no_reverse_tunnels_who_asks_for_one_gets_137():
+    agent = HomeAgentAlone(reverse_tunnel=False)
+
+    assert agent.ask(flags=FLAG_T).code == 137
+    assert agent.ask(flags=FLAG_T | FLAG_r).code == 134  # whatever else is wrong is told first
+    assert agent.ask(flags=FLAG_T, lifetime=0).code == 0
+    assert agent.ask().code == 0
+
+
+NOT_DONE = {
+    "service selection": tlv(151, b"internet"),
+    "a mobile network": tlv(148, bytes((0, 24, 10, 20, 0, 0))),
+    "an interface of a proxy": tlv(147, bytes((1, 2, 0, 0, 0, 0, 7))),
+}
+
+
+@pytest.mark.parametrize("asked", NOT_DONE)
+def test_ha_19_code_0_and_not_a_word_of(agent, asked):
+    without = agent.ask()
+
+    reply = agent.ask(before=[Octets(NOT_DONE[asked])])
+
+    assert reply.code == 0
+    assert [one.kind for one in reply.extensions] == [one.kind for one in without.extensions]
+
+
+def test_ha_25_more_sessions_than_a_subscriber_may_have_get_130_and_the_nodes_own_session_counts():
     agent = HomeAgentAlone(subscribers={NAI: a_subscriber(sessions=2)})
     agent.ask("")
     agent.ask("pc1")
@@ -270,6 +305,7 @@ SILENCES = {
     "HA-06 an unknown SPI": a_request(home=SecurityAssociation(SPI + 1, KEY)),
     "HA-06 neither NAI nor a reserved home address": a_request(nai=None, home_address=parse("10.10.0.10")),
     "HA-13 neither NAI nor home address": a_request(nai=None),
+    "HA-19 who authenticates a node of PMIPv4": a_request(after=bytes((47, 1, 0, 1, 1))),
     "HA-09 a Foreign-Home Authentication nobody can check": a_request(foreign_home=FOREIGN_HOME),
 }
 
@@ -287,7 +323,7 @@ def test_silence_for(agent, datagram):
 # ---- 131
 
 
-def test_a_bad_authenticator_gets_131_without_text_and_no_longer_than_the_request(agent):
+def test_ha_07_a_bad_authenticator_gets_131_without_text_and_no_longer_than_the_request(agent):
     datagram = a_request("pc1", home=SecurityAssociation(SPI, b"guessed"))
 
     answer = agent.take(datagram)
@@ -316,7 +352,7 @@ def test_an_association_with_long_authenticators_amplifies_nothing_either():
     assert agent.take(a_request(home=SecurityAssociation(SPI, b"guessed", "hmac-sha256"))) is not None
 
 
-def test_131_is_not_said_to_a_flood_and_authentic_requests_are_not_slowed_by_it(agent):
+def test_ha_07_131_is_not_said_to_a_flood_and_authentic_requests_are_not_slowed_by_it(agent):
     forged = a_request(home=SecurityAssociation(SPI, b"guessed"))
 
     answered = sum(agent.take(forged) is not None for _ in range(1000))
@@ -327,7 +363,7 @@ def test_131_is_not_said_to_a_flood_and_authentic_requests_are_not_slowed_by_it(
     assert sum(agent.take(forged) is not None for _ in range(1000)) == 10
 
 
-def test_131_to_a_foreign_agent_that_has_a_key_needs_its_signature():
+def test_ha_07_131_to_a_foreign_agent_that_has_a_key_needs_its_signature():
     agent = _with_keys()
     guessed = SecurityAssociation(SPI, b"guessed")
 
@@ -390,6 +426,16 @@ def test_ha_09_where_every_foreign_agent_must_have_a_key_a_stranger_gets_132_and
 
     assert agent.ask().code == 132
     assert agent.ask(flags=FLAG_D).code == 0
+
+
+class Octets:
+    """An extension as it is on the wire."""
+
+    def __init__(self, octets):
+        self._octets = octets
+
+    def encode(self):
+        return self._octets
 
 
 def _text(reply):

@@ -39,7 +39,7 @@ def _slow(agent, commit=20):
     return agent
 
 
-def test_a_first_registration_is_durable_then_carried_then_answered(agent):
+def test_ha_26_a_first_registration_is_durable_then_carried_then_answered(agent):
     turn = agent.engine.receive(_request(1), FA1, 434, 0)
 
     assert _kinds(turn) == [StoreBinding, InstallTunnel, SendDatagram]
@@ -54,7 +54,7 @@ def test_a_renewal_leaves_the_tunnel_alone(agent):
     assert _kinds(turn) == [StoreBinding, SendDatagram]
 
 
-def test_a_deregistration_takes_everything_away_before_it_is_answered(agent):
+def test_ha_26_a_deregistration_takes_everything_away_before_it_is_answered(agent):
     agent.take(_request(1))
 
     turn = agent.engine.receive(_request(2, lifetime=0), FA1, 434, 0)
@@ -108,7 +108,7 @@ def _refuse_once(agent, what):
 
 
 @pytest.mark.parametrize("what", ["failing", "refusing"])
-def test_when_a_first_registration_is_refused_nothing_stays_and_130_goes(agent, what):
+def test_ha_26_when_a_first_registration_is_refused_nothing_stays_and_130_goes(agent, what):
     _refuse_once(agent, what)
     datagram = _request(1)
 
@@ -247,7 +247,7 @@ def test_an_address_given_back_while_its_removal_is_being_written_has_one_owner_
 # ---- deregistration and expiry
 
 
-def test_a_deregistration_through_another_care_of_address_is_accepted_and_leaves_the_binding(agent):
+def test_ha_26_a_deregistration_through_another_care_of_address_is_accepted_and_leaves_the_binding(agent):
     agent.ask("pc1")
 
     reply = agent.ask("pc1", lifetime=0, care_of_address=FA2, source=FA2)
@@ -256,7 +256,7 @@ def test_a_deregistration_through_another_care_of_address_is_accepted_and_leaves
     assert set(agent.bindings()) == {"pc1"}
 
 
-def test_a_deregistration_from_home_names_the_home_address_as_care_of_address(agent):
+def test_ha_26_a_deregistration_from_home_names_the_home_address_as_care_of_address(agent):
     home_address = agent.ask("pc1").home_address
     agent.ask("pc2")
 

@@ -5,15 +5,19 @@ from itertools import pairwise
 
 import pytest
 
+from host_agents.effects import SendDatagram
+from mip4.address import parse
 from mip4.authentication import SecurityAssociation
 from mip4.const import FOREIGN_HOME_AUTHENTICATION, REGISTRATION_REVOCATION
+from mip4.effects import Dropped
 from mip4.extensions import ForeignHomeAuthentication, RevocationSupport, find
-from mip4.messages import RegistrationReply
-from mip4.revocation import RegistrationRevocation
+from mip4.messages import RegistrationReply, RegistrationRequest
+from mip4.revocation import RegistrationRevocation, RevocationAcknowledgement
 from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026
 from tests.helpers.world import World
 
 KEY = SecurityAssociation(512, bytes(range(16)))
+OTHER_HOME_AGENT = parse("192.0.2.9")
 ROUND_TRIP = 0.02  # seconds, between the agents
 
 
@@ -22,7 +26,7 @@ def world():
     """Agents that share a key."""
     return World(
         home_agent={"foreign_agents": {address: KEY for address in FOREIGN_AGENTS.values()}},
-        foreign_agents={"home_agents": {HOME_AGENT: KEY}, "advertise_interval": 600_000},
+        foreign_agents={"home_agents": {HOME_AGENT: KEY, OTHER_HOME_AGENT: KEY}, "advertise_interval": 600_000},
     )
 
 
@@ -127,27 +131,160 @@ def test_nobody_answers_for_ever(world):
     assert min(later - earlier for earlier, later in pairwise(sent)) >= 1000
 
 
-@pytest.mark.parametrize("change", ["forged", "old", "reflected", "another's", "unsigned"])
-def test_a_revocation_that_is_not_to_be_believed_ends_nothing(world, change):
+HOME_ADDRESS = parse("10.10.0.10")
+STRANGER, ANOTHER = parse("203.0.113.99"), "another agent with a key"
+SILENCES = {
+    "R1 cut within the fixed part": {"cut": 19},
+    "R1 forged": {"key": SecurityAssociation(512, b"wrong")},
+    "R1 another SPI": {"key": SecurityAssociation(513, bytes(range(16)))},
+    "R1 unsigned": {"key": None},
+    "R1 signed twice": {"behind": ForeignHomeAuthentication(512, bytes(16)).encode()},
+    "R1 an unknown extension below 128": {"more": b"\x7e\x00"},
+    "R1 of an agent without a key": {"sender": STRANGER, "claims": STRANGER},
+    "R2 our own come back": {"reflected": True},
+    "R2 older than the registration": {"after": -1},
+    "R2 as old as the registration": {"after": 0},
+    "R3 of no binding": {"home_address": parse("10.10.0.99")},
+    "R3 of another agent's": {"claims": ANOTHER},
+    "R3 of another agent's, who says so": {"sender": ANOTHER, "claims": ANOTHER},
+}
+
+
+@pytest.mark.parametrize("change", SILENCES.values(), ids=[f"HA-{one}" for one in SILENCES])
+def test_silence_of_a_home_agent_for_a_revocation(world, change):
+    _register(world)
+    (binding,) = world.home_agent.rows.values()
+
+    answers = _revoke(world.home_agent, binding.revocation, FOREIGN_AGENTS["fa1"], **change)
+
+    assert answers == []
+    assert set(world.home_agent.bindings()) == {""}
+
+
+@pytest.mark.parametrize("change", SILENCES.values(), ids=[f"FA-52 {one}" for one in SILENCES])
+def test_silence_of_a_foreign_agent_for_a_revocation(world, change):
+    _register(world)
+    (visitor,) = world.foreign_agents["fa1"].rows.values()
+
+    answers = _revoke(world.foreign_agents["fa1"], visitor.revocation, HOME_AGENT, **change)
+
+    assert answers == []
+    assert set(world.foreign_agents["fa1"].visitors()) == {""}
+
+
+@pytest.mark.parametrize("side", ["ha_r3", "fa_52"])
+def test_silence_for_a_revocation_of_what_was_registered_without_the_means(world, side):
+    world.add_node()
+    _strip_revocation_support(world)
+    world.pass_time(seconds=1)
+    station, peer = _station(world, side)
+
+    answers = _revoke(station, NTP_2026 // 1000, peer)
+
+    assert answers == []
+    assert len(station.rows) == 1
+
+
+@pytest.mark.parametrize("side", ["ha_r4", "fa_52"])
+@pytest.mark.parametrize("inform", [False, True], ids=["", "informing"])
+def test_a_revocation_ends_the_session_and_is_acknowledged_as_often_as_it_is_asked(world, side, inform):
+    _register(world)
+    station, peer = _station(world, side)
+    (row,) = station.rows.values()
+
+    answers = [_revoke(station, row.revocation, peer, after=after, inform=inform) for after in (1, 1, 2)]
+
+    assert station.rows == {}
+    for (answer,), after in zip(answers, (1, 1, 2), strict=True):
+        message = RevocationAcknowledgement.decode(answer.datagram)
+        KEY.verify(answer.datagram, find(message.extensions, ForeignHomeAuthentication)[0])
+        assert (message.home_address, message.identifier) == (HOME_ADDRESS, row.revocation + after)
+        assert message.informed == inform
+        assert (answer.destination, answer.port) == (peer, 50100)
+
+
+WRONG_ACKNOWLEDGEMENTS = {
+    "of another home address": (1, 0, KEY),
+    "with another identifier": (0, 1, KEY),
+    "forged": (0, 0, SecurityAssociation(512, b"wrong")),
+    "unsigned": (0, 0, None),
+}
+
+
+@pytest.mark.parametrize("side", ["ha_r5", "fa_52"])
+@pytest.mark.parametrize(("address", "identifier", "key"), WRONG_ACKNOWLEDGEMENTS.values(), ids=WRONG_ACKNOWLEDGEMENTS)
+def test_silence_for_an_acknowledgement_that_does_not_count(world, side, address, identifier, key):
+    _register(world)
+    station, peer = _station(world, side)
+    ended = station.engine.release((NAI, ""), False, 0) if side == "ha_r5" else station.engine.drain(world.now)
+    sent = next(RegistrationRevocation.decode(one.datagram) for one in ended.effects if isinstance(one, SendDatagram))
+
+    wrong = _acknowledge(station, peer, sent.home_address + address, sent.identifier + identifier, key)
+    still_asked = station.engine._revocations.deadline() is not None
+    right = _acknowledge(station, peer, sent.home_address, sent.identifier, KEY)
+
+    assert [type(one) for one in wrong] == [Dropped]
+    assert still_asked
+    assert right == []
+    assert station.engine._revocations.deadline() is None
+
+
+def _acknowledge(station, peer, home_address, identifier, key):
+    octets = RevocationAcknowledgement(False, home_address, identifier, []).encode()
+    octets = octets if key is None else key.sign(octets, ForeignHomeAuthentication)
+    return station.engine.receive(octets, peer, 434, station.now).effects
+
+
+def _register(world):
     world.add_node()
     world.pass_time(seconds=1)
-    (binding,) = world.home_agent.rows.values()
+
+
+def _station(world, side):
+    """The agent that a revocation comes to, and the address of the one that it is to come from."""
+    if side.startswith("ha"):
+        return world.home_agent, FOREIGN_AGENTS["fa1"]
+    return world.foreign_agents["fa1"], HOME_AGENT
+
+
+def _revoke(
+    station, registered, peer, *, sender=None, claims=None, home_address=HOME_ADDRESS, after=100, reflected=False,
+    inform=False, key=KEY, more=b"", behind=b"", cut=None,
+):  # fmt: skip
+    """What `station` answers to a revocation of what was registered at that time.
+
+    sender: where it comes from; claims: whose it says it is. Both are `peer` if nothing else is said.
+    """
+    at_home = station.name == "ha"
+    named = {None: peer, ANOTHER: FOREIGN_AGENTS["fa2"] if at_home else OTHER_HOME_AGENT}
+    sender, claims = named.get(sender, sender), named.get(claims, claims)
     message = RegistrationRevocation(
-        from_home_agent=change == "reflected",
-        inform=False,
-        home_address=binding.home_address,
-        home_domain=HOME_AGENT,
-        foreign_domain=FOREIGN_AGENTS["fa2" if change == "another's" else "fa1"],
-        identifier=binding.revocation - 1 if change == "old" else binding.revocation + 100,
+        from_home_agent=at_home == reflected,
+        inform=inform,
+        home_address=home_address,
+        home_domain=HOME_AGENT if at_home else claims,
+        foreign_domain=claims if at_home else FOREIGN_AGENTS["fa1"],
+        identifier=registered + after,
         extensions=[],
     )
-    key = SecurityAssociation(512, b"wrong") if change == "forged" else KEY
-    octets = message.encode() if change == "unsigned" else key.sign(message.encode(), ForeignHomeAuthentication)
+    octets = message.encode() + more
+    octets = octets if key is None else key.sign(octets, ForeignHomeAuthentication)
+    turn = station.engine.receive((octets + behind)[:cut], sender, 50100, station.now)
+    station.run(turn)
+    return [one for one in turn.effects if isinstance(one, SendDatagram)]
 
-    world.home_agent.receive(octets, FOREIGN_AGENTS["fa1"], 434)
 
-    assert set(world.home_agent.bindings()) == {""}
-    assert len(world.dropped) == 1
+def _strip_revocation_support(world):
+    """The foreign agent's offer is lost on the way: an agent without RFC 3543 makes none."""
+    home = world.home_agent
+    receive = home.receive
+
+    def without(datagram, source, port):
+        request = RegistrationRequest.decode(datagram)
+        offer = find(request.extensions, RevocationSupport)[0]
+        receive(KEY.sign(datagram[: offer.at], ForeignHomeAuthentication), source, port)
+
+    home.receive = without
 
 
 def test_a_key_that_was_taken_away_leaves_nothing_half_done(world):

@@ -68,7 +68,7 @@ def test_a_solicitation_goes_to_all_routers_with_ttl_1(world):
 
 
 @pytest.mark.parametrize("address, source", [("none", "0.0.0.0"), ("10.99.1.17/24", "10.99.1.17")])
-def test_a_registration_message_goes_straight_to_the_agents_link_address(world, address, source):
+def test_mn_02_a_registration_message_goes_with_ttl_255_straight_to_the_agents_link_address(world, address, source):
     world.begin(address=address)
 
     world.order(f"[Send(b'request', {AGENT}, {AGENT_LINK!r})]")
@@ -90,7 +90,7 @@ def test_an_advertisement_reaches_the_engine_as_it_came(world, link):
     assert world.told("heard")[0][2:] == [an_advertisement(7).hex(), AGENT_LINK.hex()]
 
 
-def test_a_message_with_a_wrong_udp_checksum_is_dropped_and_one_the_kernel_left_open_is_taken(world):
+def test_mn_11_silence_for_a_wrong_udp_checksum_and_one_the_kernel_left_open_is_taken(world):
     world.begin(address="10.99.1.17/24")
     world.say(b"[]", spoil=1)
     wait_until(lambda: world.ask(b"status\n")["runtime"]["dropped"].get("malformed") == 1)

@@ -44,3 +44,19 @@ def test_a_home_agent_may_send_nodes_to_another_one_and_not_to_itself(tmp_path):
     assert config.policy.redirect == parse("192.0.2.9")
     with pytest.raises(ConfigurationError, match=r"home_agent\.redirect: that is this home agent itself"):
         load_home_agent(_file(tmp_path, HOME_AGENT + 'redirect = "192.0.2.1"\n' + NETWORK))
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "name"),
+    [
+        (load_foreign_agent, FOREIGN_AGENT + "{}", "foreign_agent"),
+        (load_home_agent, HOME_AGENT + "{}" + NETWORK, "home_agent"),
+    ],
+    ids=["foreign agent", "home agent"],
+)
+def test_reverse_tunnels_may_be_mandatory_where_there_are_any(tmp_path, load, text, name):
+    config = load(_file(tmp_path, text.format("reverse_tunnel_required = true\n")))
+
+    assert getattr(config, "policy", config).reverse_tunnel_required
+    with pytest.raises(ConfigurationError, match=rf"{name}\.reverse_tunnel_required: there are none"):
+        load(_file(tmp_path, text.format("reverse_tunnel = false\nreverse_tunnel_required = true\n")))

@@ -22,6 +22,7 @@ from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
 from mip4.extensions import MobileHomeAuthentication, Nai
 from mip4.identification import NTP_UNIX, Timestamps
+from mip4.ip import Datagram
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.sub_nai import SubNai, find_sub_nai
 from tests.runtime.namespaces import Network, why_not
@@ -110,6 +111,16 @@ class Home:
 
     def ask(self, sub_nai: str) -> None:
         self.socket.sendto(self.request(sub_nai), (HOME_AGENT, 434))
+
+    def packet(self, sub_nai: str, checked: bool = True) -> bytes:
+        """The IP packet of a request, with or without a UDP checksum."""
+        port = self.socket.getsockname()[1]
+        octets = Datagram(parse(CARE_OF), port, parse(HOME_AGENT), 434, self.request(sub_nai)).packet(ttl=64).encode()
+        return octets if checked else octets[:26] + b"\0\0" + octets[28:]
+
+    def send_raw(self, packet: bytes) -> None:
+        with self._network.inside("ha"), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+            sock.sendto(packet, (HOME_AGENT, 0))
 
     def answer(self) -> tuple[str, int, str]:
         """(sub-NAI, code, home address) of the next reply."""
@@ -200,6 +211,26 @@ def test_a_clock_that_was_put_back_a_day_locks_nobody_out(home: Home) -> None:
     home.ask("camera")
 
     assert home.answer() == ("camera", 0, address)
+
+
+def test_ha_01_silence_for_a_datagram_that_was_damaged_on_its_way(home: Home) -> None:
+    """The kernel sees to that; a checksum that was never made (RFC 768) is no damage."""
+    home.start()
+    good = home.packet("camera")
+    damage = {
+        "a flipped bit": good[:-1] + bytes((good[-1] ^ 1,)),
+        "another checksum": good[:26] + b"\x12\x34" + good[28:],
+        "a UDP length past the end": good[:24] + (len(good) - 19).to_bytes(2, "big") + b"\0\0" + good[28:],
+        "a UDP length within the header": good[:24] + b"\0\7" + b"\0\0" + good[28:],
+    }
+    for octets in damage.values():
+        home.send_raw(octets)
+
+    home.send_raw(home.packet("sensor", checked=False))
+    home.ask("printer")
+
+    assert [home.answer()[:2] for _ in range(2)] == [("sensor", 0), ("printer", 0)]
+    assert set(home.bindings()) == {"sensor", "printer"}
 
 
 def test_sigterm_ends_it_with_0_and_keeps_everything(home: Home) -> None:

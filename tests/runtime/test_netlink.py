@@ -89,7 +89,7 @@ def test_a_home_router_withdraws_its_routes_and_its_device_only(router):
     assert "mip0" not in router.ip("r", "link", "show")
 
 
-def test_a_visitor_has_a_host_route_a_neighbour_entry_and_a_rule_for_its_reverse_tunnel(router):
+def test_fa_53_a_visitor_has_a_host_route_a_neighbour_entry_and_a_rule_for_its_reverse_tunnel(router):
     with closing(opened()) as visited:
         visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
         visited.install(InstallDelivery(H2, "vis1", MAC2, reverse=False))

@@ -90,16 +90,16 @@ def test_an_end_whose_port_is_not_known_yet_gets_nothing_but_its_keepalive_is_re
 
 
 @pytest.mark.parametrize("next_header", [0, 47, 55])
-def test_another_next_header_is_dropped_and_the_reserved_octets_are_ignored(network, next_header):
+def test_ha_20_fa_54_silence_for_another_next_header_and_the_reserved_octets_are_ignored(network, next_header):
     async def story(world: Chain) -> None:
-        protocol, payload = envelope("udp", datagram(H, CN))
-        other = payload[:9] + bytes((next_header,)) + payload[10:]
-        reserved = payload[:10] + b"\xff\xff" + payload[12:]
-        world.send("fa", HA, (protocol, other))
-        world.send("fa", HA, (protocol, reserved))
-        await until(lambda: world.home.counters(parse(H)).packets_out == 1)
+        for sender, agent, inner in (("fa", HA, datagram(H, CN)), ("ha", FA, datagram(CN, H))):
+            protocol, payload = envelope("udp", inner)
+            world.send(sender, agent, (protocol, payload[:9] + bytes((next_header,)) + payload[10:]))
+            world.send(sender, agent, (protocol, payload[:10] + b"\xff\xff" + payload[12:]))
+        await until(lambda: world.home.counters(parse(H)).packets_out and world.visited.counters(parse(H)).packets_in)
 
-        assert world.dropped(world.home) == {"next header": 1}
+        for side in (world.home, world.visited):
+            assert world.dropped(side) == {"next header": 1}
 
     run(network, story, encapsulation="udp")
 

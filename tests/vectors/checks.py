@@ -6,7 +6,7 @@ quad. Each check returns how many things it looked at, and raises AssertionError
 
 import json
 
-from mip4 import discovery, extensions, messages, revocation
+from mip4 import discovery, extensions, messages, revocation, tunnel
 from mip4.address import parse
 from mip4.authentication import ALGORITHMS, AaaAssociation, SecurityAssociation, parse_key
 from mip4.errors import MipError
@@ -144,6 +144,25 @@ def check_datagram(vector: dict, keys: dict) -> int:
     return same(len(getattr(found, "extensions", [])), len(vector["extensions"]), name + " extensions")
 
 
+def check_tunnel(vector: dict, keys: dict) -> int:
+    """The packet in message 4 is read as it says, made again octet for octet, and refused under another next header."""
+    name, octets = vector["name"], bytes.fromhex(vector["datagram"])
+    datagram = Datagram.decode(Packet.decode(octets))
+    for field, written in vector["udp"].items():
+        same(getattr(datagram, field), value(written), name + " " + field)
+    payload, next_header = bytearray(datagram.payload), vector["next_header"]
+    for other in (0, 4, 47, 55):
+        outcome = raised(tunnel.unwrap_tunnel_data, payload, 0, len(payload), other)
+        same(outcome, "" if other == next_header else "Malformed", name + " next header " + str(other))
+    start = tunnel.unwrap_tunnel_data(payload, 0, len(payload), next_header)
+    inner = Packet.decode(bytes(payload[start:]))
+    for field, written in vector["inner"].items():
+        same(getattr(inner, field), value(written), name + " inner " + field)
+    payload[:start] = bytes(start)
+    same(tunnel.wrap_tunnel_data(payload, start, next_header), 0, name + " room")
+    return same(bytes(payload), datagram.payload, name + " made again")
+
+
 def check_extensions(vector: dict, keys: dict) -> int:
     """Each extension is read and made; its shortest body is the shortest, its longest the longest."""
     for row in vector["rows"]:
@@ -233,6 +252,7 @@ def check_names(vector: dict, keys: dict) -> int:
 
 CHECKS = {
     "datagram": check_datagram,
+    "tunnel": check_tunnel,
     "extensions": check_extensions,
     "areas": check_areas,
     "derived": check_derived,
