@@ -2,6 +2,9 @@
 
 A list of effects is one turn. Its Store* effects are made durable first, together; then the kernel is programmed;
 then messages leave. Addresses: int. Times: `expires` is milliseconds of the engine's own clock, None for never.
+
+Nobody changes one of these. They are not frozen all the same: it would make each five times as dear, and a home agent
+makes tens of thousands a second.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class MobilityBinding:
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
@@ -35,7 +38,7 @@ class MobilityBinding:
     supplied: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Visitor:
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
@@ -56,7 +59,7 @@ class Visitor:
     revocation: int | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class StoreBinding:
     """Insert or replace the binding and the last Identification of its session. nonce: as of StoreIdentification."""
 
@@ -64,7 +67,7 @@ class StoreBinding:
     nonce: int | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RenewBinding:
     """As StoreBinding, of a binding that is stored and has got a new lifetime, Identification and revocation time.
 
@@ -74,7 +77,7 @@ class RenewBinding:
     binding: MobilityBinding
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RemoveBinding:
     """Delete the binding; its session stays the last owner of the address. released: clock ms."""
 
@@ -82,7 +85,7 @@ class RemoveBinding:
     released: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class StoreIdentification:
     """The last Identification of a session, for an authentic denial or a deregistration too (RFC 5944 §5.7).
 
@@ -95,7 +98,7 @@ class StoreIdentification:
     nonce: int | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ForgetIdentification:
     """An Identification so old that the timestamp check alone refuses it."""
 
@@ -103,21 +106,21 @@ class ForgetIdentification:
     sub_nai: str
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class StoreVisitor:
     """Insert or replace a visitor."""
 
     visitor: Visitor
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RemoveVisitor:
     """Delete a visitor."""
 
     visitor: Visitor
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class TunnelEnd:
     """The other end of a tunnel, and how packets travel to it and back.
 
@@ -134,7 +137,7 @@ class TunnelEnd:
     co_located: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class InstallTunnel:
     """Carry packets of `home_address` through the tunnel from `local` to each of `ends`; replaces what was there.
 
@@ -149,14 +152,14 @@ class InstallTunnel:
     encapsulating_link: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RemoveTunnel:
     """Stop carrying packets of `home_address`."""
 
     home_address: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class InstallDelivery:
     """Deliver what the tunnel brings for a visitor to its link-layer address.
 
@@ -169,7 +172,7 @@ class InstallDelivery:
     reverse: bool
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RemoveDelivery:
     """Undo InstallDelivery."""
 
@@ -177,7 +180,7 @@ class RemoveDelivery:
     interface: str
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class SendDatagram:
     """A UDP datagram from port 434 of the agent's own address."""
 
@@ -186,7 +189,7 @@ class SendDatagram:
     port: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class SendFrame:
     """An IPv4 packet, whole, in a unicast or multicast frame on a visited link."""
 
@@ -195,7 +198,7 @@ class SendFrame:
     packet: bytes
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Said:
     """One log line for an operator. level: "info" or "warning". kind: counted and limited under this word."""
 

@@ -85,9 +85,12 @@ class SecurityAssociation:
 
     def verify(self, datagram: bytes, extension) -> None:
         """Raises BadAuthenticator unless `extension`, decoded from `datagram`, holds under this association."""
-        expected = self.authenticator(bytes(datagram[: extension.covered()]))
-        if extension.spi != self.spi or not equal(expected, extension.authenticator):
+        covered = bytes(datagram[: extension.covered()])
+        if extension.spi != self.spi or not self.holds(covered, extension.authenticator):
             raise BadAuthenticator("extension %d with SPI %d" % (extension.kind, extension.spi))
+
+    def holds(self, covered: bytes, authenticator: bytes) -> bool:
+        return equal(self.authenticator(covered), authenticator)
 
 
 class AaaAssociation:

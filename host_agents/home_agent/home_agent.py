@@ -15,7 +15,9 @@ from host_agents.effects import (
     MobilityBinding,
     RemoveBinding,
     RemoveTunnel,
+    RenewBinding,
     Said,
+    SendDatagram,
     TunnelEnd,
     Turn,
 )
@@ -24,6 +26,7 @@ from host_agents.home_agent.alternation import Alternation
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.nonces import RandomOctets
 from host_agents.home_agent.policy import Policy
+from host_agents.home_agent.renewals import Renewals
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import again, answer, consent, granted
 from host_agents.home_agent.request import Request, judge, name, recognise, verify, verify_foreign
@@ -56,7 +59,7 @@ _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
 class _Open:
     """A turn whose end is not known yet: what to go back to, whom to deny, what came in the meantime."""
 
-    request: Request
+    asked: tuple[bytes, int, int]
     former: MobilityBinding | None
     held: tuple[bytes, int, int] | None = None
     refusing: bool = False
@@ -91,6 +94,7 @@ class HomeAgent:
         by_nonces = {nai for nai, subscriber in policy.subscribers.items() if subscriber.nonces}
         find = self.bindings.find
         self._replay = Replay(ntp_ms, identifications, nonces, bindings, find, by_nonces, random_octets)
+        self._renewals = Renewals(policy, self.bindings, self._replay)
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
             latest = self.clock(0) + binding.lifetime * 1000
@@ -113,6 +117,12 @@ class HomeAgent:
         """Take one UDP payload from source:port. Never raises for what a peer sent."""
         if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
+        renewal = self._renewals.find(datagram, source, now, self._open)
+        if renewal is not None:
+            self.bindings.put(renewal.binding)
+            self._open[renewal.session] = _Open((datagram, source, port), renewal.former)
+            effects = [RenewBinding(renewal.binding), SendDatagram(renewal.reply, source, port)]
+            return Turn(effects, renewal.session)
         try:
             request = recognise(datagram, source, port, self.policy, self._reserved)
         except MipError as error:
@@ -149,11 +159,14 @@ class HomeAgent:
         open_.refusing = True
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
-        message = open_.request.message
+        request = recognise(*open_.asked, self.policy, self._reserved)
+        name(request, self.policy, self._reserved, self.bindings)
+        message = request.message
+        request.identification = self._replay.of(session).answer(session, message.identification)
         denial = Denied(HA_RESOURCES, "cannot carry this")
         self._replay.of(session).denied(session, denial)
         effects.append(
-            answer(open_.request, self.policy, denial.code, message.lifetime, message.home_address, denial.text)
+            answer(request, self.policy, denial.code, message.lifetime, message.home_address, denial.text)
         )
         effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
         return Turn(effects, session)
@@ -310,7 +323,9 @@ class HomeAgent:
         effects.append(self._replay.of(session).store(binding))
         if former is None or self._tunnel(former) != self._tunnel(binding):
             effects.append(self._tunnel(binding))
-        effects.append(answer(request, self.policy, consent(message), lifetime, home_address))
+        reply = answer(request, self.policy, consent(message), lifetime, home_address)
+        self._renewals.learn(request, binding, reply.datagram)
+        effects.append(reply)
         effects += self._tell(former, binding, now)
         return self._opened(request, former, effects)
 
@@ -374,7 +389,7 @@ class HomeAgent:
     # ---- answers
 
     def _opened(self, request: Request, former: MobilityBinding | None, effects: list[object]) -> Turn:
-        self._open[request.session] = _Open(request, former)
+        self._open[request.session] = _Open((request.datagram, request.source, request.port), former)
         return Turn(effects, request.session)
 
     def _deny(self, request: Request, denial: Denied, now: int) -> list[object]:

@@ -89,6 +89,9 @@ class Replay:
     def of(self, session: Session) -> Style:
         return self._nonces if session[0] in self._by_nonces else self._timestamps
 
+    def uses_nonces(self, session: Session) -> bool:
+        return session[0] in self._by_nonces
+
     def clock(self, now: int) -> int:
         """The home agent's clock, ms since 1900. now: monotonic ms."""
         return self._timestamps.clock(now)

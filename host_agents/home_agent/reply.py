@@ -101,10 +101,14 @@ def granted(request: Request, policy: Policy) -> int:
     lifetime: int = min(request.message.lifetime, policy.lifetime)
     if request.udp.remote:
         lifetime = min(lifetime, policy.udp_lifetime)
+    return shortened(lifetime, pack("Q", request.message.identification))
+
+
+def shortened(lifetime: int, identification: bytes) -> int:
+    """By up to a tenth, as the request's Identification has it."""
     if lifetime == INFINITE:
         return lifetime
-    noise = zlib.crc32(pack("Q", request.message.identification)) % 1000
-    return lifetime - lifetime * _JITTER * noise // 100_000
+    return lifetime - lifetime * _JITTER * (zlib.crc32(identification) % 1000) // 100_000
 
 
 def _host_configuration(message: RegistrationRequest, home_address: int, policy: Policy) -> list[object]:

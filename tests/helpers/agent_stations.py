@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from host_agents.effects import (
     RemoveDelivery,
     RemoveTunnel,
     RemoveVisitor,
+    RenewBinding,
     SendDatagram,
     SendFrame,
     StoreBinding,
@@ -150,6 +152,12 @@ class HomeAgentStation(AgentStation):
             self.run(self.engine.receive(datagram, source, port, self.now))
 
     def _run(self, effect: Any) -> None:
+        if isinstance(effect, RenewBinding):
+            stored = self.rows[effect.binding.nai, effect.binding.sub_nai]
+            renewed = ("lifetime", "expires", "identification", "revocation")
+            times = {name: getattr(effect.binding, name) for name in renewed}
+            assert replace(stored, **times) == effect.binding, "more than a renewal changes"
+            effect = StoreBinding(effect.binding)
         if isinstance(effect, StoreBinding):
             binding = effect.binding
             assert all(
