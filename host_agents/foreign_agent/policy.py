@@ -23,7 +23,8 @@ class Policy:
     mobile_nodes: MN-FA associations, NAI -> SPI -> association. connected: (network, length) of the router's own
     links, inside which no visitor's home address may lie. visitors: how many there may be. sub_nai_from_link: whether a
     node that names no session of its own gets its link address for a sub-NAI. home_agent_default: for nodes that leave
-    the choice to us (RFC 4433), 0 for none.
+    the choice to us (RFC 4433), 0 for none. encapsulations: those besides IP-in-IP, as in host_agents.encapsulation.
+    encapsulating_delivery: whether visitors may hand in packets inside packets (RFC 3024).
     """
 
     care_of_address: int
@@ -40,6 +41,8 @@ class Policy:
     sub_nai_vendor: int = 0
     sub_nai_from_link: bool = False
     home_agent_default: int = 0
+    encapsulations: tuple[str, ...] = ()
+    encapsulating_delivery: bool = True
 
     def own_addresses(self) -> frozenset[int]:
         return frozenset((self.care_of_address, *(one.address for one in self.interfaces)))

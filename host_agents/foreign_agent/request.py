@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_agents.foreign_agent.policy import Policy
+from host_agents.foreign_agent.tunnel import judge_encapsulation, judge_reverse_tunnel
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import (
     ANY,
     BROADCAST,
-    FA_ENCAPSULATION,
     FA_INVALID_CARE_OF,
     FA_INVALID_HOME_AGENT,
     FA_LIFETIME,
@@ -19,13 +19,8 @@ from mip4.const import (
     FA_MN_AUTHENTICATION,
     FA_NONZERO_HOME_AGENT,
     FA_POORLY_FORMED_REQUEST,
-    FA_REVERSE_TUNNEL,
-    FA_TOO_DISTANT,
     FA_UNKNOWN_CRITICAL,
     FLAG_D,
-    FLAG_G,
-    FLAG_M,
-    FLAG_T,
     REQUESTED_HOME_AGENT,
     FLAG_r,
     FLAG_x,
@@ -127,17 +122,12 @@ def judge(request: Request, ttl: int, policy: Policy) -> None:
         raise Unexpected("revocation is negotiated by agents, not by a node behind one")
     if message.lifetime > policy.lifetime:
         raise Denied(FA_LIFETIME, f"{policy.lifetime} s is the most")
-    if message.flags & (FLAG_M | FLAG_G) and not message.flags & FLAG_D:
-        raise Denied(FA_ENCAPSULATION, "IP-in-IP is what this foreign agent has")
+    judge_encapsulation(message, policy)
     own = find(message.extensions, MobileHomeAuthentication)[0].at
     for critical in find(message.extensions, CriticalVendor):
         if critical.at > own:
             raise Denied(FA_UNKNOWN_CRITICAL, f"critical extension of vendor {critical.vendor}")
-    if message.flags & FLAG_T:
-        if ttl != 255:
-            raise Denied(FA_TOO_DISTANT, f"TTL {ttl}, not 255")
-        if not policy.reverse_tunnel:
-            raise Denied(FA_REVERSE_TUNNEL, "no reverse tunnels here")
+    judge_reverse_tunnel(message, ttl, policy)
 
 
 def _judge_authenticators(message: RegistrationRequest) -> None:

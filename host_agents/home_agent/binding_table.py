@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator
 
 from host_agents.effects import MobilityBinding
+from host_agents.home_agent.simultaneous import ends_at
 
 Session = tuple[str, str]
 
@@ -47,8 +48,9 @@ class MobilityBindingTable:
         self._by_session[session] = binding
         self._by_home_address[binding.home_address] = session
         self._count[binding.nai] = self._count.get(binding.nai, 0) + 1
-        if binding.expires is not None:
-            heapq.heappush(self._expiries, (binding.expires, session))
+        expires = ends_at(binding)
+        if expires is not None:
+            heapq.heappush(self._expiries, (expires, session))
 
     def remove(self, session: Session) -> MobilityBinding | None:
         """The binding that was there, if any."""
@@ -61,16 +63,16 @@ class MobilityBindingTable:
         return binding
 
     def next_expiry(self) -> int | None:
-        """When the first binding ends, clock ms. Entries of bindings that were renewed or removed are passed over."""
+        """When the first care-of address is over, clock ms. What was renewed or removed meanwhile is passed over."""
         while self._expiries:
             expires, session = self._expiries[0]
             binding = self._by_session.get(session)
-            if binding is not None and binding.expires == expires:
+            if binding is not None and ends_at(binding) == expires:
                 return expires
             heapq.heappop(self._expiries)
         return None
 
     def first_expired(self, clock: int) -> MobilityBinding | None:
-        """A binding whose lifetime is over at `clock`, if there is one."""
+        """A binding with a care-of address that is over at `clock`, if there is one."""
         expiry = self.next_expiry()
         return None if expiry is None or expiry > clock else self._by_session[self._expiries[0][1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from host_agents.encapsulation import ASKED_FOR
 from mip4.authentication import AaaAssociation, SecurityAssociation
 
 
@@ -44,6 +45,8 @@ class Policy:
     udp_tunnel: whether packets may go in UDP (RFC 3519). udp_lifetime: the most that is granted with such a tunnel, in
     seconds, since a NAT may forget it at any time; udp_keepalive: seconds between a node's keepalives.
     redirect: the home agent that those are sent to who leave the choice to us (RFC 4433), 0 for ourselves.
+    encapsulations: those besides IP-in-IP that a node may ask for. simultaneous_bindings: the most care-of addresses of
+    one session at a time; 1: no more than that is supported.
     """
 
     address: int
@@ -57,6 +60,8 @@ class Policy:
     udp_lifetime: int = 60
     udp_keepalive: int = 20
     redirect: int = 0
+    encapsulations: tuple[str, ...] = ASKED_FOR
+    simultaneous_bindings: int = 3
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""

@@ -188,4 +188,6 @@ def _policy(config: ForeignAgentConfig) -> Policy:
         sub_nai_vendor=config.sub_nai_vendor,
         sub_nai_from_link=config.sub_nai_from_link,
         home_agent_default=config.home_agent_default,
+        encapsulations=config.encapsulations,
+        encapsulating_delivery=config.encapsulating_delivery,
     )

@@ -17,7 +17,9 @@ from mip4.discovery import AgentAdvertisement, MobilityAgent, PrefixLengths
 from mip4.effects import Dropped
 from mip4.errors import MipError
 from mip4.extensions import (
+    EncapsulatingDelivery,
     ForeignHomeAuthentication,
+    GreKey,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
     Nai,
@@ -81,6 +83,8 @@ def _requests() -> list[bytes]:
                 ("pc2", {"carrier": SubNai(b"pc2", 0, NAI.encode())}),
                 ("pc2", {"foreign_home": FOREIGN_HOME}),
                 ("pc3", {"mobile_foreign": MOBILE_FOREIGN}),
+                ("pc1", {"flags": 0xD8, "after": GreKey(7).encode()}),
+                ("pc2", {"flags": 2, "after": EncapsulatingDelivery().encode(), "mobile_foreign": MOBILE_FOREIGN}),
             ]
         )
     ]
