@@ -2,7 +2,7 @@
 
 from mip4.const import is_from_home_agent
 from mip4.errors import BadAuthenticator
-from mip4.extensions import MobileForeignAuthentication, MobileHomeAuthentication, find
+from mip4.extensions import MobileForeignAuthentication, MobileHomeAuthentication, encode_all, find
 
 
 class Security:
@@ -12,9 +12,12 @@ class Security:
         self._home = home
         self._foreign = foreign
 
-    def sign(self, message: bytes, care_of_address: int) -> bytes:
-        """A request, with the home agent's authenticator and, where there is a key for it, the foreign agent's."""
-        signed = self._home.sign(message, MobileHomeAuthentication)
+    def sign(self, message: bytes, care_of_address: int, for_agent: list) -> bytes:
+        """A request, with the home agent's authenticator and, where there is a key for it, the foreign agent's.
+
+        for_agent: extensions that the home agent is not to see.
+        """
+        signed = self._home.sign(message, MobileHomeAuthentication) + encode_all(for_agent)
         foreign = self._foreign.get(care_of_address)
         return signed if foreign is None else foreign.sign(signed, MobileForeignAuthentication)
 

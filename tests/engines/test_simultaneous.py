@@ -7,7 +7,7 @@ import pytest
 
 from host_agents.home_agent.simultaneous import each
 from mip4.address import parse, show
-from mip4.const import FLAG_B, FLAG_D, FLAG_G, FLAG_S
+from mip4.const import FLAG_B, FLAG_D, FLAG_G, FLAG_S, FLAG_x
 from mip4.extensions import ForeignHomeAuthentication, RevocationSupport, UdpTunnelRequest
 from mip4.revocation import RegistrationRevocation
 from tests.helpers.alone import HomeAgentAlone
@@ -171,6 +171,18 @@ def test_a_restart_keeps_them_all_and_the_last_identification_is_not_taken_twice
     assert _ask(agent, THIRD, identification=last).code == 133
     agent.world.pass_time(seconds=101)
     assert _care_ofs(agent) == [THIRD]
+
+
+def test_an_identification_that_was_denied_stays_used_when_one_of_them_ends(agent):
+    _ask(agent, FA1, lifetime=100)
+    _ask(agent, FA2)
+    assert _ask(agent, FA2, flags=FLAG_S | FLAG_x).code == 134
+    used = agent.identifications[NAI, "pc1"]
+
+    agent.world.pass_time(seconds=101)
+
+    assert _care_ofs(agent) == [FA2]
+    assert agent.identifications[NAI, "pc1"] == used
 
 
 def test_when_one_more_is_refused_by_the_kernel_the_others_stand_durably_before_130_goes(agent):
