@@ -146,11 +146,12 @@ class Forwarder:
         self._carry(ROOM, ROOM + len(packet))
 
     def status(self) -> dict:
+        home_agent = int.from_bytes(self._home_agent, "big") if self._tunnel is not None else 0
         return {
             "sent": self.sent,
             "received": self.received,
             "dropped": self.dropped,
-            "home_agent": show(int.from_bytes(self._home_agent, "big")) if self._tunnel is not None else None,
+            "home_agent": show(home_agent) if home_agent else None,
         }
 
     def _take(self, octets, start: int, end: int):

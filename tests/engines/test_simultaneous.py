@@ -3,15 +3,18 @@
 The table of RFC 5944 §3.8.2.2: lifetime 0 ends one of them, or from home all; S keeps the others; without S they go.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from host_agents.home_agent.simultaneous import each
 from mip4.address import parse, show
 from mip4.const import FLAG_B, FLAG_D, FLAG_G, FLAG_S, FLAG_x
 from mip4.extensions import ForeignHomeAuthentication, RevocationSupport, UdpTunnelRequest
+from mip4.identification import seconds
 from mip4.revocation import RegistrationRevocation
 from tests.helpers.alone import HomeAgentAlone
-from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026
+from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026, a_subscriber
 from tests.helpers.messages import FOREIGN_HOME, a_request, an_identification, octets_of
 
 FA1, FA2 = FOREIGN_AGENTS["fa1"], FOREIGN_AGENTS["fa2"]
@@ -171,6 +174,37 @@ def test_a_restart_keeps_them_all_and_the_last_identification_is_not_taken_twice
     assert _ask(agent, THIRD, identification=last).code == 133
     agent.world.pass_time(seconds=101)
     assert _care_ofs(agent) == [THIRD]
+
+
+def test_a_clock_that_was_put_back_lengthens_the_lifetime_of_none_of_them(agent):
+    _ask(agent, FA1, lifetime=100)
+    _ask(agent, FA2, lifetime=600)
+    agent.kill()
+    row = agent.rows[NAI, "pc1"]
+    ahead = tuple(replace(one, expires=one.expires + 86_400_000) for one in row.others)
+    agent.rows[NAI, "pc1"] = replace(row, expires=row.expires + 86_400_000, others=ahead)
+
+    agent.start(NTP_2026)
+    agent.world.pass_time(seconds=101)
+
+    assert _care_ofs(agent) == [FA2]
+    agent.world.pass_time(seconds=500)
+    assert _care_ofs(agent) == []
+
+
+def test_with_nonces_a_reply_that_was_lost_is_said_again_and_nothing_changes():
+    agent = HomeAgentAlone(subscribers={NAI: a_subscriber(nonces=True)})
+    nonce = 0
+    for low, care_of_address in enumerate((FA1, FA1, FA2)):  # the first gets 133, with a nonce
+        word = nonce << 32 | low
+        reply = _ask(agent, care_of_address, identification=word)
+        nonce = seconds(reply.identification)
+    before = agent.rows[NAI, "pc1"]
+
+    again = _ask(agent, FA2, identification=word)
+
+    assert (again.code, again.home_address, _care_ofs(agent)) == (0, HOME_ADDRESS, [FA2, FA1])
+    assert agent.rows[NAI, "pc1"] is before
 
 
 def test_an_identification_that_was_denied_stays_used_when_one_of_them_ends(agent):
