@@ -20,7 +20,8 @@ class MobilityBinding:
     direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
     told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another place than
     the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet. supplied: whether a foreign agent
-    supplied the sub-NAI, not the node.
+    supplied the sub-NAI, not the node. others: the session's bindings at further care-of addresses, the newest first
+    and each without others, where the node wanted several at a time.
     """
 
     nai: str
@@ -36,6 +37,7 @@ class MobilityBinding:
     udp_remote: int = 0
     udp_port: int = 0
     supplied: bool = False
+    others: tuple[MobilityBinding, ...] = ()
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -43,7 +45,7 @@ class Visitor:
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
     link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
-    it can be told of the end (RFC 3543 §2).
+    it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style (RFC 3024 §2).
     """
 
     nai: str
@@ -57,6 +59,7 @@ class Visitor:
     expires: int | None
     flags: int
     revocation: int | None = None
+    hands_in: bool = False
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -27,8 +27,9 @@ _TRIES = 5  # then the other agent lets the registration run out by itself
 _OUTSTANDING = 65536  # revocations without an acknowledgement; beyond it the peer is told once and not again
 _REMEMBERED = 4096  # revocations that we carried out, whose acknowledgement may be asked for again
 
-# Home address -> (the other agent of its registration, that agent's timestamp or None where nothing was negotiated)
-Find = Callable[[int], tuple[int, int | None] | None]
+# (home address, who speaks of it) -> (the other agent of its registration, that agent's timestamp or None where
+# nothing was negotiated). Of several registrations at a time the one with who speaks, if there is one.
+Find = Callable[[int, int], tuple[int, int | None] | None]
 
 
 @dataclass(slots=True)
@@ -143,7 +144,7 @@ class Revocations:
         if message.from_home_agent == self._is_home_agent or ours != self._own or theirs != source:
             raise Unexpected("a revocation of somebody else's registration, or our own come back")
         association = self._verify(datagram, message.extensions, source)
-        registration = find_registration(message.home_address)
+        registration = find_registration(message.home_address, source)
         before = self._carried_out.get((source, message.home_address))
         ends = registration is not None and registration[0] == source
         if ends and registration is not None:

@@ -16,6 +16,7 @@ LAYERS = {
     "mip4": CODEC,
     "mobile_node": ENGINE,
     "host_agents.effects": EFFECTS,
+    "host_agents.encapsulation": SHARED,
     "host_agents.limiter": SHARED,
     "host_agents.revocation": SHARED,
     "host_agents.home_agent": ENGINE,

@@ -34,15 +34,25 @@ class UseAgent(Record):
     __slots__ = ("address", "link_address", "source")
 
 
+class HandIn(Record):
+    """Give the agent what home addresses send inside packets for itself (RFC 3024 §5.2), until UseAgent or UseTunnel.
+
+    Fields as in UseAgent.
+    """
+
+    __slots__ = ("address", "link_address")
+
+
 class UseTunnel(Record):
     """Carry the packets of all home addresses between here and the home agent ourselves, without an agent.
 
-    care_of_address: the uplink's own address, where the tunnel begins. kind: "ipip" (RFC 2003), "udp" (RFC 3519, port
-    434 to 434), or "" while the home agent has not said which: then packets are dropped, in silence. source: as in
-    UseAgent.
+    care_of_address: the uplink's own address, where the tunnel begins. kind: "ipip" (RFC 2003), "gre" (RFC 2784),
+    "udp" (RFC 3519, port 434 to 434), or "" while the home agent has not said which: then packets are dropped, in
+    silence. source: as in UseAgent. broadcast: where broadcasts of the home network go, if devices are to hear them, or
+    0.
     """
 
-    __slots__ = ("care_of_address", "home_agent", "kind", "source")
+    __slots__ = ("care_of_address", "home_agent", "kind", "source", "broadcast")
 
 
 class SendTunnelled(Record):

@@ -9,11 +9,13 @@ from mip4.const import (
     CISCO,
     CRITICAL_VENDOR,
     DYNAMIC_HOME_AGENT,
+    ENCAPSULATING_DELIVERY,
     EXPERIMENTAL_SKIPPABLE,
     FA_ERROR,
     FIRST_SKIPPABLE,
     FOREIGN_HOME_AUTHENTICATION,
     GENERALIZED_AUTHENTICATION,
+    GRE_KEY,
     HOST_CONFIGURATION,
     MESSAGE_STRING,
     MN_AAA,
@@ -35,7 +37,7 @@ from mip4.record import Record
 
 EXTENSIONS = {}
 
-_LONG = (GENERALIZED_AUTHENTICATION, CRITICAL_VENDOR)  # 16-bit length at +2 (RFC 5944 §1.10, RFC 3115 §2.1)
+_LONG = (GENERALIZED_AUTHENTICATION, CRITICAL_VENDOR, GRE_KEY)  # 16-bit length at +2 (RFC 5944 §1.10, RFC 3115 §2.1)
 _LONG_HOME_AGENT = (b"\x01\0\x04", b"\x02\0\x04")  # sub-type, and the length of an address
 
 
@@ -221,6 +223,37 @@ class ForeignAgentError(Extension):
         if sub_type != 0:
             raise Malformed("FA error of sub-type %d" % sub_type)
         return cls(status)
+
+
+@extension(GRE_KEY)
+class GreKey(Extension):
+    """GRE Key (RFC 6245 §4): what tells tunnelled packets of one registration. Read to be refused, never sent."""
+
+    __slots__ = ("key",)
+
+    def encode(self) -> bytes:
+        return pack("BBHI", self.kind, 0, 4, self.key)
+
+    @classmethod
+    def decode(cls, body: bytes):
+        sub_type, key = Cursor(body).fixed("BI")
+        if sub_type != 0:
+            raise Malformed("GRE key of sub-type %d" % sub_type)
+        return cls(key)
+
+
+@extension(ENCAPSULATING_DELIVERY)
+class EncapsulatingDelivery(Extension):
+    """Encapsulating Delivery Style (RFC 3024 §3.3): the node will hand its packets in inside packets to the agent."""
+
+    __slots__ = ()
+
+    def encode(self) -> bytes:
+        return tlv(self.kind, b"")
+
+    @classmethod
+    def decode(cls, body: bytes):
+        return cls()
 
 
 @extension(MOBILE_NODE_NAI)

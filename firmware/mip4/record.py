@@ -18,9 +18,9 @@ class Record:
 
     def __init_subclass__(cls):
         """CPython only, MicroPython never calls it: an __init__ without loops, since an agent makes millions."""
-        if cls.__slots__ and "__init__" not in cls.__dict__:
+        if "__init__" not in cls.__dict__:  # without fields too: it must not inherit those of its parent
             fast = {}
-            lines = ["def __init__(self, %s):" % ", ".join(cls.__slots__)]
+            lines = ["def __init__(self, %s):" % ", ".join(cls.__slots__), "pass"]
             exec("\n ".join(lines + ["self.%s = %s" % (one, one) for one in cls.__slots__]), fast)
             cls.__init__ = fast["__init__"]
 

@@ -1,4 +1,6 @@
-"""What stands around a tunnelled packet: an outer IPv4 header (RFC 2003), or message 4 in UDP (RFC 3519 §3.3).
+"""What stands around a tunnelled packet: an outer IPv4 header (RFC 2003), and a GRE header in it (RFC 2784), or
+
+message 4 in UDP (RFC 3519 §3.3).
 
 All of it happens in place, in a buffer with room before the packet, and next to nothing is allocated per packet: a node
 does this for every packet of its devices. buffer: bytearray or memoryview; start, end: where in it the packet lies.
@@ -7,10 +9,14 @@ does this for every packet of its devices. buffer: bytearray or memoryview; star
 from mip4.const import PROTO_IPIP, TUNNEL_DATA
 from mip4.cursor import pack
 from mip4.errors import Malformed
+from mip4.ip import checksum
 
 OUTER_HEADER = 20  # octets that OuterHeader.wrap() puts before a packet
+GRE_HEADER = 4  # octets that wrap_gre() puts before a packet, behind the outer header
 TUNNEL_DATA_HEADER = 4  # octets that wrap_tunnel_data() puts before a packet, in a UDP datagram
 
+_GRE = b"\0\0\x08\0"  # no flags, version 0; what follows is IPv4
+_GRE_CHECKSUM = b"\x80\0\x08\0"
 _DONT_FRAGMENT = 0x40  # in the seventh octet of an IPv4 header
 _CONGESTION = 3
 
@@ -68,6 +74,27 @@ def unwrap_ip_in_ip(buffer, start: int, end: int) -> int:
         raise Malformed("IP header checksum")
     packet_end(buffer, start + header, end)
     return start + header
+
+
+def wrap_gre(buffer, start: int) -> int:
+    """Put a GRE header without key, sequence number and checksum before the packet; return where it begins."""
+    buffer[start - GRE_HEADER : start] = _GRE
+    return start - GRE_HEADER
+
+
+def unwrap_gre(buffer, start: int, end: int) -> int:
+    """Where the inner packet of the GRE header at `start` begins.
+
+    Raises Malformed, for keys and sequence numbers too: nobody has negotiated any (RFC 2784 §2.3, RFC 2890).
+    """
+    head = bytes(buffer[start : start + GRE_HEADER])
+    if head == _GRE:
+        return start + GRE_HEADER
+    if head != _GRE_CHECKSUM or end - start < 2 * GRE_HEADER:
+        raise Malformed("GRE header")
+    if checksum(bytes(buffer[start:end])):
+        raise Malformed("GRE checksum")
+    return start + 2 * GRE_HEADER
 
 
 def wrap_tunnel_data(buffer, start: int, next_header: int = PROTO_IPIP) -> int:

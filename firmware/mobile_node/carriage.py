@@ -1,17 +1,19 @@
 """What carries the packets of our home addresses: the agent of this link, or a tunnel that begins here."""
 
-from mip4.effects import Said, SendTunnelled, UseAgent, UseTunnel
+from mip4.effects import HandIn, Said, SendTunnelled, UseAgent, UseTunnel
 from mobile_node.agent_discovery import Agent
 from mobile_node.keepalive import Keepalive
 from mobile_node.registration import Registration
-from mobile_node.sessions import SessionTable
+from mobile_node.sessions import SessionTable, home_broadcast
+from mobile_node.wishes import Wishes
 
 
 class Carriage:
     """Answers with the effects that change it. A way is an Agent, as in care_of.py."""
 
-    def __init__(self, home_agent: int, sessions: SessionTable):
+    def __init__(self, home_agent: int, sessions: SessionTable, wishes: Wishes):
         self._home_agent = home_agent
+        self._wishes = wishes
         self._sessions = sessions
         self._tunnel = None  # the UseTunnel in force, None while an agent carries our packets
         self._keepalive = Keepalive()
@@ -22,14 +24,15 @@ class Carriage:
         self._tunnel = None
         if not way.co_located:
             return []
-        self._tunnel = UseTunnel(way.co_located, self._home_agent, "", self._sessions.source())
+        self._tunnel = UseTunnel(way.co_located, self._home_agent, "", self._sessions.source(), 0)
         return [self._tunnel]
 
     def use_agent(self, way: Agent | None) -> list:
         """The agent for a default router, if that is the way, with the home address that the node itself has now."""
         if way is None or self._tunnel is not None:
             return []
-        return [UseAgent(way.address, way.link_address, self._sessions.source())]
+        using = [UseAgent(way.address, way.link_address, self._sessions.source())]
+        return using + ([HandIn(way.address, way.link_address)] if self._wishes.hands_in(way) else [])
 
     def end(self) -> list:
         """There is no way. A tunnel whose address is gone drops what comes, until there is another."""
@@ -37,14 +40,16 @@ class Carriage:
         if self._tunnel is None:
             return [UseAgent(0, b"", 0), Said("info", "no agent")]
         self._tunnel = None
-        return [UseTunnel(0, self._home_agent, "", self._sessions.source()), Said("info", "no address")]
+        return [UseTunnel(0, self._home_agent, "", self._sessions.source(), 0), Said("info", "no address")]
 
     def granted(self, registration: Registration, way: Agent | None, now: int) -> list:
         """The tunnel that the home agent has just granted or renewed."""
         if not registration.tunnel or registration.agent is None or way is None or not way.co_located:
             return []
-        tunnel = UseTunnel(way.co_located, registration.home_agent, registration.tunnel, self._sessions.source())
-        former, self._tunnel = self._tunnel, tunnel
+        former, source = self._tunnel, self._sessions.source()
+        heard = home_broadcast(registration) if registration.broadcasts else former.broadcast
+        tunnel = UseTunnel(way.co_located, registration.home_agent, registration.tunnel, source, heard)
+        self._tunnel = tunnel
         if (former.kind, former.home_agent) != (tunnel.kind, tunnel.home_agent):
             if tunnel.kind == "udp":
                 self._keepalive.start(tunnel.home_agent, registration.keepalive, now)

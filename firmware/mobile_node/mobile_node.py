@@ -26,7 +26,7 @@ class MobileNode:
         self._settings = settings = Settings(config, ntp_ms, seed)
         self._care_of = CareOf(config["mode"], config["home_agent"])
         self._sessions = SessionTable(settings, config["names"])
-        self._carriage = Carriage(settings.home_agent, self._sessions)
+        self._carriage = Carriage(settings.home_agent, self._sessions, settings.wishes)
         self._singly = OneAtATime(self._sessions)
         self._handoffs = Handoffs()
         plain = PlainHomeAgents()

@@ -16,13 +16,18 @@ from mip4.const import (
     FA_STALE_CHALLENGE,
     FA_UNKNOWN_CHALLENGE,
     FA_UNKNOWN_CRITICAL_IN_REPLY,
+    FLAG_B,
     FLAG_D,
+    FLAG_G,
+    FLAG_M,
+    FLAG_S,
     FLAG_T,
     HA_IDENTIFICATION,
     HA_PROHIBITED,
     HA_REDIRECTED,
     HA_REVERSE_TUNNEL,
     HA_REVERSE_TUNNEL_MANDATORY,
+    HA_TOO_MANY_BINDINGS,
     HA_UDP_ENCAPSULATION,
     HA_UNKNOWN_HOME_AGENT,
     INFINITE,
@@ -51,6 +56,7 @@ from mip4.identification import LOW
 from mip4.messages import RegistrationRequest
 from mip4.record import Record
 from mip4.sub_nai import SubNai, find_sub_nai
+from mobile_node.wishes import KINDS_OF_TUNNEL
 
 IDLE = "idle"  # nothing is wanted, or nobody to ask
 REGISTERING = "registering"  # asked for, not yet granted
@@ -100,8 +106,8 @@ class Registration:
     """Drives one (NAI, sub-NAI) through one agent at a time. node: what all registrations of a node share.
 
     home_address, lifetime (seconds granted), sent and expires (ms): of the registration that holds. configuration:
-    RFC 4332 sub-type -> octets, from the home agent. tunnel: where our care-of address is our own, "udp" or "ipip" as
-    the home agent said, else ""; keepalive: seconds, of a UDP tunnel.
+    RFC 4332 sub-type -> octets, from the home agent. tunnel: where our care-of address is our own, "udp", "gre" or
+    "ipip" as was agreed, else ""; keepalive: seconds, of a UDP tunnel; broadcasts: whether they were asked for.
     """
 
     def __init__(self, node, sub_nai: bytes, home_address: int):
@@ -116,6 +122,7 @@ class Registration:
         self.code = None
         self.tunnel = ""
         self.keepalive = 0
+        self.broadcasts = False
         self.home_agent = node.home_agent
         self.named = True  # whether it is told our sub-NAI
         self._renounced = False
@@ -125,6 +132,8 @@ class Registration:
         self._most = node.lifetime
         self._reverse = node.reverse_tunnel
         self._udp = True
+        self._wished = False  # whether the last request asked for a kind of tunnel
+        self._replacing = False  # whether earlier care-of addresses have to go, whatever is wished for
         self._identifications = node.identifications()
         self._challenge = (0, b"", 0)  # the last that came with a reply: care-of address, octets, when, ms
         self._request = None
@@ -142,6 +151,11 @@ class Registration:
     def waiting(self) -> bool:
         """Whether a request is under way."""
         return not self._answered
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it holds or is to hold."""
+        return self.state in (REGISTERING, REGISTERED)
 
     @property
     def in_first_try(self) -> bool:
@@ -299,6 +313,8 @@ class Registration:
         self.lifetime = min(reply.lifetime, self._request.lifetime)
         self.configuration = find_host_configuration(believed)
         self.tunnel, self.keepalive = self._tunnel(believed)
+        self.broadcasts = bool(self._request.flags & FLAG_B)
+        self._replacing = False
         self.state = REGISTERED
         self._retry = _FIRST_RETRY
         if self.lifetime == INFINITE:
@@ -318,7 +334,7 @@ class Registration:
         asked = find(self._request.extensions, UdpTunnelRequest)
         if asked and answers and answers[0].code < _DECLINED:
             return "udp", answers[0].keepalive
-        return "ipip", 0
+        return "gre" if self._request.flags & FLAG_G else "ipip", 0
 
     def _check_echo(self, reply, believed: list) -> None:
         """An accepted reply repeats our NAI, and gives what was asked for (MN-18). Raises Unexpected."""
@@ -338,6 +354,7 @@ class Registration:
         return (b"" if found is None else found.sub_nai) == (self.sub_nai if self.named else b"")
 
     def _denied(self, reply, believed: list, now: int) -> list:
+        said = self._node.wishes.denied(reply.code, self.agent) if self.agent is not None else []
         if reply.code == HA_IDENTIFICATION:
             self._identifications.resynchronise(reply.identification, now)
         elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
@@ -348,14 +365,18 @@ class Registration:
             self._soon = True
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
+        elif reply.code == HA_TOO_MANY_BINDINGS and self._request.flags & FLAG_S:
+            self._replacing = self._soon = True
         elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
             self._reverse = False
+        elif reply.code in KINDS_OF_TUNNEL:
+            self._soon = self._wished
         elif reply.code in (FA_REVERSE_TUNNEL_MANDATORY, HA_REVERSE_TUNNEL_MANDATORY):
             self._reverse = True
         elif reply.code == HA_UDP_ENCAPSULATION:
             self._udp = False
         texts = find(believed, MessageString)
-        effects = self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
+        effects = said + self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
         if reply.code in _CHALLENGE and not find(reply.extensions, MobileForeignChallenge):
             effects.append(Solicit())  # it may be advertised
         return effects
@@ -437,8 +458,13 @@ class Registration:
     def _send(self, lifetime: int, now: int) -> list:
         agent = self.agent
         if not self._is_repetition(lifetime):
-            message = self._make(lifetime, now).encode()
-            self._datagram = self._node.security.sign(message, agent.care_of_address, self._latest_challenge())
+            request = self._make(lifetime, now)
+            # A delivery style goes with a reverse tunnel alone (RFC 3024 §3.3)
+            for_agent = self._node.wishes.for_agent(agent) if lifetime and request.flags & FLAG_T else []
+            self._wished = bool(request.flags & (FLAG_G | FLAG_M) or for_agent)
+            self._datagram = self._node.security.sign(
+                request.encode(), agent.care_of_address, for_agent, self._latest_challenge()
+            )
             self._asked = now
         self._answered = False
         self._sent = now
@@ -476,12 +502,16 @@ class Registration:
             extensions.append(UdpTunnelRequest(node.force_udp, False, PROTO_IPIP))
         # What decapsulates itself also encapsulates itself; an agent may do it or not
         reverse = agent.co_located or (self._reverse and agent.flags & ADVERT_T)
+        care_of_address = agent.co_located or agent.care_of_address
+        wanted = node.wishes.flags(agent, self) & (~FLAG_S if self._replacing else 0xFF)
+        if not lifetime:
+            care_of_address = node.wishes.care_of_address_to_leave(self.home_address) or care_of_address
         self._request = RegistrationRequest(
-            flags=(FLAG_T if reverse else 0) | (FLAG_D if agent.co_located else 0),
+            flags=(FLAG_T if reverse else 0) | (FLAG_D if agent.co_located else 0) | wanted,
             lifetime=lifetime,
             home_address=0 if left_open else self.home_address,
             home_agent=self.home_agent,
-            care_of_address=self.agent.co_located or self.agent.care_of_address,
+            care_of_address=care_of_address,
             identification=self._identifications.next(now),
             extensions=extensions,
         )

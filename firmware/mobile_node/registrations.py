@@ -10,6 +10,7 @@ from mobile_node.one_at_a_time import OneAtATime
 from mobile_node.plain_home_agents import PlainHomeAgents
 from mobile_node.registration import LEAVING, Ended, Granted, Refused, Unnamed
 from mobile_node.sessions import DEVICE, OWN, Session, SessionTable, gateway_of
+from mobile_node.wishes import STYLES
 
 _ELSEWHERE = (65, 66, 76, 77, 78, 80, 81, 82, 88, 96, 105, 108, 109)  # an agent's denials that another may not share
 
@@ -190,4 +191,6 @@ class Registrations:
             self._singly.mark(agent)
         if agent is not None and refused.code in _ELSEWHERE and self._care_of.avoid(now):
             return self.move(now)
+        if refused.code in STYLES:
+            return self._carriage.use_agent(self._care_of.current) + self._next_singly(now)
         return self._next_singly(now)

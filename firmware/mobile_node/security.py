@@ -2,7 +2,13 @@
 
 from mip4.const import is_from_home_agent
 from mip4.errors import BadAuthenticator
-from mip4.extensions import MobileForeignAuthentication, MobileForeignChallenge, MobileHomeAuthentication, find
+from mip4.extensions import (
+    MobileForeignAuthentication,
+    MobileForeignChallenge,
+    MobileHomeAuthentication,
+    encode_all,
+    find,
+)
 
 
 class Security:
@@ -16,13 +22,14 @@ class Security:
         self._foreign = foreign
         self._aaa = aaa
 
-    def sign(self, message: bytes, care_of_address: int, challenge: bytes) -> bytes:
+    def sign(self, message: bytes, care_of_address: int, for_agent: list, challenge: bytes) -> bytes:
         """A request, with the home agent's authenticator and, where there is a key for it, the foreign agent's (MN-06).
 
-        challenge: of the foreign agent, b"" for none. It goes along only with an authenticator that answers it. That
-        for the AAA server goes only to agents that challenge: to others it is unknown, and cannot be skipped.
+        for_agent: extensions that the home agent is not to see. challenge: of the foreign agent, b"" for none. It goes
+        along only with an authenticator that answers it. That for the AAA server goes only to agents that challenge: to
+        others it is unknown, and cannot be skipped.
         """
-        signed = self._home.sign(message, MobileHomeAuthentication)
+        signed = self._home.sign(message, MobileHomeAuthentication) + encode_all(for_agent)
         foreign = self._foreign.get(care_of_address)
         if challenge and (foreign is not None or self._aaa is not None):
             signed += MobileForeignChallenge(challenge).encode()

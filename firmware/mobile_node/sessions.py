@@ -1,8 +1,8 @@
 """The sessions of a mobile node: itself, its applications, and the devices attached to it."""
 
-from mip4.address import show, show_link
+from mip4.address import mask, show, show_link
 from mip4.compat import const
-from mip4.const import CONFIG_GATEWAY
+from mip4.const import BROADCAST, CONFIG_GATEWAY, CONFIG_PREFIX_LENGTH
 from mip4.effects import Attach, Detach, Remember
 from mip4.errors import MipError
 from mobile_node.registration import Registration
@@ -152,3 +152,10 @@ def gateway_of(registration: Registration) -> int:
     """The gateway of the home network, which the node answers for on its downlinks."""
     octets = registration.configuration.get(CONFIG_GATEWAY, b"")
     return int.from_bytes(octets, "big") if len(octets) == 4 else _DUMMY_GATEWAY
+
+
+def home_broadcast(registration: Registration) -> int:
+    """Where broadcasts of its home network go; 255.255.255.255 where the home agent does not say how large that is."""
+    octets = registration.configuration.get(CONFIG_PREFIX_LENGTH, b"")
+    length = octets[0] if len(octets) == 1 and octets[0] <= 30 else 0
+    return registration.home_address | ~mask(length) & BROADCAST

@@ -3,6 +3,7 @@
 from mip4.authentication import AaaAssociation, SecurityAssociation
 from mip4.identification import Noise, Nonces, Timestamps
 from mobile_node.security import Security
+from mobile_node.wishes import Wishes
 
 
 class Settings:
@@ -17,6 +18,7 @@ class Settings:
         self.force_udp = config["force_udp"]
         self.sub_nai_vendor = config["sub_nai_vendor"]
         self.sub_nai_type = config["sub_nai_type"]
+        self.wishes = Wishes(config)
         self._timestamps = Timestamps(ntp_ms, seed)
         self._noise = Noise(seed) if config["replay"] == "nonces" else None
         home = SecurityAssociation(config["spi"], config["key"], config["algorithm"])

@@ -2,7 +2,7 @@
 
 from mip4.address import is_unicast, parse
 from mip4.const import ANY
-from mip4.effects import AnswerDhcp, Attach, Detach, Remember, Send, SendTunnelled, Solicit, UseAgent, UseTunnel
+from mip4.effects import AnswerDhcp, Attach, Detach, HandIn, Remember, Send, SendTunnelled, Solicit, UseAgent, UseTunnel
 from port_unix import clock, state
 from port_unix.control_socket import be_the_only_one, listen
 from port_unix.device_packets import bring
@@ -101,9 +101,11 @@ class Port:
         self._told = ANY  # the own address that the engine knows of
         self._forwarder = Forwarder()
         self._tunnel = None  # the UseTunnel in force
+        self._forwarding = False
+        self._may_forward = config["mode"] != "foreign-agent" or config["delivery"] == "encapsulating"
         own = config["own_session"] is not None or config["applications"]
         self._own_link = None
-        if own and config["mode"] != "foreign-agent":
+        if own and self._may_forward:
             self._own_link = OwnLink(netlink, self._routes)
             self._settled(self._own_link.settled)
         self.runners = {
@@ -111,6 +113,7 @@ class Port:
             Send: self._uplink.send,
             SendTunnelled: lambda effect: self._forwarder.send(effect.packet),
             UseAgent: self._use_agent,
+            HandIn: self._hand_in,
             UseTunnel: self._use_tunnel,
             Attach: self._attach,
             Detach: self._detach,
@@ -139,13 +142,13 @@ class Port:
         ]
         for downlink in self._downlinks.values():
             found.append(("dhcp on %s" % downlink.name, downlink.serve))
-        if self._config["mode"] == "foreign-agent":
+        if not self._may_forward:
             return found
         for downlink in self._downlinks.values():
             found.append(("packets on %s" % downlink.name, lambda runtime, link=downlink: bring(link, self._forwarder)))
         if self._own_link is not None:
             found.append(("packets of our own", lambda runtime: bring(self._own_link, self._forwarder)))
-        for name, tunnel in (("udp", self._uplink.udp), ("ipip", self._uplink.ip_in_ip)):
+        for name, tunnel in self._uplink.tunnels.items():
             found.append(("tunnel %s" % name, lambda runtime, tunnel=tunnel: tunnel.serve(self._forwarder)))
         return found
 
@@ -199,10 +202,8 @@ class Port:
     def _use_tunnel(self, effect: UseTunnel) -> None:
         """The forwarder takes over from the kernel, or goes on with another tunnel."""
         tunnel = self._uplink.use_tunnel(effect)
-        self._forwarder.use(tunnel, effect.home_agent, effect.kind)
-        if self._tunnel is None:
-            for downlink in self._downlinks.values():
-                downlink.carry(True)
+        self._forwarder.use(tunnel, effect.home_agent, effect.kind, effect.broadcast)
+        self._forward(True)
         self._tunnel = effect
         if self._own_link is not None and self._is_own(effect.source):
             self._own_link.carry(True, effect.source)
@@ -210,16 +211,29 @@ class Port:
             self._uplink.put_default()
 
     def _use_agent(self, effect: UseAgent) -> None:
-        if self._tunnel is not None:
+        if self._forwarding:
             self._tunnel = None
-            self._forwarder.use(None, ANY, "")
-            for downlink in self._downlinks.values():
-                downlink.carry(False)
+            self._forwarder.use(None, ANY, "", ANY)
+            self._forward(False)
             if self._own_link is not None:
                 self._own_link.carry(False, ANY)
         if not self._is_own(effect.source):
             effect = UseAgent(effect.address, effect.link_address, ANY)
         self._uplink.use_agent(effect)
+
+    def _hand_in(self, effect: HandIn) -> None:
+        """What home addresses send goes by the forwarder to the agent; what is for them still comes by the kernel."""
+        self._forwarder.use(self._uplink.hand_in(effect), ANY, "handed in", ANY)
+        self._forward(True)
+        if self._own_link is not None and self._uplink.source:
+            self._own_link.carry(True, self._uplink.source)
+
+    def _forward(self, on: bool) -> None:
+        """Whether what devices send is the forwarder's to take, or the kernel's."""
+        if on != self._forwarding:
+            self._forwarding = on
+            for downlink in self._downlinks.values():
+                downlink.carry(on)
 
     def _is_own(self, home_address: int) -> bool:
         """Whether the kernel takes it as a source: it refuses a route for an address that is not this machine's."""

@@ -1,12 +1,28 @@
-"""The uplink's end of a tunnel to the home agent: raw protocol 4 (RFC 2003), or message 4 on UDP 434 (RFC 3519)."""
+"""The uplink's end of a tunnel to the home agent: an IP protocol of its own, or message 4 on UDP 434 (RFC 3519)."""
 
 import socket
 
-from mip4.const import PORT, PROTO_IPIP
+from mip4.const import PORT, PROTO_GRE, PROTO_IPIP
 from mip4.errors import Malformed
-from mip4.tunnel import TUNNEL_DATA_HEADER, unwrap_tunnel_data, wrap_tunnel_data
+from mip4.tunnel import (
+    TUNNEL_DATA_HEADER,
+    OuterHeader,
+    unwrap_gre,
+    unwrap_tunnel_data,
+    wrap_gre,
+    wrap_tunnel_data,
+)
 from port_unix.netlink import error_name
-from port_unix.sockets import NOTHING, TUNNEL_DATA_ONLY, UdpSocket, attach_filter, bind_to_device, socket_address
+from port_unix.sockets import (
+    EVERYTHING,
+    NOTHING,
+    TUNNEL_DATA_ONLY,
+    PacketSocket,
+    UdpSocket,
+    attach_filter,
+    bind_to_device,
+    socket_address,
+)
 from runtime.errors import KernelRefused
 from runtime.sockets import readable, would_block
 
@@ -19,13 +35,16 @@ _LONGEST = 2048  # the home agent sends nothing longer, since its device takes n
 _BATCH = 32  # packets per turn, so that a flood leaves room for timers
 
 
-class IpInIp:
-    """Protocol 4 of one interface. While it is open the kernel does not call the protocol unreachable."""
+class _RawTunnel:
+    """An IP protocol of one interface. While it is open the kernel does not call the protocol unreachable.
+
+    A subclass says which it is, and puts on and takes off what stands between the outer header and the packet.
+    """
 
     def __init__(self):
         """Raises KernelRefused."""
         try:
-            self.socket = socket.socket(socket.AF_INET, _SOCK_RAW, PROTO_IPIP)
+            self.socket = socket.socket(socket.AF_INET, _SOCK_RAW, self.protocol)
             attach_filter(self.socket, NOTHING)
             self.socket.setsockopt(_IPPROTO_IP, _IP_TTL, _OUTER_TTL)
         except OSError as error:
@@ -39,11 +58,11 @@ class IpInIp:
         """Raises KernelRefused."""
         bind_to_device(self.socket, interface)
 
-    def use(self, home_agent: int, program: list) -> None:
-        """program: a filter, NOTHING while this is not the way. Raises OSError."""
+    def use(self, home_agent: int, on: bool) -> None:
+        """Raises OSError."""
         self._home_agent = home_agent.to_bytes(4, "big")
         self._remote = socket_address(home_agent, 0)
-        attach_filter(self.socket, program)
+        attach_filter(self.socket, EVERYTHING if on else NOTHING)
 
     def carry(self, view, start: int, end: int) -> None:
         """As the forwarder's tunnel. The kernel puts the outer header on."""
@@ -51,7 +70,7 @@ class IpInIp:
         if tos != self._tos:
             self.socket.setsockopt(_IPPROTO_IP, _IP_TOS, tos)
             self._tos = tos
-        self.socket.sendto(view[start:end], self._remote)
+        self.socket.sendto(view[self.wrap(view, start) : end], self._remote)
 
     async def serve(self, forwarder) -> None:
         """The source of packets from the home agent."""
@@ -64,8 +83,58 @@ class IpInIp:
                     if not would_block(error):
                         raise
                     break
-                if octets[12:16] == self._home_agent:
-                    forwarder.from_tunnel(octets, (octets[0] & 15) * 4, octets[1])
+                if octets[12:16] != self._home_agent:
+                    continue
+                try:
+                    inner = self.unwrap(octets, (octets[0] & 15) * 4)
+                except Malformed:
+                    continue
+                forwarder.from_tunnel(octets, inner, octets[1])
+
+
+class IpInIp(_RawTunnel):
+    """RFC 2003."""
+
+    protocol = PROTO_IPIP
+
+    def wrap(self, view, start: int) -> int:
+        return start
+
+    def unwrap(self, octets: bytes, start: int) -> int:
+        return start
+
+
+class Gre(_RawTunnel):
+    """RFC 2784."""
+
+    protocol = PROTO_GRE
+
+    def wrap(self, view, start: int) -> int:
+        return wrap_gre(view, start)
+
+    def unwrap(self, octets: bytes, start: int) -> int:
+        """Raises Malformed."""
+        return unwrap_gre(octets, start, len(octets))
+
+
+class HandingIn:
+    """Packets for an agent that tunnels what comes inside a packet for itself (RFC 3024 §5.2). frames: PacketSocket."""
+
+    def __init__(self, frames: PacketSocket, agent: int, link_address: bytes):
+        self._frames = frames
+        self._agent = agent
+        self._link_address = link_address
+        self._headers = {}  # home address, octets -> OuterHeader
+
+    def carry(self, view, start: int, end: int) -> None:
+        """As the forwarder's tunnel. Whoever is inside is outside too. Raises OSError."""
+        source = bytes(view[start + 12 : start + 16])
+        if source not in self._headers:
+            if len(self._headers) >= _BATCH:
+                self._headers.clear()
+            self._headers[source] = OuterHeader(int.from_bytes(source, "big"), self._agent)
+        at = self._headers[source].wrap(view, start, end)
+        self._frames.send_from(view, at, end, self._link_address)
 
 
 class UdpTunnel:

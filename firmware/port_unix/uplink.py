@@ -3,14 +3,14 @@
 from mip4.address import show
 from mip4.const import ALL_ROUTERS, ANY, PORT, PROTO_ICMP
 from mip4.discovery import AgentSolicitation
-from mip4.effects import Dropped, Send, UseAgent, UseTunnel
+from mip4.effects import Dropped, HandIn, Send, UseAgent, UseTunnel
 from mip4.errors import MipError, Unexpected
 from mip4.ip import Datagram, Packet
 from port_unix.dhcp_client import DhcpClient
 from port_unix.routes import Routes
-from port_unix.sockets import EVERYTHING, NOTHING, SIGNALLING, PacketSocket
+from port_unix.sockets import SIGNALLING, PacketSocket
 from port_unix.sysctl import settle_uplink
-from port_unix.tunnel import IpInIp, UdpTunnel
+from port_unix.tunnel import Gre, HandingIn, IpInIp, UdpTunnel
 from runtime.sockets import readable, would_block
 
 _ALL_ROUTERS_LINK = b"\x01\x00\x5e\x00\x00\x02"  # RFC 1112 §6.4
@@ -27,14 +27,13 @@ class Uplink:
         self._static = config["address"] if isinstance(config["address"], tuple) else None
         self._client = DhcpClient(self.interface) if config["address"] == "dhcp" else None
         self._frames = PacketSocket(SIGNALLING)
-        self.udp = UdpTunnel()
-        self.ip_in_ip = IpInIp()
+        self.tunnels = {"udp": UdpTunnel(), "ipip": IpInIp(), "gre": Gre()}
         self._index = 0
         self._address = ANY  # the care-of side's address of the node, not a home address
         self._length = 0
         self._router = config["gateway"]  # of the visited network, for a node that is its own care-of address
         self._agent = UseAgent(ANY, b"", ANY)
-        self._tunnel = UseTunnel(ANY, ANY, "", ANY)
+        self._tunnel = UseTunnel(ANY, ANY, "", ANY, ANY)
         self._routes = None
 
     def use(self, routes: Routes) -> None:
@@ -46,8 +45,8 @@ class Uplink:
         self._index = index
         changed = settle_uplink(self.interface)
         self._frames.bind(index, link_address)
-        self.udp.bind(self.interface)
-        self.ip_in_ip.bind(self.interface)
+        for tunnel in self.tunnels.values():
+            tunnel.bind(self.interface)
         self._routes.put_deaf_rule(self.interface)
         if self._static is not None:
             self.found_address(self._static[0], self._static[1], self._router)
@@ -85,6 +84,11 @@ class Uplink:
     def own_address(self) -> int:
         """What can be a care-of address: an address with a router beyond the link. ANY if there is none."""
         return self._address if self._router else ANY
+
+    @property
+    def source(self) -> int:
+        """The home address that the node's own packets have by way of the agent, ANY without one."""
+        return self._agent.source
 
     async def lease(self, changed) -> None:
         """The source of addresses; changed() after each. Ends at once where the configuration asks for no DHCP."""
@@ -125,7 +129,7 @@ class Uplink:
     def send(self, effect: Send) -> None:
         """Raises OSError."""
         if not effect.link_address:
-            self.udp.register(effect.destination, effect.datagram)
+            self.tunnels["udp"].register(effect.destination, effect.datagram)
             return
         datagram = Datagram(self._address, PORT, effect.destination, PORT, effect.datagram)
         self._frames.send(effect.link_address, datagram.packet(255).encode())
@@ -146,9 +150,13 @@ class Uplink:
             self._put_way()
         elif effect.home_agent:
             self._routes.remove_way(self._index, effect.home_agent)
-        self.udp.use(effect.home_agent, effect.kind == "udp")
-        self.ip_in_ip.use(effect.home_agent, EVERYTHING if effect.kind == "ipip" else NOTHING)
-        return {"udp": self.udp, "ipip": self.ip_in_ip}.get(effect.kind)
+        for kind, tunnel in self.tunnels.items():
+            tunnel.use(effect.home_agent, effect.kind == kind)
+        return self.tunnels.get(effect.kind)
+
+    def hand_in(self, effect: HandIn) -> HandingIn:
+        """The way to an agent that takes packets inside packets, as a tunnel of the forwarder."""
+        return HandingIn(self._frames, effect.address, effect.link_address)
 
     def _put_way(self) -> None:
         self._routes.put_host(self._index, self._router)
@@ -161,7 +169,7 @@ class Uplink:
     def use_agent(self, effect: UseAgent) -> None:
         """Raises OSError, KernelRefused."""
         if self._tunnel.home_agent:
-            self.use_tunnel(UseTunnel(ANY, ANY, "", ANY))
+            self.use_tunnel(UseTunnel(ANY, ANY, "", ANY, ANY))
         former, self._agent = self._agent, effect
         if effect.address:
             self._routes.put_neighbour(self._index, effect.address, effect.link_address)

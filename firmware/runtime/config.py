@@ -48,8 +48,24 @@ def _check_together(config: dict) -> None:
         raise ValueError('requested_home_agent: "home_agent" names another one already')
     if config["mode"] != "foreign-agent" and not is_unicast(config["home_agent"]):
         raise ValueError('home_agent: only through a foreign agent can it be left open: "mode": "foreign-agent"')
+    _check_tunnel(config)
     own = [config["own_session"]] if config["own_session"] else []
     _unique("names and applications", own + list(config["names"].values()) + config["applications"])
+
+
+def _check_tunnel(config: dict) -> None:
+    """What would never be asked for is no wish that an owner should have (mobile_node/wishes.py)."""
+    if config["broadcast"] and config["mode"] == "foreign-agent":
+        raise ValueError('broadcast: they reach a node that unwraps them itself: not with "mode": "foreign-agent"')
+    if config["mode"] == "co-located":
+        if config["encapsulation"] == "minimal":
+            raise ValueError(
+                'encapsulation: an agent unwraps "minimal", the node does not: not with "mode": "co-located"'
+            )
+        if config["delivery"] == "encapsulating":
+            raise ValueError('delivery: it is to an agent: not with "mode": "co-located"')
+    if config["delivery"] == "encapsulating" and not config["reverse_tunnel"]:
+        raise ValueError('delivery: there is no "encapsulating" one without "reverse_tunnel"')
 
 
 def _unique(what: str, values: list) -> None:
@@ -181,6 +197,10 @@ FIELDS = [
     ("mode", "auto", one_of("foreign-agent", "co-located", "auto")),
     ("force_udp", False, one_of(True, False)),
     ("reverse_tunnel", True, one_of(True, False)),
+    ("encapsulation", "ipip", one_of("ipip", "gre", "minimal")),
+    ("delivery", "direct", one_of("direct", "encapsulating")),
+    ("simultaneous", False, one_of(True, False)),
+    ("broadcast", False, one_of(True, False)),
     ("own_session", "", _own_session),
     ("sub_nai_vendor", 0, number(0, 0xFFFFFF)),
     ("sub_nai_type", 1, one_of(1, 2)),

@@ -12,8 +12,9 @@ from runtime.icmp import TIME_EXCEEDED, TOO_BIG, UNREACHABLE, error_about, fragm
 
 ROOM = const(64)  # octets before a packet in the buffer, for whatever its link or tunnel puts there
 _SIZE = const(65536)
-_OVERHEAD = {"ipip": 20, "udp": 32}
+_OVERHEAD = {"ipip": 20, "gre": 24, "udp": 32, "handed in": 20}
 _ETHERNET = const(1500)
+_EVERYBODY = b"\xff\xff\xff\xff"  # 255.255.255.255, with two octets more also the link address of all
 
 
 class _Session:
@@ -41,6 +42,7 @@ class Forwarder:
         self._home_agent = b""
         self._tunnel = None
         self._mtu = 0
+        self._broadcasts = ()  # destinations, octets
         self._buffer = bytearray(ROOM + _SIZE)
         self._view = memoryview(self._buffer)
 
@@ -54,11 +56,15 @@ class Forwarder:
         self._sessions.pop(key, None)
         self._gateways.pop(key, None)
 
-    def use(self, tunnel, home_agent: int, kind: str) -> None:
-        """tunnel None: there is none, and everything is dropped. kind: as of UseTunnel."""
+    def use(self, tunnel, home_agent: int, kind: str, broadcast: int) -> None:
+        """tunnel None: there is none, and everything is dropped. kind, broadcast: as of UseTunnel.
+
+        A kind more is "handed in": packets go to an agent inside packets, and come from it through the kernel.
+        """
         self._tunnel = tunnel if kind else None
         self._home_agent = home_agent.to_bytes(4, "big")
         self._mtu = _ETHERNET - _OVERHEAD.get(kind, 0)
+        self._broadcasts = (broadcast.to_bytes(4, "big"), _EVERYBODY) if broadcast else ()
 
     def from_device(self, link, packet, link_address: bytes) -> None:
         """An IPv4 packet that came on `link`; one that is not a session's, from its very place, goes nowhere."""
@@ -100,9 +106,13 @@ class Forwarder:
         except Malformed as error:
             self._drop(str(error))
             return
-        session = self._sessions.get(bytes(octets[start + 16 : start + 20]))
+        destination = bytes(octets[start + 16 : start + 20])
+        session = self._sessions.get(destination)
         if session is None:
-            self._drop("destination")
+            if destination in self._broadcasts:
+                self._tell_all(octets, start, end, outer_tos)
+            else:
+                self._drop("destination")
             return
         if octets[start + 9] == PROTO_ICMP and octets[start + 12 : start + 16] == self._home_agent:
             if octets[start + (octets[start] & 15) * 4] == ICMP_ECHO_REPLY and _is_ours(octets, start):
@@ -117,17 +127,31 @@ class Forwarder:
         else:
             self._deliver(session, ROOM, end)
 
+    def _tell_all(self, octets, start: int, end: int, outer_tos: int) -> None:
+        """A broadcast of the home network: once on every link that a session is on, as if it were a part of it."""
+        view = self._take(octets, start, end)
+        if not leave_tunnel(view, ROOM, outer_tos):
+            self._drop("congestion")
+            return
+        links = []
+        for session in self._sessions.values():
+            if session.link not in links:
+                links.append(session.link)
+                everybody = _Session(session.link, _EVERYBODY + b"\xff\xff", True)
+                self._deliver(everybody, ROOM, ROOM + end - start)
+
     def send(self, packet: bytes) -> None:
         """Into the tunnel with a packet of our own."""
         self._put(packet)
         self._carry(ROOM, ROOM + len(packet))
 
     def status(self) -> dict:
+        home_agent = int.from_bytes(self._home_agent, "big") if self._tunnel is not None else 0
         return {
             "sent": self.sent,
             "received": self.received,
             "dropped": self.dropped,
-            "home_agent": show(int.from_bytes(self._home_agent, "big")) if self._tunnel is not None else None,
+            "home_agent": show(home_agent) if home_agent else None,
         }
 
     def _take(self, octets, start: int, end: int):

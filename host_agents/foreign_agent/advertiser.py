@@ -11,6 +11,8 @@ from host_agents.limiter import Limiter
 from mip4.const import (
     ADVERT_B,
     ADVERT_F,
+    ADVERT_G,
+    ADVERT_M,
     ADVERT_R,
     ADVERT_T,
     ADVERT_X,
@@ -102,6 +104,8 @@ class Advertiser:
         flags: int = ADVERT_F
         for wanted, flag in (
             (self._policy.registration_required, ADVERT_R),
+            ("minimal" in self._policy.encapsulations, ADVERT_M),
+            ("gre" in self._policy.encapsulations, ADVERT_G),
             (self._policy.reverse_tunnel, ADVERT_T),
             (bool(self._policy.home_agents), ADVERT_X),
             (busy, ADVERT_B),

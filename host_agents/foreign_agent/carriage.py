@@ -11,6 +11,7 @@ from host_agents.effects import (
     TunnelEnd,
     Visitor,
 )
+from host_agents.encapsulation import encapsulation
 from host_agents.foreign_agent.policy import Policy
 from mip4.address import in_prefix, is_unicast, show
 from mip4.const import FA_RESOURCES, FLAG_T
@@ -25,10 +26,15 @@ def refuse_address(home_address: int, policy: Policy) -> None:
 
 
 def carry(visitor: Visitor) -> list[object]:
-    """What is installed while it is registered."""
-    reverse = bool(visitor.flags & FLAG_T)
+    """What is installed while it is registered.
+
+    With the encapsulating delivery style only what is handed in goes into the reverse tunnel (RFC 3024 §5.2).
+    """
+    end = TunnelEnd(visitor.home_agent, encapsulation(visitor.flags))
+    reverse = bool(visitor.flags & FLAG_T) and not visitor.hands_in
+    link = visitor.interface if visitor.hands_in else ""
     return [
-        InstallTunnel(visitor.home_address, visitor.care_of_address, (TunnelEnd(visitor.home_agent, "ipip"),)),
+        InstallTunnel(visitor.home_address, visitor.care_of_address, (end,), link),
         InstallDelivery(visitor.home_address, visitor.interface, visitor.link_address, reverse),
     ]
 

@@ -158,7 +158,7 @@ class ForeignAgent:
             effects.append(advertiser.revoked(visitor.link_address, self.visitors.full))
         return Turn(effects)
 
-    def _registration(self, home_address: int) -> tuple[int, int | None] | None:
+    def _registration(self, home_address: int, peer: int) -> tuple[int, int | None] | None:
         """What Revocations asks about a home address. While its turn is open, nothing certain can be said."""
         visitor = self.visitors.find(home_address)
         if visitor is None or (visitor.nai, visitor.sub_nai) in self._open:

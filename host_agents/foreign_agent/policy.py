@@ -25,7 +25,8 @@ class Policy:
     node that names no session of its own gets its link address for a sub-NAI. home_agent_default: for nodes that leave
     the choice to us (RFC 4433), 0 for none. reverse_tunnel_required: whether nodes have to ask for one (RFC 3024 §4.2).
     challenge: whether nodes have to answer one (RFC 4721). aaa: what nodes share with AAA servers that have told us,
-    NAI -> SPI -> association; where we were told nothing, home agents see.
+    NAI -> SPI -> association; where we were told nothing, home agents see. encapsulations: those besides IP-in-IP (see
+    host_agents/encapsulation.py). encapsulating_delivery: whether visitors may hand in packets inside packets (RFC 3024).
     """
 
     care_of_address: int
@@ -45,6 +46,8 @@ class Policy:
     challenge: bool = False
     aaa: dict[str, dict[int, AaaAssociation]] = field(default_factory=dict)
     reverse_tunnel_required: bool = False
+    encapsulations: tuple[str, ...] = ()
+    encapsulating_delivery: bool = True
 
     def own_addresses(self) -> frozenset[int]:
         return frozenset((self.care_of_address, *(one.address for one in self.interfaces)))

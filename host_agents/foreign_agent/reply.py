@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from host_agents.effects import Visitor
 from host_agents.foreign_agent.policy import Policy
+from host_agents.foreign_agent.tunnel import hands_in
 from host_agents.foreign_agent.visitor_table import Pending, VisitorTable
 from mip4.address import show
 from mip4.const import (
@@ -110,6 +111,7 @@ def admitted(pending: Pending, reply: RegistrationReply, policy: Policy, now: in
         expires=None if lifetime == INFINITE else now + lifetime * 1000,
         flags=pending.request.message.flags,
         revocation=_negotiated(reply),
+        hands_in=hands_in(pending.request.message),
     )
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from host_agents.foreign_agent.challenges import Challenge, Challenges
 from host_agents.foreign_agent.policy import Policy
+from host_agents.foreign_agent.tunnel import judge_encapsulation, judge_reverse_tunnel
 from mip4.address import is_unicast, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import (
     ANY,
     BROADCAST,
     FA_AAA_AUTHENTICATION,
-    FA_ENCAPSULATION,
     FA_INVALID_CARE_OF,
     FA_INVALID_HOME_AGENT,
     FA_LIFETIME,
@@ -23,14 +23,8 @@ from mip4.const import (
     FA_MN_AUTHENTICATION,
     FA_NONZERO_HOME_AGENT,
     FA_POORLY_FORMED_REQUEST,
-    FA_REVERSE_TUNNEL,
-    FA_REVERSE_TUNNEL_MANDATORY,
-    FA_TOO_DISTANT,
     FA_UNKNOWN_CRITICAL,
     FLAG_D,
-    FLAG_G,
-    FLAG_M,
-    FLAG_T,
     REQUESTED_HOME_AGENT,
     FLAG_r,
     FLAG_x,
@@ -151,19 +145,12 @@ def judge(request: Request, ttl: int, policy: Policy, challenges: Challenges | N
         raise Unexpected("revocation is negotiated by agents, not by a node behind one")
     if message.lifetime > policy.lifetime:
         raise Denied(FA_LIFETIME, f"{policy.lifetime} s is the most")
-    if message.flags & (FLAG_M | FLAG_G) and not message.flags & FLAG_D:
-        raise Denied(FA_ENCAPSULATION, "IP-in-IP is what this foreign agent has")
+    judge_encapsulation(message, policy)
     own = authorising(message.extensions)[-1].at
     for critical in find(message.extensions, CriticalVendor):
         if critical.at > own:
             raise Denied(FA_UNKNOWN_CRITICAL, f"critical extension of vendor {critical.vendor}")
-    if message.flags & FLAG_T:
-        if ttl != 255:
-            raise Denied(FA_TOO_DISTANT, f"TTL {ttl}, not 255")
-        if not policy.reverse_tunnel:
-            raise Denied(FA_REVERSE_TUNNEL, "no reverse tunnels here")
-    elif policy.reverse_tunnel_required and message.lifetime:
-        raise Denied(FA_REVERSE_TUNNEL_MANDATORY, "packets have to leave through the tunnel")
+    judge_reverse_tunnel(message, ttl, policy)
 
 
 def _judge_authenticators(message: RegistrationRequest) -> None:

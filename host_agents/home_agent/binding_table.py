@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator
 
 from host_agents.effects import MobilityBinding
+from host_agents.home_agent.simultaneous import ends_at
 
 Session = tuple[str, str]
 
@@ -55,10 +56,11 @@ class MobilityBindingTable:
             self.remove(session)
         self._by_nai.setdefault(binding.nai, {})[binding.sub_nai] = binding
         self._by_home_address[home_address] = binding
-        if binding.expires is not None:
+        expires = ends_at(binding)
+        if expires is not None:
             due = self._due.get(home_address)
-            if due is None or binding.expires < due:
-                self._look_at(home_address, binding.expires)
+            if due is None or expires < due:
+                self._look_at(home_address, expires)
 
     def remove(self, session: Session) -> MobilityBinding | None:
         """The binding that was there, if any."""
@@ -72,21 +74,22 @@ class MobilityBindingTable:
         return binding
 
     def next_expiry(self) -> int | None:
-        """When the first binding ends, clock ms."""
+        """When the first care-of address is over, clock ms."""
         while self._expiries:
             due, home_address = self._expiries[0] >> 32, self._expiries[0] & 0xFFFFFFFF
             binding = self._by_home_address.get(home_address)
-            if binding is not None and self._due.get(home_address) == due == binding.expires:
+            expires = None if binding is None else ends_at(binding)
+            if self._due.get(home_address) == due == expires:
                 return due
             heapq.heappop(self._expiries)
-            if binding is not None and self._due.get(home_address) == due:
+            if self._due.get(home_address) == due:
                 del self._due[home_address]
-                if binding.expires is not None:
-                    self._look_at(home_address, binding.expires)
+                if expires is not None:
+                    self._look_at(home_address, expires)
         return None
 
     def first_expired(self, clock: int) -> MobilityBinding | None:
-        """A binding whose lifetime is over at `clock`, if there is one."""
+        """A binding with a care-of address that is over at `clock`, if there is one."""
         expiry = self.next_expiry()
         if expiry is None or expiry > clock:
             return None

@@ -6,8 +6,10 @@ order, durable write, data path, reply. The steps are numbered HA-01 … HA-26 a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from host_agents.effects import (
     ForgetIdentification,
@@ -18,18 +20,19 @@ from host_agents.effects import (
     RenewBinding,
     Said,
     SendDatagram,
-    TunnelEnd,
     Turn,
 )
 from host_agents.home_agent.address_pool import AddressPool
-from host_agents.home_agent.alternation import Alternation
 from host_agents.home_agent.binding_table import MobilityBindingTable
+from host_agents.home_agent.log_lines import LogLines, describe, show_session
 from host_agents.home_agent.nonces import RandomOctets
 from host_agents.home_agent.policy import Policy
 from host_agents.home_agent.renewals import Renewals
 from host_agents.home_agent.replay import Replay
-from host_agents.home_agent.reply import again, answer, consent, granted
+from host_agents.home_agent.reply import again, answer, granted
 from host_agents.home_agent.request import Request, judge, name, recognise, verify, verify_foreign
+from host_agents.home_agent.simultaneous import accepted, beside, each, is_over, rebound, shortened, without
+from host_agents.home_agent.tunnel import tunnel
 from host_agents.limiter import Limiter
 from host_agents.revocation import REVOCATION_MESSAGES, Revocations
 from mip4.address import show
@@ -85,7 +88,7 @@ class HomeAgent:
         never = [policy.address, *(network.gateway for network in policy.networks)]
         self._reserved = policy.reserved()
         self._pool = AddressPool(ranges, self._reserved, never, self.bindings.holder, owners)
-        self._alternation = Alternation()
+        self._log_lines = LogLines()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
         self._open: dict[Session, _Open] = {}
         for binding in bindings:
@@ -97,11 +100,10 @@ class HomeAgent:
         self._renewals = Renewals(policy, self.bindings, self._replay)
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
-            latest = self.clock(0) + binding.lifetime * 1000
-            if binding.expires is not None and binding.expires > latest:  # the machine's clock was put back
-                binding = replace(binding, expires=latest)
-                self._shortened.append(binding)
-                self.bindings.put(binding)
+            believed = shortened(binding, self.clock(0))  # the machine's clock may have been put back
+            if believed != binding:
+                self._shortened.append(believed)
+                self.bindings.put(believed)
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
 
     def start(self) -> Turn:
@@ -155,7 +157,7 @@ class HomeAgent:
         open_ = self._open[session]
         if open_.refusing:
             del self._open[session]
-            return Turn([Said("warning", "refused", f"gave up on {_show(session)}: {reason}")])
+            return Turn([Said("warning", "refused", f"gave up on {show_session(session)}: {reason}")])
         open_.refusing = True
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
@@ -168,7 +170,9 @@ class HomeAgent:
         effects.append(
             answer(request, self.policy, denial.code, message.lifetime, message.home_address, denial.text)
         )
-        effects.append(Said("warning", "refused", f"denied {_show(session)} code={code_name(HA_RESOURCES)}: {reason}"))
+        effects.append(
+            Said("warning", "refused", f"denied {show_session(session)} code={code_name(HA_RESOURCES)}: {reason}")
+        )
         return Turn(effects, session)
 
     def rebound(self, home_address: int, source: int, port: int, now: int) -> Turn:
@@ -178,13 +182,11 @@ class HomeAgent:
         """
         binding = self.bindings.find_home_address(home_address)
         session = ("", "") if binding is None else (binding.nai, binding.sub_nai)
-        if binding is None or binding.udp_port or binding.udp_remote != source or session in self._open:
+        known = None if binding is None or session in self._open else rebound(binding, source, port)
+        if known is None:
             text = f"a keepalive of home={show(home_address)} came from {show(source)}:{port}, where no tunnel ends"
             return Turn([Said("info", "rebound-unbelieved", text)])
-        replay = self._replay.of(session)
-        known = replace(binding, udp_port=port, identification=replay.last(session))
-        self.bindings.put(known)
-        return Turn([replay.store(known), self._tunnel(known), Said("info", "rebound", f"rebound {_describe(known)}")])
+        return Turn([*self._keep(known), Said("info", "rebound", f"rebound {describe(known)}")])
 
     def deadline(self) -> int | None:
         """Monotonic ms at which wake() has something to do."""
@@ -200,7 +202,7 @@ class HomeAgent:
             binding = self.bindings.first_expired(self.clock(now))
             if binding is None:
                 break
-            effects += self._end(binding, "lifetime over", now)
+            effects += self._end(binding, partial(is_over, clock=self.clock(now)), "lifetime over", now)
         effects += [ForgetIdentification(*session) for session in self._replay.forget(now)]
         return Turn([*effects, *self._revocations.wake(now)])
 
@@ -213,11 +215,11 @@ class HomeAgent:
         """
         binding = self.bindings.find(session)
         if binding is None or session in self._open:
-            raise KeyError(f"no binding of {_show(session)}")
-        effects = self._end(binding, "released", now)
-        if binding.revocation is not None:
-            peer = binding.care_of_address
-            effects += self._revocations.revoke(binding.home_address, peer, inform, session, now)
+            raise KeyError(f"no binding of {show_session(session)}")
+        effects = self._end(binding, _all, "released", now)
+        for one in each(binding):
+            if one.revocation is not None:
+                effects += self._revocations.revoke(one.home_address, one.care_of_address, inform, session, now)
         return Turn(effects)
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
@@ -230,19 +232,40 @@ class HomeAgent:
         binding = self.bindings.find_home_address(revoked.home_address)
         if binding is None or not revoked.ends:
             return Turn([revoked.answer])
-        return Turn([*self._end(binding, "revoked by its foreign agent", now), revoked.answer])
+        ended = self._end(binding, partial(_is_at, source), "revoked by its foreign agent", now)
+        return Turn([*ended, revoked.answer])
 
-    def _registration(self, home_address: int) -> tuple[int, int | None] | None:
+    def _registration(self, home_address: int, peer: int) -> tuple[int, int | None] | None:
         """What Revocations asks about a home address. While its turn is open, nothing certain can be said."""
         binding = self.bindings.find_home_address(home_address)
         if binding is None or (binding.nai, binding.sub_nai) in self._open:
             return None
-        return binding.care_of_address, binding.revocation
+        ones = each(binding)
+        one = next((one for one in ones if one.care_of_address == peer), ones[0])
+        return one.care_of_address, one.revocation
 
-    def _end(self, binding: MobilityBinding, reason: str, now: int) -> list[object]:
+    # ---- ends and changes
+
+    def _end(
+        self, binding: MobilityBinding, gone: Callable[[MobilityBinding], bool], reason: str, now: int
+    ) -> list[object]:
+        """Of those of its care-of addresses that are `gone`."""
         effects: list[object] = []
-        self._remove(binding, now, effects)
-        return [*effects, Said("info", "unbound", f"unbound {_describe(binding)}: {reason}")]
+        left = without(binding, gone)
+        if left is None:
+            self._remove(binding, now, effects)
+        else:
+            effects += self._keep(left)
+        ended = without(binding, lambda one: not gone(one)) or binding
+        return [*effects, Said("info", "unbound", f"unbound {describe(ended)}: {reason}")]
+
+    def _keep(self, binding: MobilityBinding) -> list[object]:
+        """A session's binding that changes without a request: its last Identification stays what it is."""
+        session = (binding.nai, binding.sub_nai)
+        replay = self._replay.of(session)
+        binding = replace(binding, identification=replay.last(session))
+        self.bindings.put(binding)
+        return [replay.store(binding), self._tunnel(binding)]
 
     # ---- HA-02 … HA-07, HA-09: who says this
 
@@ -317,16 +340,17 @@ class HomeAgent:
             udp_port=request.udp.port,
             supplied=request.supplied is not None,
         )
+        binding = beside(former, binding, self.policy, self.clock(now))
         self._revocations.registered(home_address, binding.care_of_address)
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(self._replay.of(session).store(binding))
         if former is None or self._tunnel(former) != self._tunnel(binding):
             effects.append(self._tunnel(binding))
-        reply = answer(request, self.policy, consent(message), lifetime, home_address)
+        reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
         self._renewals.learn(request, binding, reply.datagram)
         effects.append(reply)
-        effects += self._tell(former, binding, now)
+        effects += self._log_lines.accepted(former, binding, now)
         return self._opened(request, former, effects)
 
     def _negotiate(self, request: Request, now: int) -> int | None:
@@ -350,7 +374,7 @@ class HomeAgent:
         self._replay.of(session).bind(session)
 
     def _deregister(self, request: Request, former: MobilityBinding | None, now: int) -> Turn:
-        """Lifetime 0 ends the binding, unless that is of another care-of address (RFC 5944 §3.8.2.2)."""
+        """Lifetime 0 ends the binding of that care-of address, or, from home, all of them (RFC 5944 §3.8.2.2)."""
         message, session = request.message, request.session
         home_address = message.home_address or (former.home_address if former else ANY)
         if former is not None and home_address != former.home_address:
@@ -359,8 +383,9 @@ class HomeAgent:
         if other is not None and (other.nai, other.sub_nai) != session:
             raise Denied(HA_PROHIBITED, f"{show(home_address)} is not this session's home address")
         effects: list[object] = []
-        if former is not None and message.care_of_address in (former.care_of_address, home_address):
-            effects += self._end(former, "deregistered", now)
+        gone = _all if message.care_of_address == home_address else partial(_is_at, message.care_of_address)
+        if former is not None and any(gone(one) for one in each(former)):
+            effects += self._end(former, gone, "deregistered", now)
         effects.append(self._replay.of(session).row(session))
         effects.append(answer(request, self.policy, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
@@ -403,39 +428,17 @@ class HomeAgent:
         if denial.code == HA_IDENTIFICATION:
             request.identification = replay.resynchronising(session, message.identification, now)
         effects.append(answer(request, self.policy, denial.code, message.lifetime, message.home_address, denial.text))
-        text = f"denied {_show(session)} care_of={show(message.care_of_address)} code={code_name(denial.code)}"
+        text = f"denied {show_session(session)} care_of={show(message.care_of_address)} code={code_name(denial.code)}"
         effects.append(Said("info", f"denied-{denial.code}", f"{text}: {denial.text}"))
         return effects
 
     def _tunnel(self, binding: MobilityBinding) -> InstallTunnel:
-        if binding.udp_remote:
-            end = TunnelEnd(binding.udp_remote, "udp", binding.udp_port, co_located=binding.direct)
-        else:
-            end = TunnelEnd(binding.care_of_address, "ipip", co_located=binding.direct)
-        return InstallTunnel(binding.home_address, self.policy.address, (end,))
-
-    def _tell(self, former: MobilityBinding | None, binding: MobilityBinding, now: int) -> list[object]:
-        """Log lines: a binding that is new or has moved, and one that alternates."""
-        if former is not None and former.home_address == binding.home_address:
-            if former.care_of_address == binding.care_of_address:
-                same = self._tunnel(former) == self._tunnel(binding)
-                return [] if same else [Said("info", "rebound", f"rebound {_describe(binding)}")]
-            session = (binding.nai, binding.sub_nai)
-            said: list[object] = [Said("info", "moved", f"moved {_describe(binding)}")]
-            if self._alternation.moved(session, former.care_of_address, now):
-                text = f"{_show(session)} alternates between two care-of addresses: one sub-NAI on two nodes?"
-                said.append(Said("warning", "alternates", text))
-            return said
-        return [Said("info", "bound", f"bound {_describe(binding)}")]
+        return tunnel(binding, self.policy.address)
 
 
-def _show(session: Session) -> str:
-    return f"nai={session[0]} sub_nai={session[1]!r}"
+def _all(binding: MobilityBinding) -> bool:
+    return True
 
 
-def _describe(binding: MobilityBinding) -> str:
-    udp = f" udp={show(binding.udp_remote)}:{binding.udp_port}" if binding.udp_remote else ""
-    return (
-        f"{_show((binding.nai, binding.sub_nai))} home={show(binding.home_address)} "
-        f"care_of={show(binding.care_of_address)}{udp} lifetime={binding.lifetime}s"
-    )
+def _is_at(care_of_address: int, binding: MobilityBinding) -> bool:
+    return binding.care_of_address == care_of_address

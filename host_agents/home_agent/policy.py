@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from host_agents.encapsulation import ASKED_FOR
 from mip4.authentication import AaaAssociation, SecurityAssociation
 
 
@@ -45,7 +46,8 @@ class Policy:
     seconds, since a NAT may forget it at any time; udp_keepalive: seconds between a node's keepalives.
     redirect: the home agent that those are sent to who leave the choice to us (RFC 4433), 0 for ourselves.
     reverse_tunnel: whether packets of nodes may come back through the tunnel; reverse_tunnel_required: whether they
-    have to (RFC 3024 §4.3).
+    have to (RFC 3024 §4.3). encapsulations: those besides IP-in-IP that a node may ask for. simultaneous_bindings: the
+    most care-of addresses of one session at a time; 1: no more than that is supported.
     """
 
     address: int
@@ -61,6 +63,8 @@ class Policy:
     redirect: int = 0
     reverse_tunnel: bool = True
     reverse_tunnel_required: bool = False
+    encapsulations: tuple[str, ...] = ASKED_FOR
+    simultaneous_bindings: int = 3
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""

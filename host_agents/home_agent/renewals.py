@@ -14,7 +14,7 @@ from host_agents.effects import MobilityBinding
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.policy import Policy
 from host_agents.home_agent.replay import Replay
-from host_agents.home_agent.reply import shortened
+from host_agents.home_agent.reply import jittered
 from host_agents.home_agent.request import Request
 from mip4.authentication import SecurityAssociation
 from mip4.const import INFINITE
@@ -82,7 +82,7 @@ class Renewals:
         except MipError:
             return None
         replay.accept(known.session, identification, now)
-        lifetime = shortened(known.lifetime, datagram[_IDENTIFICATION])
+        lifetime = jittered(known.lifetime, datagram[_IDENTIFICATION])
         former = known.binding
         binding = known.binding = MobilityBinding(
             former.nai,

@@ -8,6 +8,7 @@ from host_agents.effects import MobilityBinding, SendDatagram
 from host_agents.home_agent.nonces import Repetition
 from host_agents.home_agent.policy import Policy
 from host_agents.home_agent.request import Request
+from host_agents.home_agent.simultaneous import accepted
 from mip4.const import (
     ACCEPTED,
     ACCEPTED_NO_SIMULTANEOUS,
@@ -16,7 +17,6 @@ from mip4.const import (
     CONFIG_GATEWAY,
     CONFIG_PREFIX_LENGTH,
     CONFIG_REQUEST,
-    FLAG_S,
     HA_IDENTIFICATION,
     HA_REDIRECTED,
     INFINITE,
@@ -88,12 +88,7 @@ def again(
     if former is None or (former.identification, former.care_of_address) != asked:
         raise Denied(HA_IDENTIFICATION, "what it asked for is over")
     left = former.lifetime if former.expires is None else -((clock - former.expires) // 1000)
-    return answer(request, policy, consent(message), left, former.home_address)
-
-
-def consent(message: RegistrationRequest) -> int:
-    """The code that accepts: simultaneous bindings are not kept here, and that is said where they are asked for."""
-    return int(ACCEPTED_NO_SIMULTANEOUS if message.flags & FLAG_S else ACCEPTED)
+    return answer(request, policy, accepted(message.flags, policy), left, former.home_address)
 
 
 def granted(request: Request, policy: Policy) -> int:
@@ -101,10 +96,10 @@ def granted(request: Request, policy: Policy) -> int:
     lifetime: int = min(request.message.lifetime, policy.lifetime)
     if request.udp.remote:
         lifetime = min(lifetime, policy.udp_lifetime)
-    return shortened(lifetime, pack("Q", request.message.identification))
+    return jittered(lifetime, pack("Q", request.message.identification))
 
 
-def shortened(lifetime: int, identification: bytes) -> int:
+def jittered(lifetime: int, identification: bytes) -> int:
     """By up to a tenth, as the request's Identification has it."""
     if lifetime == INFINITE:
         return lifetime

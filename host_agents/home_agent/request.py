@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from host_agents.encapsulation import lacking
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.policy import Policy, Subscriber
 from host_agents.home_agent.udp_tunnel import UdpTunnel
@@ -18,8 +19,6 @@ from mip4.const import (
     ANY,
     BROADCAST,
     FLAG_D,
-    FLAG_G,
-    FLAG_M,
     FLAG_T,
     HA_ENCAPSULATION,
     HA_FA_AUTHENTICATION,
@@ -241,8 +240,9 @@ def judge(request: Request, policy: Policy) -> None:
         code = HA_UNKNOWN_CRITICAL_FROM_MN if critical.at < request.added else HA_UNKNOWN_CRITICAL_FROM_FA
         raise Denied(code, f"critical extension of vendor {critical.vendor}")
     request.udp = judge_udp_tunnel(message, request.own, request.source, request.port, policy)
-    if message.flags & (FLAG_M | FLAG_G):
-        raise Denied(HA_ENCAPSULATION, "IP-in-IP is what this home agent has")
+    reason = lacking(message, policy.encapsulations)
+    if reason and message.lifetime and not request.udp.remote:  # of a UDP tunnel that extension has told
+        raise Denied(HA_ENCAPSULATION, reason)
     _judge_reverse_tunnel(message, policy)
 
 

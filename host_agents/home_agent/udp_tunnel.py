@@ -48,6 +48,8 @@ def judge(message: RegistrationRequest, own: int, source: int, port: int, policy
     if not found:
         if source in (message.care_of_address, message.home_address, ANY) or (relayed and message.flags & FLAG_D):
             return UdpTunnel()
+        if not message.lifetime:  # who ends what he has wherever he is may name his home address for it (§3.8.2.2)
+            return UdpTunnel()
         raise Denied(HA_PROHIBITED, f"source {show(source)} is not the care-of address, and no UDP tunnel is asked for")
     if len(found) > 1:
         raise Denied(HA_POORLY_FORMED, "two UDP Tunnel Requests")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from host_agents.encapsulation import ASKED_FOR
 from host_agents.home_agent.policy import HomeNetwork, Subscriber
 from host_agents.home_agent.policy import Policy as HomeAgentPolicy
 from host_agents.runtime.errors import ConfigurationError
@@ -48,6 +49,8 @@ class _HomeAgentSection(_Section):
     redirect: str = ""
     reverse_tunnel: bool = True
     reverse_tunnel_required: bool = False
+    encapsulations: tuple[str, ...] = ASKED_FOR
+    simultaneous_bindings: int = 3
 
 
 class _Network(_Section):
@@ -106,6 +109,8 @@ class _ForeignAgentSection(_Section):
     home_agent_default: str = ""
     sub_nai_vendor: int = 0
     visitors: int = 4096
+    encapsulations: tuple[str, ...] = ()
+    encapsulating_delivery: bool = True
 
 
 class _ForeignAgentFile(_Section):
@@ -150,6 +155,8 @@ class ForeignAgentConfig:
     sub_nai_from_link: bool
     home_agent_default: int
     visitors: int
+    encapsulations: tuple[str, ...]
+    encapsulating_delivery: bool
     home_agents: dict[int, SecurityAssociation]
     mobile_nodes: dict[str, dict[int, SecurityAssociation]]
     challenge: bool
@@ -192,6 +199,12 @@ class _Reader:
     def lifetime(self, key: str, seconds: int) -> int:
         self.need(key, 0 < seconds <= INFINITE, f"{seconds} is outside 1..{INFINITE} seconds")
         return seconds
+
+    def encapsulations(self, key: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those besides IP-in-IP."""
+        for name in names:
+            self.need(key, name in ASKED_FOR, f"{name} is none of {', '.join(ASKED_FOR)}")
+        return names
 
     def beside(self, name: str) -> Path:
         """Relative paths start at the file's own folder."""
@@ -244,6 +257,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     reader.need("network", bool(file.network), "at least one home network is needed")
     reader.need("home_agent.udp_keepalive", 10 <= section.udp_keepalive <= 0xFFFF, "outside 10..65535 seconds")
     reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
+    reader.need("home_agent.simultaneous_bindings", 0 < section.simultaneous_bindings <= 16, "outside 1..16")
     networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
     reader.need("home_agent.redirect", section.redirect != section.address, "that is this home agent itself")
     policy = HomeAgentPolicy(
@@ -260,6 +274,8 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         redirect=reader.address("home_agent.redirect", section.redirect) if section.redirect else 0,
         reverse_tunnel=section.reverse_tunnel,
         reverse_tunnel_required=section.reverse_tunnel_required,
+        encapsulations=reader.encapsulations("home_agent.encapsulations", section.encapsulations),
+        simultaneous_bindings=section.simultaneous_bindings,
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     keys += [one.aaa.key for one in file.subscriber if one.aaa is not None]
@@ -299,6 +315,8 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         sub_nai_from_link=section.sub_nai_from_link,
         home_agent_default=reader.address(key, section.home_agent_default) if section.home_agent_default else 0,
         visitors=section.visitors,
+        encapsulations=reader.encapsulations("foreign_agent.encapsulations", section.encapsulations),
+        encapsulating_delivery=section.encapsulating_delivery,
         home_agents=_peers(reader, "home_agent", file.home_agent),
         mobile_nodes=_by_nai(reader, "mobile_node", file.mobile_node, reader.association),
         challenge=section.challenge,

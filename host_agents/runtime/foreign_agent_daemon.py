@@ -8,6 +8,7 @@ from typing import Any
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, SendFrame, Turn
+from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.config import ForeignAgentConfig
@@ -129,6 +130,9 @@ class ForeignAgentDaemon(Daemon):
                 self._router.restore()
             except KernelRefused as error:
                 self.journal.warn(str(error))
+        # If it was made anew, a socket of the encapsulating delivery style still listens on what is gone.
+        handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
+        self.take(Turn([effect for effects in handing_in for effect in effects]))
 
     def _visitors(self) -> list[dict[str, Any]]:
         clock = self.now()
@@ -192,4 +196,6 @@ def _policy(config: ForeignAgentConfig) -> Policy:
         home_agent_default=config.home_agent_default,
         challenge=config.challenge,
         aaa=config.aaa,
+        encapsulations=config.encapsulations,
+        encapsulating_delivery=config.encapsulating_delivery,
     )

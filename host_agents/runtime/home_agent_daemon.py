@@ -9,6 +9,8 @@ from typing import Any
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import MobilityBinding, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
+from host_agents.home_agent.simultaneous import each
+from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.config import HomeAgentConfig
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
 from host_agents.runtime.errors import KernelRefused
@@ -79,7 +81,7 @@ class HomeAgentDaemon(Daemon):
         what = request["show"]
         if what == "bindings":
             clock = self.engine.clock(self.now())
-            return {"bindings": [self._show(binding, clock) for binding in self.engine.bindings]}
+            return {"bindings": [self._show(one, clock) for session in self.engine.bindings for one in each(session)]}
         if what == "counters":
             return {"counters": self.counters()}
         raise ValueError(f"nothing called {what} to show")
@@ -101,11 +103,11 @@ class HomeAgentDaemon(Daemon):
 
     def _encapsulation(self, binding: MobilityBinding) -> str:
         """How packets travel to the care-of address, or, where a NAT hides it, to what stands for it."""
-        ends = self.datapath.ends(binding.home_address)
-        there = [end for end in ends if end.remote == binding.care_of_address] or ends
-        return there[0].encapsulation if there else "none"
+        wanted = end_of(binding)
+        return wanted.encapsulation if wanted in self.datapath.ends(binding.home_address) else "none"
 
     def _show(self, binding: MobilityBinding, clock: int) -> dict[str, Any]:
+        """One care-of address of a session; packets are counted for all of them together."""
         counters = self.datapath.counters(binding.home_address)
         return {
             "nai": binding.nai,

@@ -7,6 +7,7 @@ they compare in the same order as the numbers, and hex() shows them as a packet 
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -37,7 +38,7 @@ CREATE TABLE binding (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER NOT NULL UNIQUE, care_of_address INTEGER NOT NULL,
     lifetime INTEGER NOT NULL, expires INTEGER, flags INTEGER NOT NULL, identification BLOB NOT NULL,
     direct INTEGER NOT NULL, revocation INTEGER, udp_remote INTEGER NOT NULL, udp_port INTEGER NOT NULL,
-    supplied INTEGER NOT NULL,
+    supplied INTEGER NOT NULL, others TEXT NOT NULL,
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE identification (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, identification BLOB NOT NULL, nonce INTEGER,
@@ -50,18 +51,19 @@ _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
-    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER)
+    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL)
 """
 
 _BINDING = (
     "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation,"
-    " udp_remote, udp_port, supplied"
+    " udp_remote, udp_port, supplied, others"
 )
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
-    " revocation"
+    " revocation, hands_in"
 )
 _COLUMNS = _BINDING.split(", ")
+_IDENTIFICATION = _COLUMNS.index("identification")
 # Not REPLACE: it would push another session off the address instead of failing.
 _PUT_BINDING = (
     f"INSERT INTO binding ({_BINDING}) VALUES ({', '.join('?' * len(_COLUMNS))})"
@@ -120,11 +122,12 @@ class HomeAgentStore(_SqliteStore):
     def load(self) -> Snapshot:
         """As Store.load."""
         bindings = []
-        for *columns, identification, direct, revocation, udp_remote, udp_port, supplied in self._all(
+        for *columns, identification, direct, revocation, udp_remote, udp_port, supplied, others in self._all(
             f"SELECT {_BINDING} FROM binding"
         ):
             wire = int.from_bytes(identification, "big")
-            values = [*columns, wire, bool(direct), revocation, udp_remote, udp_port, bool(supplied)]
+            beside = _others_in(others, columns[:3])
+            values = [*columns, wire, bool(direct), revocation, udp_remote, udp_port, bool(supplied), beside]
             bindings.append(MobilityBinding(*values))
         identifications, nonces = {}, {}
         for nai, sub_nai, identification, nonce in self._all(
@@ -148,7 +151,7 @@ class ForeignAgentStore(_SqliteStore):
     def load(self) -> list[Visitor]:
         """As Store.load."""
         rows = self._all(f"SELECT {_VISITOR} FROM visitor")
-        return [Visitor(*row) for row in rows]
+        return [Visitor(*[*row[:-1], bool(row[-1])]) for row in rows]
 
 
 class _HomeAgentRows:
@@ -183,9 +186,9 @@ class _HomeAgentRows:
 def _write(connection: sqlite3.Connection, row: HomeAgentRow) -> None:
     match row:
         case StoreBinding(binding, nonce):
-            *values, identification, direct, revocation, udp_remote, udp_port, supplied = _binding_values(binding)
-            octets = _octets(identification)
-            connection.execute(_PUT_BINDING, (*values, octets, direct, revocation, udp_remote, udp_port, supplied))
+            values, at = _binding_values(binding), _IDENTIFICATION
+            wire, others = _octets(binding.identification), _others_text(binding.others)
+            connection.execute(_PUT_BINDING, (*values[:at], wire, *values[at + 1 : -1], others))
             connection.execute("DELETE FROM owner WHERE address = ?", (binding.home_address,))
             _put_identification(connection, binding.nai, binding.sub_nai, binding.identification, nonce)
         case RemoveBinding(binding, released):
@@ -210,7 +213,7 @@ class _ForeignAgentRows:
         match row:
             case StoreVisitor(visitor):
                 values = _visitor_values(visitor)
-                self._connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+                self._connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
             case RemoveVisitor(visitor):
                 self._connection.execute(
                     "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",
@@ -231,6 +234,16 @@ def _put_identification(
 ) -> None:
     row = (nai, sub_nai, _octets(identification), nonce)
     connection.execute("REPLACE INTO identification VALUES (?, ?, ?, ?)", row)
+
+
+def _others_text(others: tuple[MobilityBinding, ...]) -> str:
+    """Further care-of addresses are a part of their session's row, so that they come and go with it in one write."""
+    return json.dumps([_binding_values(one)[3:-1] for one in others]) if others else ""
+
+
+def _others_in(text: str, key: list[Any]) -> tuple[MobilityBinding, ...]:
+    """key: NAI, sub-NAI and home address, which all bindings of a session share."""
+    return tuple(MobilityBinding(*key, *values) for values in json.loads(text)) if text else ()
 
 
 def _octets(identification: int) -> bytes:

@@ -170,7 +170,8 @@ def test_extensions_by_name_with_their_values(capsys: pytest.CaptureFixture[str]
         ],
     ).encode()
 
-    assert main(["decode", (reply + b"\xfe\x02\xca\xfe" + b"\x30\x00\x00\x04\x00\x00\x00\x07" + b"\0").hex()]) == 0
+    behind = b"\xfe\x02\xca\xfe" + b"\x30\x00\x00\x04\x00\x00\x00\x07" + b"\x2f\x01\x00\x01\x02" + b"\0"
+    assert main(["decode", (reply + behind).hex()]) == 0
 
     assert [line.strip() for line in capsys.readouterr().out.splitlines()][6:] == [
         "Message String (145): voll für heute; Origin from the home agent",
@@ -184,7 +185,8 @@ def test_extensions_by_name_with_their_values(capsys: pytest.CaptureFixture[str]
         "UDP Tunnel Request (144): Forced yes; Routed yes; Encapsulation 47 GRE",
         "Revocation Support (137): Inform yes; Timestamp 3976214410 (2026-01-01 00:00:10.000000 UTC)",
         "unknown extension (254): cafe",
-        "GRE Key (48): 0000000007",
+        "GRE Key (48): Key 7",
+        "PMIPv4 Non-skippable (47): 0102",
         "Padding",
     ]
 

@@ -7,7 +7,7 @@ import pytest
 from host_agents.foreign_agent.advertiser import Advertiser
 from host_agents.foreign_agent.policy import VisitedInterface
 from mip4.address import parse
-from mip4.const import ADVERT_B, ADVERT_F, ADVERT_R, ADVERT_T, PROTO_ICMP
+from mip4.const import ADVERT_B, ADVERT_F, ADVERT_G, ADVERT_M, ADVERT_R, ADVERT_T, PROTO_ICMP
 from mip4.discovery import AgentAdvertisement, MobilityAgent, PrefixLengths
 from mip4.ip import Packet
 from tests.helpers.alone import NODE_LINK, ForeignAgentAlone
@@ -59,6 +59,8 @@ def test_an_advertisement_says_who_we_are():
         ({}, True, ADVERT_R | ADVERT_F | ADVERT_T | ADVERT_B),
         ({"registration_required": False}, False, ADVERT_F | ADVERT_T),
         ({"reverse_tunnel": False}, False, ADVERT_F | ADVERT_R),
+        ({"encapsulations": ("gre",)}, False, ADVERT_R | ADVERT_F | ADVERT_T | ADVERT_G),
+        ({"encapsulations": ("gre", "minimal")}, False, ADVERT_R | ADVERT_F | ADVERT_T | ADVERT_G | ADVERT_M),
     ],
 )
 def test_flags_say_what_is_to_be_had(changes, busy, flags):

@@ -7,8 +7,10 @@ from mip4.authentication import SecurityAssociation
 from mip4.const import FLAG_D, FLAG_G, FLAG_M, FLAG_S, FLAG_T, FLAG_r, FLAG_x
 from mip4.extensions import (
     CriticalVendor,
+    EncapsulatingDelivery,
     Experimental,
     ForeignHomeAuthentication,
+    GreKey,
     MessageString,
     MnAaaAuthentication,
     MobileForeignAuthentication,
@@ -35,6 +37,7 @@ from tests.helpers.messages import (
 
 FA1 = FOREIGN_AGENTS["fa1"]
 CRITICAL = CriticalVendor(9, 1, b"?")
+STYLE = octets_of(EncapsulatingDelivery())
 OTHER_LINK = bytes.fromhex("020000000202")
 
 
@@ -153,7 +156,15 @@ DENIALS = {
     "FA-14 an endless lifetime": (69, {"lifetime": 0xFFFF}),
     "FA-15 minimal encapsulation": (72, {"flags": FLAG_M}),
     "FA-15 GRE": (72, {"flags": FLAG_G}),
+    "FA-15 a GRE key": (72, {"after": octets_of(GreKey(7))}),
     "FA-16 a critical extension for us": (100, {"after": octets_of(CRITICAL)}),
+    "FA-17 a delivery style without reverse tunnel": (70, {"after": STYLE}),
+    "FA-17 a delivery style for the home agent": (70, {"flags": FLAG_T, "before": [EncapsulatingDelivery()]}),
+    "FA-17 a delivery style behind the last authentication": (
+        70,
+        {"flags": FLAG_T, "after": octets_of(MobileForeignAuthentication(768, bytes(16))) + STYLE},
+    ),
+    "FA-17 two delivery styles": (70, {"flags": FLAG_T, "after": STYLE * 2}),
     "FA-18 a reverse tunnel from further away": (76, {"flags": FLAG_T, "ttl": 254}),
     "a home address inside a connected prefix": (66, {"home_address": parse("10.99.1.77")}),
     "a home address that is loopback": (66, {"home_address": parse("127.0.0.1")}),
@@ -195,6 +206,27 @@ def test_fa_13_who_comes_while_the_agent_drains_gets_65_and_who_goes_may_go(agen
 
     assert agent.denial(a_request("pc1")).code == 65
     assert agent.take(a_request("pc2", lifetime=0)) is not None
+@pytest.mark.parametrize(
+    "offered, flags, passes",
+    [
+        (("gre",), FLAG_G, True),
+        (("minimal",), FLAG_M, True),
+        (("gre",), FLAG_M, False),
+        (("minimal",), FLAG_G, False),
+        (("gre",), FLAG_G | FLAG_M, True),
+        (("minimal",), FLAG_G | FLAG_M, False),
+    ],
+)
+def test_fa_15_an_encapsulation_that_is_offered_passes_and_of_two_gre_counts(offered, flags, passes):
+    agent = ForeignAgentAlone(encapsulations=offered)
+
+    assert (agent.take(a_request(flags=flags)) is not None) == passes
+    if not passes:
+        assert RegistrationReply.decode(agent.last().payload).code == 72
+
+
+def test_fa_15_who_gives_a_tunnel_up_is_not_asked_what_kind_it_was(agent):
+    assert agent.take(a_request(flags=FLAG_G, lifetime=0)) is not None
 
 
 def test_fa_16_a_critical_extension_for_the_home_agent_passes(agent):
@@ -218,6 +250,21 @@ def test_fa_19_where_a_reverse_tunnel_is_mandatory_who_asks_for_none_gets_75(fla
     else:
         assert agent.denial(a_request(flags=flags)).code == code
     assert agent.take(a_request(lifetime=0)) is not None
+
+
+@pytest.mark.parametrize("signing", [None, MOBILE_FOREIGN], ids=["", "authenticated"])
+def test_fa_17_a_delivery_style_is_for_the_foreign_agent_and_goes_no_further(signing):
+    agent = _with_node_key() if signing else ForeignAgentAlone()
+
+    relayed = agent.take(a_request("pc1", flags=FLAG_T, after=STYLE, mobile_foreign=signing))
+
+    assert relayed == a_request("pc1", flags=FLAG_T)
+
+
+def test_fa_17_a_delivery_style_that_is_not_to_be_had():
+    agent = ForeignAgentAlone(encapsulating_delivery=False)
+
+    assert agent.denial(a_request(flags=FLAG_T, after=STYLE)).code == 79
 
 
 def test_fa_20_where_there_are_no_reverse_tunnels_who_asks_for_one_gets_74():

@@ -8,9 +8,10 @@ from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, 
 from host_agents.foreign_agent.policy import VisitedInterface
 from mip4.address import parse
 from mip4.authentication import SecurityAssociation
-from mip4.const import FLAG_D, FLAG_T
+from mip4.const import FLAG_D, FLAG_G, FLAG_M, FLAG_T
 from mip4.extensions import (
     CriticalVendor,
+    EncapsulatingDelivery,
     Experimental,
     ForeignAgentError,
     ForeignHomeAuthentication,
@@ -62,6 +63,38 @@ def test_fa_39_an_accepted_visitor_is_stored_carried_and_told_in_this_order(agen
     assert turn.effects[1] == InstallTunnel(HOME_ADDRESS, FOREIGN_AGENTS["fa1"], (TunnelEnd(HOME_AGENT, "ipip"),))
     assert turn.effects[2] == InstallDelivery(HOME_ADDRESS, "vis0", NODE_LINK, True)
     assert turn.session == (NAI, "pc1")
+
+
+@pytest.mark.parametrize("flags, kind", [(FLAG_G, "gre"), (FLAG_M, "minimal"), (FLAG_G | FLAG_M, "gre")])
+def test_fa_39_the_tunnel_is_of_the_kind_that_was_asked_for_after_a_restart_too(flags, kind):
+    agent = ForeignAgentAlone(encapsulations=("gre", "minimal"))
+    _register(agent, flags=flags)
+    before = agent.installed[HOME_ADDRESS]
+
+    agent.start()
+
+    assert before.ends == (TunnelEnd(HOME_AGENT, kind),)
+    assert agent.installed[HOME_ADDRESS] == before
+
+
+def test_fa_17_of_a_visitor_that_hands_in_only_that_goes_into_the_reverse_tunnel_after_a_restart_too(agent):
+    _register(agent, flags=FLAG_T, after=octets_of(EncapsulatingDelivery()))
+    before = agent.installed[HOME_ADDRESS]
+
+    agent.start()
+
+    assert before.encapsulating_link == "vis0"
+    assert agent.installed[HOME_ADDRESS] == before
+    assert agent.delivery(HOME_ADDRESS) == InstallDelivery(HOME_ADDRESS, "vis0", NODE_LINK, False)
+
+
+def test_fa_17_a_visitor_that_changes_its_delivery_style_is_carried_the_new_way(agent):
+    _register(agent, flags=FLAG_T, after=octets_of(EncapsulatingDelivery()))
+
+    _register(agent, flags=FLAG_T, low=2)
+
+    assert agent.installed[HOME_ADDRESS].encapsulating_link == ""
+    assert agent.delivery(HOME_ADDRESS).reverse is True
 
 
 def test_without_t_flag_the_reverse_direction_is_routed(agent):

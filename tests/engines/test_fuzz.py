@@ -12,8 +12,10 @@ from mip4.discovery import AgentAdvertisement, MobilityAgent, PrefixLengths
 from mip4.effects import Dropped
 from mip4.errors import MipError
 from mip4.extensions import (
+    EncapsulatingDelivery,
     ForeignAgentError,
     ForeignHomeAuthentication,
+    GreKey,
     HomeAgentAddress,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
@@ -54,6 +56,8 @@ def _requests() -> list[bytes]:
                 ("pc3", {"mobile_foreign": MOBILE_FOREIGN}),
                 ("pc4", {"flags": FLAG_D | FLAG_T, "care_of_address": NODE, "before": udp}),
                 ("pc5", {"home_agent": 0, "before": [HomeAgentAddress(1, HOME_AGENT)], "after": offer}),
+                ("pc1", {"flags": 0xD8, "after": GreKey(7).encode()}),
+                ("pc2", {"flags": 2, "after": EncapsulatingDelivery().encode(), "mobile_foreign": MOBILE_FOREIGN}),
             ]
         )
     ]

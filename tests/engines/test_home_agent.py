@@ -10,6 +10,7 @@ from mip4.extensions import (
     CriticalVendor,
     Experimental,
     ForeignHomeAuthentication,
+    GreKey,
     HomeAgentAddress,
     MessageString,
     MobileForeignAuthentication,
@@ -79,7 +80,8 @@ def test_a_binding_for_ever_where_the_operator_allows_it():
     assert agent.bindings() == {"": ("10.10.0.10", "203.0.113.2")}
 
 
-def test_ha_26_simultaneous_bindings_are_not_kept_and_code_1_says_so(agent):
+def test_ha_26_where_simultaneous_bindings_are_not_supported_none_is_kept_and_code_1_says_so():
+    agent = HomeAgentAlone(simultaneous_bindings=1)
     agent.ask("pc1")
 
     reply = agent.ask("pc1", flags=FLAG_S, care_of_address=FOREIGN_AGENTS["fa2"], source=FOREIGN_AGENTS["fa2"])
@@ -201,13 +203,15 @@ DENIALS = {
     "HA-21 a source that is not the care-of address": (129, {"source": parse("198.51.100.99")}),
     "HA-22 minimal encapsulation": (139, {"flags": FLAG_D | FLAG_M}),
     "HA-22 GRE": (139, {"flags": FLAG_G}),
+    "HA-22 a GRE key from the node": (139, {"flags": FLAG_G, "before": [GreKey(7)]}),
+    "HA-22 a GRE key from the foreign agent": (139, {"after": octets_of(GreKey(7))}),
 }
 
 
 @pytest.mark.parametrize("check", DENIALS, ids=[f"{check}: {code}" for check, (code, _) in DENIALS.items()])
 def test_an_authentic_request_is_denied_for(check):
     code, request_ = DENIALS[check]
-    agent = HomeAgentAlone(subscribers={NAI: a_subscriber(addresses={"printer": PRINTER})})
+    agent = HomeAgentAlone(subscribers={NAI: a_subscriber(addresses={"printer": PRINTER})}, encapsulations=())
     agent.ask("taken")
     before = agent.bindings()
     changes = {"identification": an_identification(low=77), **request_}

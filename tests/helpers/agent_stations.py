@@ -28,6 +28,7 @@ from host_agents.effects import (
 )
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.home_agent.home_agent import HomeAgent
+from host_agents.home_agent.simultaneous import each
 from mip4.address import show
 from mip4.const import PORT, PROTO_ICMP
 from mip4.extensions import Experimental, MobileHomeAuthentication, find
@@ -117,6 +118,7 @@ class HomeAgentStation(AgentStation):
         self.owners: dict[int, tuple[str, str]] = {}
         self.tunnels: dict[int, int] = {}
         self.ends: dict[int, TunnelEnd] = {}
+        self.installed: dict[int, InstallTunnel] = {}
         self.start(NTP_2026)
 
     def start(self, ntp_ms: int) -> None:
@@ -134,6 +136,7 @@ class HomeAgentStation(AgentStation):
         self.up = True
         self.tunnels.clear()
         self.ends.clear()
+        self.installed.clear()
         self.run(self.engine.start())
 
     @property
@@ -183,9 +186,11 @@ class HomeAgentStation(AgentStation):
         elif isinstance(effect, InstallTunnel):
             self.tunnels[effect.home_address] = effect.ends[0].remote
             self.ends[effect.home_address] = effect.ends[0]
+            self.installed[effect.home_address] = effect
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
             self.ends.pop(effect.home_address, None)
+            self.installed.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
             self._send(effect)
         else:
@@ -231,7 +236,8 @@ class HomeAgentStation(AgentStation):
         """Session -> (home address, care-of address), dotted; every one durable and with its tunnel."""
         for binding in self.engine.bindings:
             assert self.rows[binding.nai, binding.sub_nai] == binding
-            assert self.tunnels[binding.home_address] == (binding.udp_remote or binding.care_of_address)
+            remotes = [end.remote for end in self.installed[binding.home_address].ends]
+            assert remotes == sorted(one.udp_remote or one.care_of_address for one in each(binding))
         assert len(self.rows) == len(self.tunnels) == len(self.engine.bindings)
         return {
             (one.nai, one.sub_nai): (show(one.home_address), show(one.care_of_address)) for one in self.engine.bindings
@@ -247,6 +253,7 @@ class ForeignAgentStation(AgentStation):
         self.policy = a_foreign_agent_policy(name, **changes)
         self.rows: dict[int, Visitor] = {}
         self.deliveries: dict[int, InstallDelivery] = {}
+        self.installed: dict[int, InstallTunnel] = {}
         self.tunnels: dict[int, int] = {}
         self.start()
 
@@ -292,8 +299,10 @@ class ForeignAgentStation(AgentStation):
                 del self.deliveries[effect.home_address]
         elif isinstance(effect, InstallTunnel):
             self.tunnels[effect.home_address] = effect.ends[0].remote
+            self.installed[effect.home_address] = effect
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
+            self.installed.pop(effect.home_address, None)
         elif isinstance(effect, SendDatagram):
             arrive = partial(self.world.home_agent.receive, effect.datagram, self.policy.care_of_address, PORT)
             self.world.carry(self.name, "ha", INTERNET_DELAY, effect.datagram, arrive)

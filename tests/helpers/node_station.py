@@ -42,6 +42,7 @@ class NodeStation(Station):
         self.dhcp_answers: list[bytes] = []
         self.engine = MobileNode(self.config, ntp_ms, b"%s %d" % (self.name.encode(), self.world.now), self.remembered)
         self.tunnel: Any = None
+        self.hands_in = False
         self.run(self.engine.start(0))
         if self.at is not None:
             self._arrive(self.at)
@@ -109,9 +110,12 @@ class NodeStation(Station):
             datagram = Datagram(0, PORT, effect.destination, PORT, effect.datagram)
             self._up(datagram.packet(ttl=255))
         elif isinstance(effect, node_effects.UseAgent):
-            self.router, self.tunnel = effect.address, None
+            self.router, self.tunnel, self.hands_in = effect.address, None, False
+        elif isinstance(effect, node_effects.HandIn):
+            assert (effect.address, self.tunnel) == (self.router, None)
+            self.hands_in = True
         elif isinstance(effect, node_effects.UseTunnel):
-            self.router, self.tunnel = 0, effect
+            self.router, self.tunnel, self.hands_in = 0, effect, False
         elif isinstance(effect, node_effects.Attach):
             self.attached[effect.home_address] = effect.downlink
         elif isinstance(effect, node_effects.Detach):

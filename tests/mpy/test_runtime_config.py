@@ -62,6 +62,7 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
     left_out = {key: value for key, value in config.items() if key not in LEAST}
     assert left_out == {
         "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "force_udp": False, "reverse_tunnel": True,
+        "encapsulation": "ipip", "delivery": "direct", "simultaneous": False, "broadcast": False,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
         "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0, "clock": "system",
         "state": f"{tmp_path}/node.state.json", "replay": "timestamps", "aaa": None,
@@ -138,6 +139,25 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ({"replay": "nonce"}, 'replay: none of "timestamps", "nonces"'),
         ({"mode": "fa"}, 'mode: none of "foreign-agent", "co-located", "auto"'),
         ({"reverse_tunnel": 1}, "reverse_tunnel: none of true, false"),
+        ({"encapsulation": "vxlan"}, 'encapsulation: none of "ipip", "gre", "minimal"'),
+        (
+            {"encapsulation": "minimal", "mode": "co-located"},
+            'encapsulation: an agent unwraps "minimal", the node does not: not with "mode": "co-located"',
+        ),
+        ({"delivery": "by hand"}, 'delivery: none of "direct", "encapsulating"'),
+        (
+            {"delivery": "encapsulating", "mode": "co-located"},
+            'delivery: it is to an agent: not with "mode": "co-located"',
+        ),
+        (
+            {"delivery": "encapsulating", "reverse_tunnel": False},
+            'delivery: there is no "encapsulating" one without "reverse_tunnel"',
+        ),
+        (
+            {"broadcast": True, "mode": "foreign-agent"},
+            'broadcast: they reach a node that unwraps them itself: not with "mode": "foreign-agent"',
+        ),
+        ({"simultaneous": 1}, "simultaneous: none of true, false"),
         ({"own_session": "x" * 65}, "own_session: sub-NAI of 65 octets"),
         ({"sub_nai_type": 3}, "sub_nai_type: none of 1, 2"),
         ({"uplinks": []}, "uplinks: exactly one for now, not 0"),

@@ -14,8 +14,10 @@ from mip4.tunnel import (
     count_down,
     leave_tunnel,
     packet_end,
+    unwrap_gre,
     unwrap_ip_in_ip,
     unwrap_tunnel_data,
+    wrap_gre,
     wrap_tunnel_data,
 )
 
@@ -45,9 +47,14 @@ def pass_through(number: int, header: OuterHeader) -> None:
     at = header.wrap(view, 24, len(buffer))
     print(number, "wrapped", at, checksum(buffer[at : at + 20]), buffer[at:].hex())
     tell(f"{number} reversed", header.is_reversed_in, buffer, at)
-    tell(f"{number} message 4", wrap_tunnel_data, view, at)
+    tell(f"{number} before it", wrap_gre if number % 2 else wrap_tunnel_data, view, at)
     buffer[octets[4] % len(buffer)] ^= 1 << octets[5] % 8
-    for name, unwrap in (("ipip", unwrap_ip_in_ip), ("udp", unwrap_tunnel_data), ("end", packet_end)):
+    for name, unwrap in (
+        ("ipip", unwrap_ip_in_ip),
+        ("gre", unwrap_gre),
+        ("udp", unwrap_tunnel_data),
+        ("end", packet_end),
+    ):
         for start in (0, at, 24):
             tell(f"{number} {name} {start}", unwrap, view, start, len(buffer))
     print(number, "left", leave_tunnel(view, 24, octets[6]), count_down(view, 24), buffer.hex())

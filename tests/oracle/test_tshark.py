@@ -86,6 +86,7 @@ def test_a_request_with_every_extension_of_a_node_and_its_foreign_agent(tmp_path
     message = SecurityAssociation(256, b"secret").sign(message, ext.MobileHomeAuthentication)
     message += ext.MobileForeignChallenge(b"\x01\x02\x03\x04").encode()
     message += ext.MnAaaAuthentication(1024, bytes(16)).encode()
+    message += ext.EncapsulatingDelivery().encode()
     message += ext.RevocationSupport(True, 3976214410).encode()
     message = SecurityAssociation(0xFFFFFFFF, b"secret", "hmac-sha256").sign(message, ext.ForeignHomeAuthentication)
     message = SecurityAssociation(768, b"secret", "hmac-sha1").sign(message, ext.MobileForeignAuthentication)

@@ -42,7 +42,7 @@ class Node:
         self.forwarder = Forwarder()
         for address, link_address in ((HOME, PC1), (OTHER, PC2)):
             self.forwarder.attach(parse(address), self.link, link_address, parse(GATEWAY), False)
-        self.forwarder.use(self.tunnel, parse(HOME_AGENT), "udp")
+        self.forwarder.use(self.tunnel, parse(HOME_AGENT), "udp", 0)
 
     def send(self, packet: Any, link_address: bytes = PC1) -> None:
         self.forwarder.from_device(self.link, bytes(packet), link_address)
@@ -137,6 +137,37 @@ def test_a_packet_that_may_be_cut_is_cut_before_it_is_tunnelled(node: Node) -> N
     assert sum(len(one.payload) for one in pieces) == 3208
 
 
+@pytest.mark.parametrize("kind, fits", [("ipip", 1480), ("gre", 1476), ("udp", 1468), ("handed in", 1480)])
+def test_what_fits_depends_on_the_tunnel(node: Node, kind: str, fits: int) -> None:
+    node.forwarder.use(node.tunnel, parse(HOME_AGENT), kind, 0)
+
+    node.send(IP(src=HOME, dst=CN, flags="DF") / UDP() / bytes(fits - 28))
+    node.send(IP(src=HOME, dst=CN, flags="DF") / UDP() / bytes(fits - 27))
+
+    assert len(node.tunnel.packets) == 1
+    assert node.link.packets[0][1][ICMP].nexthopmtu == fits
+
+
+@pytest.mark.parametrize("everybody", ["10.10.0.255", "255.255.255.255"])
+def test_a_broadcast_of_the_home_network_is_heard_once_on_every_link_as_it_was(node: Node, everybody: str) -> None:
+    other = Link()
+    node.forwarder.attach(parse("10.10.0.13"), other, PC1, parse(GATEWAY), True)
+    node.forwarder.use(node.tunnel, parse(HOME_AGENT), "ipip", parse("10.10.0.255"))
+
+    node.receive(IP(src="10.10.0.99", dst=everybody, ttl=1) / UDP() / b"who is there")
+
+    for link in (node.link, other):
+        ((link_address, packet),) = link.packets
+        assert (link_address, packet.ttl, packet[Raw].load) == (b"\xff" * 6, 1, b"who is there")
+
+
+def test_broadcasts_that_nobody_asked_for_go_nowhere(node: Node) -> None:
+    for everybody in ("10.10.0.255", "255.255.255.255"):
+        node.receive(IP(src="10.10.0.99", dst=everybody) / UDP())
+
+    assert (node.link.packets, node.forwarder.dropped) == ([], {"destination": 2})
+
+
 def test_a_traceroute_sees_the_gateway(node: Node) -> None:
     node.send(IP(src=HOME, dst=CN, ttl=1) / UDP())
 
@@ -146,7 +177,7 @@ def test_a_traceroute_sees_the_gateway(node: Node) -> None:
 def test_a_full_queue_loses_a_packet_and_a_missing_tunnel_all(node: Node) -> None:
     node.tunnel.failing = True
     node.send(IP(src=HOME, dst=CN) / UDP())
-    node.forwarder.use(None, parse(HOME_AGENT), "")
+    node.forwarder.use(None, parse(HOME_AGENT), "", 0)
     node.send(IP(src=HOME, dst=CN) / UDP())
 
     assert node.forwarder.dropped == {"uplink": 1, "no tunnel": 1}

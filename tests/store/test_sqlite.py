@@ -126,6 +126,22 @@ def test_nonces_come_back_of_those_sessions_that_have_one(tmp_path):
     assert set(snapshot.identifications) == {(NAI, "pc1"), (NAI, "pc3"), (NAI, "pc4")}
 
 
+def test_simultaneous_bindings_come_back_with_their_session_and_go_with_it(tmp_path):
+    beside = (
+        replace(PC1, care_of_address=0xC6336401, expires=None, revocation=7, udp_remote=0xFFFFFFFE, udp_port=9),
+        replace(PC1, care_of_address=0xC6336402, identification=5, direct=True),
+    )
+    keep(tmp_path / "s", StoreBinding(replace(PC1, others=beside)), StoreBinding(PC2))
+    both = loaded(tmp_path / "s")
+    keep(tmp_path / "s", StoreBinding(replace(PC1, others=beside[1:])))
+    fewer = loaded(tmp_path / "s")
+    keep(tmp_path / "s", RemoveBinding(PC1, released=5))
+
+    assert both.bindings == [replace(PC1, others=beside), PC2]
+    assert fewer.bindings == [replace(PC1, others=beside[1:]), PC2]
+    assert loaded(tmp_path / "s").bindings == [PC2]
+
+
 def test_a_released_address_remembers_its_last_owner_until_somebody_holds_it_again(tmp_path):
     keep(tmp_path / "s", StoreBinding(PC1), RemoveBinding(PC1, released=5))
     free = loaded(tmp_path / "s")
@@ -140,9 +156,12 @@ def test_a_released_address_remembers_its_last_owner_until_somebody_holds_it_aga
 
 def test_visitors_come_back_until_they_are_removed(tmp_path):
     other = replace(LAPTOP, sub_nai="", home_address=9, expires=None)
-    keep(tmp_path / "s", StoreVisitor(LAPTOP), StoreVisitor(other), RemoveVisitor(other), kind=ForeignAgentStore)
+    handing_in = replace(LAPTOP, sub_nai="pc2", home_address=8, hands_in=True)
+    keep(tmp_path / "s", *map(StoreVisitor, (handing_in, LAPTOP, other)), RemoveVisitor(other), kind=ForeignAgentStore)
 
-    assert loaded(tmp_path / "s", ForeignAgentStore) == [LAPTOP]
+    found = loaded(tmp_path / "s", ForeignAgentStore)
+    assert found == [handing_in, LAPTOP]
+    assert found[0].hands_in is True
 
 
 def test_one_address_is_never_given_to_two_sessions_and_only_the_second_is_told(tmp_path):

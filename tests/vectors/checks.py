@@ -167,7 +167,7 @@ def check_extensions(vector: dict, keys: dict) -> int:
     """Each extension is read and made; its shortest body is the shortest, its longest the longest."""
     for row in vector["rows"]:
         octets, good = bytes.fromhex(row["octets"]), record(row)
-        header = 4 if octets[0] in (36, 38) else 2
+        header = 4 if octets[0] in (36, 38, 48) else 2
         same(good.encode(), octets, row["sentence"])
         same(read(octets), [good], row["sentence"])
         for end in range(1, len(octets)):

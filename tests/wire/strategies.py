@@ -24,6 +24,8 @@ EXTENSION = st.one_of(
     st.builds(extensions.UdpTunnelReply, U8, st.booleans(), U16),
     st.builds(extensions.UdpTunnelRequest, st.booleans(), st.booleans(), U8),
     st.builds(extensions.ForeignAgentError, U8),
+    st.builds(extensions.GreKey, U32),
+    st.builds(extensions.EncapsulatingDelivery),
     st.builds(extensions.MobileForeignChallenge, octets(0, 255)),
     st.builds(extensions.RevocationSupport, st.booleans(), U32),
     st.builds(extensions.HomeAgentAddress, st.sampled_from([1, 2]), U32),

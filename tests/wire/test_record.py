@@ -53,3 +53,13 @@ def test_a_record_can_change_and_is_no_key():
     assert point == Point(5, 2)
     with pytest.raises(TypeError):
         hash(point)
+
+
+class Origin(Point):
+    __slots__ = ()
+
+
+def test_a_record_without_fields_does_not_take_those_of_its_parent():
+    assert Origin().values() == ()
+    with pytest.raises(TypeError):
+        Origin(1, 2)

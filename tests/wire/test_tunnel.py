@@ -9,14 +9,17 @@ from mip4.cursor import pack
 from mip4.errors import Malformed
 from mip4.ip import Datagram, Packet, checksum
 from mip4.tunnel import (
+    GRE_HEADER,
     OUTER_HEADER,
     TUNNEL_DATA_HEADER,
     OuterHeader,
     count_down,
     leave_tunnel,
     packet_end,
+    unwrap_gre,
     unwrap_ip_in_ip,
     unwrap_tunnel_data,
+    wrap_gre,
     wrap_tunnel_data,
 )
 from tests.wire.strategies import PACKET
@@ -48,6 +51,49 @@ def test_what_is_wrapped_is_an_ip_packet_and_comes_out_as_it_went_in(packet):
     assert unwrap_ip_in_ip(buffer, at, end) == start
     assert bytes(buffer[start:end]) == octets
     assert bytes(buffer[:at] + buffer[end:]) == b"\xff" * (40 - OUTER_HEADER + 5)
+
+
+@given(PACKET)
+def test_a_gre_header_is_four_octets_without_key_and_what_is_behind_it_comes_out(packet):
+    buffer, start, end = roomy(packet.encode())
+
+    at = wrap_gre(buffer, start)
+
+    assert at == start - GRE_HEADER
+    assert bytes(buffer[at:start]) == b"\0\0\x08\0"
+    assert unwrap_gre(buffer, at, end) == unwrap_gre(memoryview(buffer), at, end) == start
+    assert bytes(buffer[start:end]) == packet.encode()
+
+
+@given(PACKET)
+def test_a_gre_checksum_is_believed_when_it_is_right(packet):
+    octets = packet.encode()
+    right = checksum(b"\x80\0\x08\0" + bytes(4) + octets)
+    buffer, start, end = roomy(b"\x80\0\x08\0" + pack("HH", right, 0) + octets)
+
+    assert unwrap_gre(buffer, start, end) == start + 8
+    buffer[end - 1] ^= 1
+    with pytest.raises(Malformed, match="GRE checksum"):
+        unwrap_gre(buffer, start, end)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"\0\0\x08",
+        b"\0\0\x86\xdd",
+        b"\0\1\x08\0",
+        b"\x20\0\x08\0" + bytes(4),
+        b"\x10\0\x08\0" + bytes(4),
+        b"\x40\0\x08\0" + bytes(4),
+        b"\x80\0\x08\0",
+    ],
+    ids=["nothing", "cut", "IPv6", "version 1", "key", "sequence number", "routing", "half a checksum"],
+)
+def test_what_is_no_gre_header_of_ours_is_refused(octets):
+    with pytest.raises(Malformed, match="GRE header"):
+        unwrap_gre(b"\xff" * 20 + octets, 20, 20 + len(octets))
 
 
 @given(st.integers(0, 255), st.booleans())

@@ -1,0 +1,23 @@
+"""Where a session's packets go: a copy to each of its care-of addresses, as was negotiated (RFC 5944 §3.8.3.1)."""
+
+from __future__ import annotations
+
+from host_agents.effects import InstallTunnel, MobilityBinding, TunnelEnd
+from host_agents.encapsulation import encapsulation
+from host_agents.home_agent.simultaneous import each
+from mip4.const import FLAG_B
+
+
+def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
+    """The ends in an order that does not change with the care-of address that was registered last."""
+    ends = [end_of(one) for one in each(binding)]
+    return InstallTunnel(binding.home_address, local, tuple(sorted(ends, key=lambda end: (end.remote, end.port))))
+
+
+def end_of(binding: MobilityBinding) -> TunnelEnd:
+    """The end at one care-of address, or at the NAT that stands before it."""
+    broadcast = bool(binding.flags & FLAG_B)
+    if binding.udp_remote:
+        return TunnelEnd(binding.udp_remote, "udp", binding.udp_port, broadcast, co_located=binding.direct)
+    kind = encapsulation(binding.flags)
+    return TunnelEnd(binding.care_of_address, kind, broadcast=broadcast, co_located=binding.direct)
