@@ -9,14 +9,16 @@ import pytest
 from mip4.address import parse
 from tests.helpers.storm import Storm
 
-STORMS = [(block, "timestamps") for block in range(20)] + [(block, "nonces") for block in range(10)]
+STORMS = [(block, "timestamps", False) for block in range(20)]
+STORMS += [(block, replay, True) for replay in ("timestamps", "nonces") for block in range(5)]
+STORMS += [(block, "nonces", False) for block in range(5)]
 
 
-@pytest.mark.parametrize(("block", "replay"), STORMS)
-def test_after_a_storm_everybody_is_registered_and_nobody_was_asked_too_often(block, replay):
+@pytest.mark.parametrize(("block", "replay", "challenge"), STORMS)
+def test_after_a_storm_everybody_is_registered_and_nobody_was_asked_too_often(block, replay, challenge):
     for seed in range(block * 10, block * 10 + 10):
         print(f"seed {seed}")
-        storm = Storm(seed, replay)
+        storm = Storm(seed, replay, challenge)
         storm.rage()
 
         storm.calm()

@@ -6,6 +6,7 @@ import random
 
 from host_agents.home_agent.policy import HomeNetwork
 from mip4.address import parse
+from mip4.authentication import AaaAssociation
 from mip4.const import PROTO_UDP
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationRequest
@@ -24,16 +25,22 @@ NAIS = ("a@example.net", "b@example.net")
 class Storm:
     """A world with two nodes, and a chance that decides what happens to it. Each node has two of the four devices."""
 
-    def __init__(self, seed: int, replay: str = "timestamps") -> None:
+    def __init__(self, seed: int, replay: str = "timestamps", challenge: bool = False) -> None:
         self.chance = random.Random(seed)
         pool = ((parse("10.10.0.10"), parse("10.10.0.250")),)
         network = HomeNetwork((parse("10.10.0.0"), 24), pool, GATEWAY, (parse("198.51.100.53"),))
+        aaa = {"spi": 2, "key": b"for the AAA server", "algorithm": "hmac-md5"} if challenge else None
+        known = {"nonces": replay == "nonces", "aaa": {2: AaaAssociation(**aaa)} if aaa else {}}
         self.world = World(
             home_agent={
-                "subscribers": {nai: a_subscriber(nai, sessions=8, nonces=replay == "nonces") for nai in NAIS},
+                "subscribers": {nai: a_subscriber(nai, sessions=8, **known) for nai in NAIS},
                 "networks": (network,),
             },
-            foreign_agents={"advertise_interval": self.chance.choice((1000, 2000)), "requests_per_minute": 600},
+            foreign_agents={
+                "advertise_interval": self.chance.choice((1000, 2000)),
+                "requests_per_minute": 600,
+                "challenge": challenge,
+            },
         )
         for station in (self.world.home_agent, *self.world.foreign_agents.values()):
             if self.chance.random() < 0.7:
@@ -41,7 +48,12 @@ class Storm:
                 station.commit_time = lambda slowest=slowest: self.chance.randint(1, slowest)
         self.nodes = [
             self.world.add_node(
-                self.chance.choice(("fa1", "fa2")), nai=nai, applications=["telemetry"], ntp_ms=clock, replay=replay
+                self.chance.choice(("fa1", "fa2")),
+                nai=nai,
+                applications=["telemetry"],
+                ntp_ms=clock,
+                replay=replay,
+                aaa=aaa,
             )
             for nai, clock in zip(NAIS, self.chance.choice(((NTP_2026, 0), (NTP_2026, NTP_2026))), strict=True)
         ]

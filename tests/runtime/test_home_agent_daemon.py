@@ -103,9 +103,9 @@ class Home:
         self.process = None
         return code
 
-    def request(self, sub_nai: str) -> bytes:
+    def request(self, sub_nai: str, identification: int | None = None) -> bytes:
         extensions = [Nai(NAI), SubNai(sub_nai.encode(), 0, None).extension()]
-        fresh = self._identifications.next(time.time_ns() // 1_000_000)
+        fresh = self._identifications.next(time.time_ns() // 1_000_000) if identification is None else identification
         message = RegistrationRequest(0, 600, 0, parse(HOME_AGENT), parse(CARE_OF), fresh, extensions)
         return self._association.sign(message.encode(), MobileHomeAuthentication)
 
@@ -124,14 +124,14 @@ class Home:
 
     def answer(self) -> tuple[str, int, str]:
         """(sub-NAI, code, home address) of the next reply."""
-        reply = self._last = RegistrationReply.decode(self.socket.recv(2048))
+        reply = self.last = RegistrationReply.decode(self.socket.recv(2048))
         found = find_sub_nai(reply.extensions, 0, NAI)
         assert found is not None
         return found.sub_nai.decode(), reply.code, show(reply.home_address)
 
     def resynchronise(self) -> None:
         """Take the clock of the last 133, as a node does."""
-        self._identifications.resynchronise(self._last.identification, time.time_ns() // 1_000_000)
+        self._identifications.resynchronise(self.last.identification, time.time_ns() // 1_000_000)
 
     def bindings(self) -> dict[str, str]:
         shown = self.run("ha", "show", "bindings", "--json")
@@ -193,6 +193,28 @@ def test_what_was_accepted_before_a_kill_is_refused_after_it(home: Home) -> None
     home.socket.sendto(request, (HOME_AGENT, 434))
 
     assert home.answer()[1] == 133
+
+
+def test_a_nonce_that_was_given_before_a_kill_is_good_after_it_and_the_last_request_is_known_again(home: Home) -> None:
+    home.config.write_text(CONFIG + 'replay = "nonces"\n')
+    home.start()
+    assert (home.ask("camera"), home.answer()[1]) == (None, 133)
+    request = home.request("camera", home.last.identification + 1)
+    home.socket.sendto(request, (HOME_AGENT, 434))
+    granted = home.answer()
+    nonce = home.last.identification
+
+    home.end(signal.SIGKILL)
+    home.start()
+    home.socket.sendto(request, (HOME_AGENT, 434))
+    again = home.answer()
+    home.socket.sendto(home.request("camera", nonce + 1), (HOME_AGENT, 434))
+    renewed = home.answer()
+    home.socket.sendto(request, (HOME_AGENT, 434))
+
+    assert (granted[1], again, renewed) == (0, granted, granted)
+    assert home.answer()[1] == 133
+    assert home.bindings() == {"camera": granted[2]}
 
 
 def test_a_clock_that_was_put_back_a_day_locks_nobody_out(home: Home) -> None:
