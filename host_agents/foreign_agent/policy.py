@@ -26,7 +26,7 @@ class Policy:
     the choice to us (RFC 4433), 0 for none. reverse_tunnel_required: whether nodes have to ask for one (RFC 3024 §4.2).
     challenge: whether nodes have to answer one (RFC 4721). aaa: what nodes share with AAA servers that have told us,
     NAI -> SPI -> association; where we were told nothing, home agents see. encapsulations: those besides IP-in-IP (see
-    host_agents/encapsulation.py). encapsulating_delivery: whether visitors may hand in packets inside packets (RFC 3024).
+    host_agents/encapsulation.py). encapsulating_delivery: whether visitors may hand in packets in packets (RFC 3024).
     """
 
     care_of_address: int

@@ -24,8 +24,6 @@ class Section:
     lines: tuple[Line, ...]
 
 
-_LATER = "Not in this version yet."
-
 HOME_AGENT = (
     Section(
         "Home agent: Registration Request (RFC 5944 §3.8.2)",
@@ -117,7 +115,7 @@ FOREIGN_AGENT = (
                 "96 is for agents that cannot tell nodes apart by their NAI; this one can.",
             ),
             Line("FA-07", "a node that shares a key with us signs once, rightly", "67"),
-            Line("FA-08", "a challenge of ours where we ask for one (RFC 4721)", "104, 105, 106, 108", _LATER),
+            Line("FA-08", "a challenge of ours where we ask for one (RFC 4721)", "104, 105, 106, 108"),
             Line(
                 "FA-09",
                 "the home agent is somebody else's address, and a host's",
@@ -131,7 +129,7 @@ FOREIGN_AGENT = (
             Line("FA-14", "no longer lifetime than is relayed", "69 with the longest"),
             Line("FA-15", "the encapsulation asked for is there", "72"),
             Line("FA-16", "every critical vendor extension behind the node's authenticator is known", "100"),
-            Line("FA-17", "Encapsulating Delivery Style in its place, with T, and to be had", "70, 79", _LATER),
+            Line("FA-17", "Encapsulating Delivery Style in its place, with T, and to be had", "70, 79"),
             Line("FA-18", "with T, the TTL is 255", "76"),
             Line("FA-19", "a reverse tunnel is asked for where the operator demands it", "75"),
             Line("FA-20", "a reverse tunnel is to be had; looked at last", "74"),
@@ -150,7 +148,7 @@ FOREIGN_AGENT = (
             Line("FA-34", "a home agent with a key has signed once, rightly", "dropped; 68 (RFC 4636) to the node"),
             Line("FA-35", "NAI, home agent and home address are there", "97, 98, 99"),
             Line("FA-36", "every critical vendor extension behind the node's authenticator is known", "101"),
-            Line("FA-37", "the challenge comes back as it was", "109 (RFC 4636)", _LATER),
+            Line("FA-37", "the challenge comes back as it was", "109 (RFC 4636)"),
             Line(
                 "FA-38",
                 "revocation is agreed to, where it is demanded",
@@ -225,19 +223,17 @@ MOBILE_NODE = (
                 "MN-00", "accepted", "configured for the shorter lifetime, from when it was asked for; renewed in time"
             ),
             Line("MN-69", "the lifetime is too long", "69: asked again with the one that is offered"),
-            Line("MN-72", "another encapsulation", "72, 139: asked again without M and G", _LATER),
+            Line("MN-72", "another encapsulation", "72, 139: asked again without M and G"),
             Line("MN-74", "no reverse tunnel", "74, 137: asked again without T"),
             Line("MN-75", "a reverse tunnel is mandatory", "75, 138: asked again with T"),
             Line("MN-76", "not on the agent's link", "76: another agent that is heard, else asked again"),
-            Line("MN-79", "another delivery style", "79: asked again with direct delivery", _LATER),
+            Line("MN-79", "another delivery style", "79: asked again with direct delivery"),
             Line(
                 "MN-80",
                 "not here, or not now",
                 "65, 66, 77, 78, 80, 81, 82, 88, 96: another agent that is heard, else asked again soon",
             ),
-            Line(
-                "MN-104", "the challenge", "104, 105, 106: asked again with that of the reply or the next heard", _LATER
-            ),
+            Line("MN-104", "the challenge", "104, 105, 106: asked again with that of the reply or the next heard"),
             Line("MN-129", "the owner has to see to it", "129, 130, 135, 147-153: told, asked again after a long time"),
             Line("MN-131", "keys do not fit", "67, 68, 108, 131, 132, 144: told, asked again after a long time"),
             Line(

@@ -261,7 +261,7 @@ def test_fa_17_a_delivery_style_is_for_the_foreign_agent_and_goes_no_further(sig
     assert relayed == a_request("pc1", flags=FLAG_T)
 
 
-def test_fa_17_a_delivery_style_that_is_not_to_be_had():
+def test_fa_17_a_delivery_style_that_is_not_to_be_had_gets_79():
     agent = ForeignAgentAlone(encapsulating_delivery=False)
 
     assert agent.denial(a_request(flags=FLAG_T, after=STYLE)).code == 79

@@ -155,7 +155,7 @@ def test_each_session_answers_what_came_with_its_own_reply():
 
 
 @pytest.mark.parametrize("code", [104, 105, 106])
-def test_the_challenge_that_comes_with_a_denial_is_answered_after_a_second(code):
+def test_mn_104_the_challenge_that_comes_with_a_denial_is_answered_after_a_second(code):
     node = DrivenNode(aaa=CHAP).up(challenge=FIRST, lifetime=1000)
     node.adverts = {}
 
@@ -168,7 +168,7 @@ def test_the_challenge_that_comes_with_a_denial_is_answered_after_a_second(code)
 
 
 @pytest.mark.parametrize("code", [104, 105, 106])
-def test_where_none_comes_with_it_the_agent_is_asked_for_one(code):
+def test_mn_104_where_none_comes_with_it_the_agent_is_asked_for_one(code):
     node = DrivenNode(aaa=CHAP).up(challenge=FIRST, lifetime=1000)
     node.adverts = {}
 

@@ -87,7 +87,7 @@ def test_behind_a_nat_it_is_udp_whatever_was_wished_for():
     assert node.tunnel.kind == "udp"
 
 
-def test_a_home_agent_without_it_is_asked_once_by_each_session_and_it_is_said_once():
+def test_mn_72_a_home_agent_that_says_139_is_asked_once_by_each_session_and_it_is_said_once():
     world = _a_world(home_agent={"encapsulations": ()})
 
     node = world.add_node(encapsulation="gre", applications=["a", "b"])
@@ -101,7 +101,7 @@ def test_a_home_agent_without_it_is_asked_once_by_each_session_and_it_is_said_on
     assert told == ["the home agent has no gre encapsulation: packets travel in IP-in-IP"]
 
 
-def test_an_agent_that_has_it_no_longer_is_asked_once_and_others_still_are():
+def test_mn_72_an_agent_that_has_it_no_longer_is_asked_once_and_others_still_are():
     world = _a_world()
     node = world.add_node(encapsulation="gre")
     world.pass_time(seconds=1)
@@ -254,7 +254,7 @@ def test_a_node_with_an_address_of_its_own_hands_nothing_in():
     assert node.hands_in is False
 
 
-def test_an_agent_with_one_delivery_style_is_given_packets_as_they_are_and_it_is_said_once():
+def test_mn_79_an_agent_with_one_delivery_style_is_given_packets_as_they_are_and_it_is_said_once():
     world = _a_world(encapsulating_delivery=False)
 
     node = world.add_node(delivery="encapsulating", own_session=None, applications=["a", "b"])
