@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from tools.lab import plan as places
 from tools.lab.errors import LabFailed
@@ -13,7 +14,11 @@ from tools.lab.plan import NodePlan, WorldPlan
 def build(links: Links, plan: WorldPlan) -> None:
     """Interfaces, addresses and routes of every place. Raises KernelRefused."""
     for name, (address, router, length) in places.NETWORKS.items():
-        links.cable(name, "net0", "inet", f"net-{name}")
+        if name == "ha" and plan.delay:
+            links.cable(name, "net0", "wire", "to-ha")
+            links.cable("inet", f"net-{name}", "wire", "to-inet")
+        else:
+            links.cable(name, "net0", "inet", f"net-{name}")
         links.address(name, "net0", f"{address}/{length}")
         links.address("inet", f"net-{name}", f"{router}/{length}")
         links.route(name, "0.0.0.0/0", router)
@@ -69,20 +74,33 @@ def where(links: Links, node: str) -> str:
     raise LabFailed(f"the uplink of {node} ends nowhere")
 
 
-def roam(links: Links, node: str, to: str) -> float:
-    """The uplink loses carrier, its far end moves to the link of `to`, carrier returns: seconds that took."""
+@dataclass(slots=True, frozen=True)
+class Flap:
+    """When a carrier went and when it came back: seconds of the wall clock, as captures have it."""
+
+    down: float
+    up: float
+
+    @property
+    def seconds(self) -> float:
+        return self.up - self.down
+
+
+def roam(links: Links, node: str, to: str) -> Flap:
+    """The uplink loses carrier, its far end moves to the link of `to`, carrier returns."""
     here = places.ATTACHMENTS[where(links, node)][0]
     there, bridge = places.ATTACHMENTS[to]
     links.index(there, bridge)
-    began = time.monotonic()
+    down = time.time()
     links.set(here, _station(node), state="down")
     # the kernel tells of a change some time after it, and of one that is over by then not at all
     while links.operational(node, "up0"):
         time.sleep(0.0005)
     if here != there:
         links.move(_station(node), here, there)
+    up = time.time()
     links.enslave(there, _station(node), bridge)
-    return time.monotonic() - began
+    return Flap(down, up)
 
 
 def leave(links: Links, node: str) -> None:
