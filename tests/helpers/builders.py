@@ -72,6 +72,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "lifetime": 600,
         "mode": "auto",
         "force_udp": False,
+        "sessions": 16,
         "reverse_tunnel": True,
         "own_session": "",
         "sub_nai_vendor": 0,
