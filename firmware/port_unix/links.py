@@ -96,7 +96,7 @@ class Links:
         link = self.links.get(found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode())
         if link is None or (kind == _DELETE_LINK and link.index != index):
             return
-        # A Wi-Fi link has its carrier before the access point lets us in; RUNNING is when frames pass (RFC 2863 dormant)
+        # A Wi-Fi link has its carrier before the access point lets us in; RUNNING says that frames pass (RFC 2863)
         wanted = _UP | _RUNNING | _LOWER_UP
         up = kind == _NEW_LINK and flags & wanted == wanted
         downs = struct.unpack("I", found.get(_IFLA_CARRIER_DOWN_COUNT, b"\0\0\0\0"))[0]

@@ -102,9 +102,9 @@ class Roaming:
         self._uplink.seen(since=time.time())
         self._at = "fa2" if self._at == "fa1" else "fa1"
         flap = self._world.roam("mn", self._at)
-        moments = self._back(flap.up)
+        times = self._back(flap.up)
         agent = [one.at for one in self._agent.seen(since=flap.up) if one.what in (REQUEST, REPLY)]
-        parts = tuple((moment - flap.up) * 1000 for moment in moments)
+        parts = tuple((moment - flap.up) * 1000 for moment in times)
         return Handoff(flap.seconds * 1000, parts, (agent[-1] - agent[0]) * 1000)
 
     def _back(self, up: float) -> tuple[float, ...]:
@@ -114,14 +114,14 @@ class Roaming:
             self._sender.sendto(b"packet", (home_address, _PORT))
             time.sleep(_INTERVAL)
             seen += self._uplink.seen(since=up)
-            if moments := _moments(seen, len(self._sessions)):
-                return moments
+            if times := moments(seen, len(self._sessions)):
+                return times
             if time.time() > up + _PATIENCE:
                 break
         raise BenchFailed(f"not all of {len(self._sessions)} sessions came back at {self._at}")
 
 
-def _moments(seen: Sequence[Seen], sessions: int) -> tuple[float, ...]:
+def moments(seen: Sequence[Seen], sessions: int) -> tuple[float, ...]:
     """When each of _PARTS was; empty before all sessions are back."""
     began = [one.at for one in seen if one.what in (SOLICITATION, ADVERTISEMENT)]
     heard = [one.at for one in seen if one.what == ADVERTISEMENT]
@@ -130,7 +130,7 @@ def _moments(seen: Sequence[Seen], sessions: int) -> tuple[float, ...]:
     for one in seen:
         if one.what == REPLY:
             replies.setdefault(one.home_address, one.at)
-    if len(replies) < sessions:
+    if len(replies) < sessions or not heard:
         return ()
     last = max(replies.values())
     packets = [one.at for one in seen if one.what == PACKET and one.at > last]
