@@ -11,7 +11,7 @@ from host_agents.datapath.encapsulations import Encapsulation
 from host_agents.datapath.inner import Inner
 from host_agents.datapath.ip_in_ip import TTL
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.socket_filter import DROP_ALL, attach
+from host_agents.runtime.socket_filter import DROP_ALL, Instruction, attach
 from mip4.address import show
 from mip4.errors import Malformed
 
@@ -56,6 +56,10 @@ class RawCarrier:
             sock = self._sockets.pop()
             self._loop.remove_reader(sock)
             sock.close()
+
+    def hear(self, program: tuple[Instruction, ...]) -> None:
+        """Receive from now on only what it accepts of the packets, outer header first. Raises OSError."""
+        attach(self._whole, program)
 
     def overhead(self, inner: Inner) -> int:
         """As Carrier.overhead."""
