@@ -13,11 +13,10 @@ APPLICATION = const(1)
 DEVICE = const(2)
 
 _DUMMY_GATEWAY = const(0xC0000008)  # 192.0.0.8 (RFC 7600 §4.8), where the home agent names no gateway
-_CAPACITY = const(16)  # the heap of a board is the limit; an attached device more is refused, and told in the log
 
 
 class NoRoom(MipError):
-    """One device more than the node can serve."""
+    """One device more than the node can serve: it is refused, and told in the log."""
 
     kind = "no-room"
 
@@ -87,8 +86,8 @@ class SessionTable:
 
     def add(self, kind: int, sub_nai: str, downlink: str, link_address: bytes, home_address: int) -> Session:
         """home_address: what it asks for, 0 for any. Raises NoRoom."""
-        if len(self._sessions) >= _CAPACITY:
-            raise NoRoom("%d sessions are all there is room for" % _CAPACITY)
+        if len(self._sessions) >= self._settings.sessions:
+            raise NoRoom("%d sessions are all there is room for" % self._settings.sessions)
         registration = Registration(self._settings, sub_nai.encode(), home_address)
         session = Session(kind, sub_nai, downlink, link_address, registration)
         self._sessions.append(session)

@@ -16,6 +16,7 @@ class Settings:
         self.lifetime = config["lifetime"]
         self.reverse_tunnel = config["reverse_tunnel"]
         self.force_udp = config["force_udp"]
+        self.sessions = config["sessions"]
         self.sub_nai_vendor = config["sub_nai_vendor"]
         self.sub_nai_type = config["sub_nai_type"]
         self.wishes = Wishes(config)

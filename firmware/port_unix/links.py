@@ -13,7 +13,7 @@ _SOCK_RAW = 3
 _GROUP_LINK = 1
 _NEW_LINK, _DELETE_LINK, _GET_LINK = 16, 17, 18
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_CARRIER_DOWN_COUNT = 1, 3, 48
-_UP, _LOWER_UP, _DORMANT = 0x1, 0x10000, 0x20000
+_UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
 _IFLA_EXT_MASK, _SKIP_STATISTICS = 29, 8
 _RECEIVE = 8192
 _HURRY_MS = 25
@@ -96,7 +96,9 @@ class Links:
         link = self.links.get(found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode())
         if link is None or (kind == _DELETE_LINK and link.index != index):
             return
-        up = kind == _NEW_LINK and flags & (_UP | _LOWER_UP | _DORMANT) == _UP | _LOWER_UP
+        # A Wi-Fi link has its carrier before the access point lets us in; RUNNING says that frames pass (RFC 2863)
+        wanted = _UP | _RUNNING | _LOWER_UP
+        up = kind == _NEW_LINK and flags & wanted == wanted
         downs = struct.unpack("I", found.get(_IFLA_CARRIER_DOWN_COUNT, b"\0\0\0\0"))[0]
         link_address = found.get(_IFLA_ADDRESS, b"")
         # A flap can be over before its first message is made; the count remembers it

@@ -11,7 +11,8 @@ _SOCK_RAW = 3
 _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10  # errors come without a copy of the request ...
 _NETLINK_EXT_ACK = 11  # ... and with the kernel's own words
-_RECEIVE = 32768  # octets; the kernel never makes a larger part of a dump
+_DUMP_PART = 32768  # octets; the kernel never makes a larger part of a dump
+_ANSWER = 1024  # an errno and a sentence; a handoff of many sessions asks so often that more would wear out the heap
 
 ERROR = 2  # message types
 DONE = 3
@@ -79,7 +80,7 @@ class Netlink:
         Raises KernelRefused, with the kernel's explanation where it gives one.
         """
         self._send(kind, flags | ACK, body)
-        for _, octets in self._answers():
+        for _, octets in self._answers(_ANSWER):
             number = -struct.unpack_from("i", octets, 0)[0]
             if number and number not in unless:
                 said = attributes(octets, 20).get(1, b"").rstrip(b"\0").decode()
@@ -90,7 +91,7 @@ class Netlink:
         """All that the kernel has of one kind: list of octets after the header. Raises KernelRefused."""
         self._send(kind, DUMP, body)
         found = []
-        for answer, octets in self._answers():
+        for answer, octets in self._answers(_DUMP_PART):
             if answer == DONE:
                 return found
             if answer == ERROR:
@@ -102,8 +103,8 @@ class Netlink:
         head = struct.pack(_HEADER, 16 + len(body), kind, flags | REQUEST, self._sequence, 0)
         self._socket.send(head + body)
 
-    def _answers(self):
+    def _answers(self, longest: int):
         while True:
-            for kind, sequence, octets in messages(self._socket.recv(_RECEIVE)):
-                if sequence == self._sequence:  # not what an interrupted request left behind
+            for kind, sequence, octets in messages(self._socket.recv(longest)):
+                if sequence == self._sequence:  # not what an interrupted request left behind, which may come cut off
                     yield kind, octets

@@ -50,6 +50,8 @@ def _check_together(config: dict) -> None:
         raise ValueError('home_agent: only through a foreign agent can it be left open: "mode": "foreign-agent"')
     _check_tunnel(config)
     own = [config["own_session"]] if config["own_session"] else []
+    if len(config["applications"]) + (config["own_session"] is not None) > config["sessions"]:
+        raise ValueError("applications: more than %d sessions, with the node's own" % config["sessions"])
     _unique("names and applications", own + list(config["names"].values()) + config["applications"])
 
 
@@ -205,6 +207,7 @@ FIELDS = [
     ("sub_nai_vendor", 0, number(0, 0xFFFFFF)),
     ("sub_nai_type", 1, one_of(1, 2)),
     ("names", {}, _names),
+    ("sessions", 16, number(1, 256)),  # a board's heap has room for so many, a Linux machine's for more
     ("applications", [], lambda value, folder: [_sub_nai(one) for one in a_list(value)]),
     ("foreign_agents", [], lambda value, folder: list_of(_FOREIGN_AGENT, value, folder)),
     ("control", "", _path_or_none),

@@ -22,6 +22,14 @@ class Counters:
     bytes_in: int = 0
     bytes_out: int = 0
 
+    def __add__(self, more: Counters) -> Counters:
+        return Counters(
+            self.packets_in + more.packets_in,
+            self.packets_out + more.packets_out,
+            self.bytes_in + more.bytes_in,
+            self.bytes_out + more.bytes_out,
+        )
+
 
 class Datapath(Protocol):
     """Tunnels from this agent, one per home address. name: as the configuration calls it."""

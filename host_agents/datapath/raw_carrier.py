@@ -11,7 +11,7 @@ from host_agents.datapath.encapsulations import Encapsulation
 from host_agents.datapath.inner import Inner
 from host_agents.datapath.ip_in_ip import TTL
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.socket_filter import DROP_ALL, attach
+from host_agents.runtime.socket_filter import DROP_ALL, Instruction, attach
 from mip4.address import show
 from mip4.errors import Malformed
 
@@ -57,6 +57,10 @@ class RawCarrier:
             self._loop.remove_reader(sock)
             sock.close()
 
+    def hear(self, program: tuple[Instruction, ...]) -> None:
+        """Receive from now on only what it accepts of the packets, outer header first. Raises OSError."""
+        attach(self._whole, program)
+
     def overhead(self, inner: Inner) -> int:
         """As Carrier.overhead."""
         head, rest, _ = self._encapsulation.wrap(inner, self._local)
@@ -64,19 +68,23 @@ class RawCarrier:
 
     def send(self, inner: Inner, remote: str, port: int) -> None:
         """As Carrier.send."""
-        head, rest, ttl = self._encapsulation.wrap(inner, self._local)
-        ancillary = []
-        if inner.tos:
-            ancillary.append((socket.IPPROTO_IP, socket.IP_TOS, struct.pack("=i", inner.tos)))
-        if ttl != TTL:
-            ancillary.append((socket.IPPROTO_IP, socket.IP_TTL, struct.pack("=i", ttl)))
-        sock = self._whole if inner.dont_fragment else self._fragmenting
         try:
-            sock.sendmsg((head, rest), ancillary, 0, (remote, 0))
+            self._put(inner, remote)
         except OSError:
             if not self._relay_errors():
                 raise
-            sock.sendmsg((head, rest), ancillary, 0, (remote, 0))  # it was an earlier packet's error, told only now
+            self._put(inner, remote)  # it was an earlier packet's error, told only now
+
+    def _put(self, inner: Inner, remote: str) -> None:
+        head, rest, ttl = self._encapsulation.wrap(inner, self._local)
+        sock = self._whole if inner.dont_fragment else self._fragmenting
+        if not head and not inner.tos and ttl == TTL:  # as nearly every packet: the socket does the rest unasked
+            sock.sendto(rest, (remote, 0))
+            return
+        ancillary = [] if ttl == TTL else [(socket.IPPROTO_IP, socket.IP_TTL, struct.pack("=i", ttl))]
+        if inner.tos:
+            ancillary.append((socket.IPPROTO_IP, socket.IP_TOS, struct.pack("=i", inner.tos)))
+        sock.sendmsg((head, rest), ancillary, 0, (remote, 0))
 
     def _drain(self) -> None:
         for count in range(BATCH):

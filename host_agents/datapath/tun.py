@@ -27,6 +27,7 @@ from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_pac
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
 from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.socket_filter import Instruction
 from mip4.address import is_unicast, show
 from mip4.const import BROADCAST
 from mip4.tunnel import count_down, leave_tunnel
@@ -65,10 +66,10 @@ class TunDatapath:
         self._paths = PathMtu(local)
         self._notices = Notices(self._paths, loop, self.dropped)
         exit_ = Exit(self._decapsulated, self._failed, self._drop)
-        raw = [RawCarrier(one, local, loop, exit_) for one in RAW]
+        self._raw = {one.name: RawCarrier(one, local, loop, exit_) for one in RAW}
         self._udp = UdpCarrier(self._paths, exit_)
-        self._carriers: dict[str, Carrier] = {"udp": self._udp, **{one.name: one for one in raw}}
-        self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *raw]
+        self._carriers: dict[str, Carrier] = {"udp": self._udp, **self._raw}
+        self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *self._raw.values()]
         self._sender = Sender(self._home, self._notices, self._broadcasts, self.dropped)
         self._keepalives = Keepalives(local, loop)
         self._delivery = Delivery(loop, self._handed_in, self._drop)
@@ -130,6 +131,10 @@ class TunDatapath:
         """As Datapath.counters. A packet that is copied to several ends counts once."""
         tunnel = self._tunnels.get(home_address)
         return replace(tunnel.counters) if tunnel else Counters()
+
+    def hear(self, encapsulation: str, program: tuple[Instruction, ...]) -> None:
+        """Of its packets take only those that the program accepts: the kernel carries the others. Raises OSError."""
+        self._raw[encapsulation].hear(program)
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1

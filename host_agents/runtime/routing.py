@@ -66,7 +66,7 @@ class Neighbour:
 
 @dataclass(slots=True, frozen=True)
 class Rule:
-    """Packets that come in by `iif` ("lo": begin here), of one source and IP protocol (0: any), go to `table`."""
+    """Packets that come in by `iif` ("lo": begin here, "": all), of one source and IP protocol (0: any): to `table`."""
 
     priority: int
     iif: str
@@ -208,11 +208,9 @@ def _pack(fact: Fact, taking: bool = False) -> tuple[bytes, Attributes]:
             _NDA_PROTOCOL: ours,
         }
         return _NEIGHBOUR.pack(_AF_INET, fact.index, _PERMANENT, 0, 0), attributes
-    attributes = {
-        _FRA_PRIORITY: number(fact.priority),
-        _FRA_IIF: rtnetlink.name(fact.iif),
-        _FRA_PROTOCOL: ours,
-    }
+    attributes = {_FRA_PRIORITY: number(fact.priority), _FRA_PROTOCOL: ours}
+    if fact.iif:
+        attributes[_FRA_IIF] = rtnetlink.name(fact.iif)
     if fact.table:
         attributes[_FRA_TABLE] = number(fact.table)
     if fact.source:

@@ -17,6 +17,8 @@ GET_ADDRESS = 22
 NEW_ROUTE, DEL_ROUTE, GET_ROUTE = 24, 25, 26
 NEW_NEIGHBOUR, DEL_NEIGHBOUR, GET_NEIGHBOUR = 28, 29, 30
 NEW_RULE, DEL_RULE, GET_RULE = 32, 33, 34
+NEW_DISCIPLINE, DEL_DISCIPLINE = 36, 37
+NEW_FILTER, DEL_FILTER, GET_FILTER = 44, 45, 46
 
 CREATE, EXCLUSIVE, REPLACE = 0x400, 0x200, 0x100
 
@@ -55,6 +57,11 @@ def name(value: str) -> bytes:
     return value.encode() + b"\0"
 
 
+def nested(attributes: Attributes) -> bytes:
+    """A run of attributes, as the body of a message or inside another attribute."""
+    return b"".join(_encode(kind, octets) for kind, octets in attributes.items())
+
+
 class Rtnetlink:
     """One socket to the kernel's routing of the network namespace it was made in. Raises OSError, as its methods do."""
 
@@ -83,7 +90,7 @@ class Rtnetlink:
             found, whole = [], True
             for flags, body in self._answers():
                 whole = whole and not flags & _INTERRUPTED
-                found.append(Found(body[: len(head)], _decode(body[_aligned(len(head)) :])))
+                found.append(Found(body[: len(head)], attributes_of(body[_aligned(len(head)) :])))
             if whole:
                 return found
         raise OSError(0, "the kernel's tables do not hold still")
@@ -92,11 +99,11 @@ class Rtnetlink:
         """GET_* one object."""
         self._send(kind, 0, head, attributes)
         _, body = next(iter(self._answers(single=True)))
-        return Found(body[: len(head)], _decode(body[_aligned(len(head)) :]))
+        return Found(body[: len(head)], attributes_of(body[_aligned(len(head)) :]))
 
     def _send(self, kind: int, flags: int, head: bytes, attributes: Attributes) -> None:
         self._sequence += 1
-        body = head + b"".join(_encode(one, octets) for one, octets in attributes.items())
+        body = head + nested(attributes)
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags | _REQUEST, self._sequence, 0) + body)
 
     def _answers(self, single: bool = False) -> Iterator[tuple[int, bytes]]:
@@ -120,7 +127,7 @@ class Rtnetlink:
 def _raise_if_refused(flags: int, body: bytes) -> None:
     (code,) = struct.unpack_from("=i", body)
     if code:
-        text = _decode(body[4 + _HEADER.size :]).get(_TEXT) if flags & _ACK_HAS_TEXT else None
+        text = attributes_of(body[4 + _HEADER.size :]).get(_TEXT) if flags & _ACK_HAS_TEXT else None
         raise OSError(-code, text.rstrip(b"\0").decode(errors="replace") if text else os.strerror(-code))
 
 
@@ -132,7 +139,8 @@ def _encode(kind: int, octets: bytes) -> bytes:
     return _ATTRIBUTE.pack(4 + len(octets), kind) + octets.ljust(_aligned(len(octets)), b"\0")
 
 
-def _decode(octets: bytes) -> Attributes:
+def attributes_of(octets: bytes) -> Attributes:
+    """Take a run of attributes apart, such as one that is nested in another."""
     found: Attributes = {}
     while len(octets) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(octets)

@@ -346,6 +346,15 @@ def test_sixteen_sessions_are_all_there_is_room_for(node):
     assert _answers(_grant(node, "02:00:00:00:01:00")) != []
 
 
+def test_a_node_with_a_larger_heap_may_serve_more():
+    node = DrivenNode(sessions=64).up()
+
+    dropped = [node.device(DISCOVER, bytes((2, 0, 0, 0, 1, number))) for number in range(64)][-1]
+
+    assert type(dropped[0].error) is NoRoom
+    assert len(node.engine.status(0)["sessions"]) == 64
+
+
 def test_a_device_that_appears_on_another_downlink_is_carried_there(node):
     _granted(node)
 

@@ -73,6 +73,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "lifetime": 600,
         "mode": "auto",
         "force_udp": False,
+        "sessions": 16,
         "reverse_tunnel": True,
         "encapsulation": "ipip",
         "delivery": "direct",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.conftest import MakeWorld
 from tools.lab.errors import LabFailed
+from tools.lab.traffic import Download
 from tools.lab.world import World
 
 
@@ -85,3 +87,16 @@ def test_names_that_are_not_there_are_refused(bare_world: World) -> None:
         bare_world.roam("pc1", "fa2")
     with pytest.raises(LabFailed, match="cannot roam to ha"):
         bare_world.roam("mn", "ha")
+
+
+def test_a_wire_to_the_home_agent_takes_its_time_and_carries_large_segments_whole(make_world: MakeWorld) -> None:
+    world = make_world(delay=40)
+
+    pings = world.run("cn", ["ping", "-c", "3", "-i", "0.2", "192.0.2.1"]).stdout
+    download = Download(world, "ha", "cn", "192.0.2.1").finish()
+
+    times = [float(line.partition("time=")[2].split()[0]) for line in pings.splitlines() if "time=" in line]
+    assert len(times) == 3
+    assert min(times) >= 2 * 40
+    assert download["received"] == download["sent"] > 0
+    assert download["wrong"] is None

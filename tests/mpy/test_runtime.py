@@ -55,6 +55,21 @@ def test_a_flap_that_is_over_at_once_is_still_two_events(world):
     assert [one[1] for one in world.told("link_up", "link_down")][:3] == ["link_up", "link_down", "link_up"]
 
 
+def test_a_link_that_has_a_carrier_but_lets_nobody_in_yet_is_not_up(world):
+    world.begin()
+    world.ip("link", "set", "up0", "mode", "dormant")  # as wpa_supplicant does
+    world.carrier(up=False)
+    world.next_told("link_down", 0)
+    before, wakings = len(world.told("link_up")), world.wakings()
+
+    world.carrier(up=True)
+    wait_until(lambda: "state DORMANT" in world.ip("link", "show", "up0") and world.wakings() > wakings + 5)
+    at = time.time_ns() / 1e6
+    world.ip("link", "set", "up0", "state", "up")
+
+    assert world.next_told("link_up", before)[0] >= at
+
+
 def test_a_solicitation_goes_to_all_routers_with_ttl_1(world):
     world.begin(address="10.99.1.17/24")
     world.order("[Solicit()]")

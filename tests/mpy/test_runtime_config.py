@@ -64,8 +64,8 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "force_udp": False, "reverse_tunnel": True,
         "encapsulation": "ipip", "delivery": "direct", "simultaneous": False, "broadcast": False,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
-        "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0, "clock": "system",
-        "state": f"{tmp_path}/node.state.json", "replay": "timestamps", "aaa": None,
+        "sessions": 16, "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0,
+        "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps", "aaa": None,
     }  # fmt: skip
 
 
@@ -182,6 +182,11 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ),
         ({"names": {"a": "tv"}, "applications": ["tv"]}, 'names and applications: "tv" is there twice'),
         ({"applications": [""]}, "applications: not a text"),
+        (
+            {"applications": ["a", "b"], "sessions": 2},
+            "applications: more than 2 sessions, with the node's own",
+        ),
+        ({"sessions": 257}, "sessions: not a whole number from 1 to 256"),
         ({"foreign_agents": [{"spi": 300}]}, "foreign_agents[0].care_of_address: missing"),
         ({"clock": "rtc"}, 'clock: none of "system", "none"'),
         ({"colour": "blue"}, "colour: unknown key"),

@@ -25,6 +25,7 @@ _PLACES = """The world in namespaces of this machine. Its places:
   fa1, fa2    visited networks with a foreign agent, 10.99.1.0/24 and 10.99.2.0/24
   nat         a visited network without one, 192.168.7.0/24 behind a NAT
   home1       a plain host on the home link, 10.10.0.200, where that is a real one
+  wire        between ha and inet where that takes its time (--delay)
   mn, mn2     mobile nodes; pc1, pc2 are devices behind mn, pc3 behind mn2
 
 Every visited link has a DHCP server. On the home link there is none: a node has its home address there."""
@@ -42,6 +43,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     up.add_argument("--advertise-interval", type=float, default=1.0, metavar="SECONDS", help="default 1.0")
     up.add_argument("--dhcp", action="store_true", help="nodes ask for an uplink address on each visited link")
     up.add_argument("--home-link", action="store_true", help="a home network that is a real link, with the host home1")
+    up.add_argument("--delay", type=float, default=0.0, metavar="MS", help="one way between inet and ha (default 0)")
     up.add_argument("--bare", action="store_true", help="only namespaces, links, routes, NAT: no agents, nodes, DHCP")
 
     _add(commands, "demo", _demo, "tell and check the whole story, in a lab of its own (default DIRECTORY: demo)")
@@ -95,6 +97,7 @@ def _up(arguments: argparse.Namespace) -> int:
         lifetime=arguments.lifetime,
         advertise_interval=arguments.advertise_interval,
         home_link=arguments.home_link,
+        delay=arguments.delay,
     )
     world = World(_path(arguments), plan, stays=True)
     world.up(programs=not arguments.bare)
@@ -115,8 +118,8 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _roam(arguments: argparse.Namespace) -> int:
-    seconds = World.attach(_path(arguments)).roam(arguments.node, arguments.to)
-    print(f"{arguments.node} is at {arguments.to}, {seconds * 1000:.0f} ms without carrier")
+    flap = World.attach(_path(arguments)).roam(arguments.node, arguments.to)
+    print(f"{arguments.node} is at {arguments.to}, {flap.seconds * 1000:.0f} ms without carrier")
     return 0
 
 

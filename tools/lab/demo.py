@@ -97,7 +97,7 @@ class Demo:
     def _roam(self, to: str, download: Download) -> None:
         self._chapter(f"The node roams to {to}")
         began = time.time()
-        moving = self._world.roam("mn", to)
+        flap = self._world.roam("mn", to)
         agent = plan.VISITED_LINKS[to][0].split("/")[0]
 
         def settled() -> bool:
@@ -109,7 +109,7 @@ class Demo:
         time.sleep(_STAY)
         self._handoffs.append({**handoff, "to": to, "began": began, "ended": time.time()})
         self._claim(f"all {handoff['sessions']} sessions registered again through {to}", settled())
-        self._say(f"its uplink had no carrier for {moving * 1000:.0f} ms")
+        self._say(f"its uplink had no carrier for {flap.seconds * 1000:.0f} ms")
         for device, address in self._addresses.items():
             self._claim(f"{device} still has {address}", self._world.await_address(device) == address)
         self._check_tables(to)

@@ -13,6 +13,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from host_agents.runtime.errors import KernelRefused
 
 _AF_INET = 2
+_LINK_MODE_DORMANT = 1  # linux/if.h
 
 
 @contextmanager
@@ -118,11 +119,19 @@ class Links:
             link = self._at(place).link("get", index=self.index(place, interface))[0]
             return bool(link.get_attr("IFLA_CARRIER"))
 
-    def operational(self, place: str, interface: str) -> bool:
-        """Whether the kernel's last word to those who listen was that the link is up (RFC 2863's ifOperStatus)."""
+    def operational(self, place: str, interface: str) -> str:
+        """The kernel's last word to those who listen: RFC 2863's ifOperStatus, UP, DOWN, DORMANT, ..."""
         with _refusals(f"{interface} in {place}"):
             link = self._at(place).link("get", index=self.index(place, interface))[0]
-            return str(link.get_attr("IFLA_OPERSTATE")) == "UP"
+            return str(link.get_attr("IFLA_OPERSTATE"))
+
+    def ask_to_be_admitted(self, place: str, interface: str) -> None:
+        """From now on a carrier makes the link DORMANT, until admit(): as on Wi-Fi, where stations must be let in."""
+        self.set(place, interface, linkmode=_LINK_MODE_DORMANT)
+
+    def admit(self, place: str, interface: str) -> None:
+        """What is DORMANT is UP."""
+        self.set(place, interface, operstate="UP")
 
     def addresses(self, place: str) -> dict[str, list[str]]:
         """interface -> IPv4 addresses "A.B.C.D/N", without loopback."""

@@ -65,7 +65,8 @@ class WorldPlan:
     array of tables with that name; every foreign agent gets the same.
 
     home_link: the home network is a real link, home0 of the place ha, with the host home1 on it; else it is virtual.
-    nat_timeout: seconds without a packet after which `nat` forgets a UDP mapping.
+    nat_timeout: seconds without a packet after which `nat` forgets a UDP mapping. delay: milliseconds that each packet
+    takes between `inet` and the home agent, in the place `wire`; 0: there is no such place.
     """
 
     nodes: tuple[NodePlan, ...] = field(default_factory=usual_nodes)
@@ -79,6 +80,7 @@ class WorldPlan:
     foreign_agent_tables: tuple[tuple[str, Mapping[str, object]], ...] = ()
     home_link: bool = False
     nat_timeout: int = 30
+    delay: float = 0.0
 
     def node(self, name: str) -> NodePlan | None:
         return next((node for node in self.nodes if node.name == name), None)
@@ -92,7 +94,8 @@ class WorldPlan:
     def names(self) -> list[str]:
         """Of all namespaces, the core first."""
         home = ["home1"] if self.home_link else []
-        return [*CORE, *home, *(node.name for node in self.nodes), *self.devices()]
+        wire = ["wire"] if self.delay else []
+        return [*CORE, *home, *wire, *(node.name for node in self.nodes), *self.devices()]
 
     def attachments(self) -> list[str]:
         """Where a node can roam to."""

@@ -40,6 +40,8 @@ def program_of(name: str, plan: WorldPlan, directory: Path) -> Program:
     if name in places.FOREIGN_AGENTS:
         config = folder / "fa.toml"
         return Program((*agent, "fa", "run", "--config", str(config)), config, folder / "fa.sock", notifies=True)
+    if name == "wire":
+        return Program((sys.executable, "-m", "tools.lab.wire", f"{plan.delay:g}", "to-ha", "to-inet"), notifies=True)
     if plan.node(name) is not None:
         config = folder / "node.json"
         argv = (micropython(), str(PROJECT / "firmware" / "main.py"), str(config))

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from tools.lab import plan as places
 from tools.lab.errors import LabFailed
 from tools.lab.links import Links
 from tools.lab.plan import NodePlan, WorldPlan
 
+_PATIENCE = 5.0  # seconds for a carrier to come or go
+
 
 def build(links: Links, plan: WorldPlan) -> None:
     """Interfaces, addresses and routes of every place. Raises KernelRefused."""
     for name, (address, router, length) in places.NETWORKS.items():
-        links.cable(name, "net0", "inet", f"net-{name}")
+        if name == "ha" and plan.delay:
+            links.cable(name, "net0", "wire", "to-ha")
+            links.cable("inet", f"net-{name}", "wire", "to-inet")
+        else:
+            links.cable(name, "net0", "inet", f"net-{name}")
         links.address(name, "net0", f"{address}/{length}")
         links.address("inet", f"net-{name}", f"{router}/{length}")
         links.route(name, "0.0.0.0/0", router)
@@ -47,6 +54,8 @@ def _build_node(links: Links, node: NodePlan) -> None:
     place, bridge = places.ATTACHMENTS[node.at]
     links.cable(node.name, "up0", place, _station(node.name), link_address)
     links.enslave(place, _station(node.name), bridge)
+    _await(links, node.name, "up0", "UP")
+    links.ask_to_be_admitted(node.name, "up0")
     links.bridge(node.name, "down0", link_address.replace("02:00:00:00:01", "02:00:00:00:03"))
     for device in node.devices:
         links.cable(device, "net0", node.name, _port(device), places.device_link_address(device))
@@ -69,20 +78,52 @@ def where(links: Links, node: str) -> str:
     raise LabFailed(f"the uplink of {node} ends nowhere")
 
 
-def roam(links: Links, node: str, to: str) -> float:
-    """The uplink loses carrier, its far end moves to the link of `to`, carrier returns: seconds that took."""
+@dataclass(slots=True, frozen=True)
+class Flap:
+    """When a carrier went and when it came back: seconds of the wall clock, as captures have it."""
+
+    down: float
+    up: float
+
+    @property
+    def seconds(self) -> float:
+        return self.up - self.down
+
+
+def roam(links: Links, node: str, to: str) -> Flap:
+    """The uplink loses carrier, its far end moves to the link of `to`, carrier returns."""
     here = places.ATTACHMENTS[where(links, node)][0]
     there, bridge = places.ATTACHMENTS[to]
     links.index(there, bridge)
-    began = time.monotonic()
+    down = time.time()
     links.set(here, _station(node), state="down")
-    # the kernel tells of a change some time after it, and of one that is over by then not at all
-    while links.operational(node, "up0"):
-        time.sleep(0.0005)
+    # of a change that is over before it is told of, the kernel tells nothing
+    _await(links, node, "up0", "DOWN", "LOWERLAYERDOWN")
     if here != there:
         links.move(_station(node), here, there)
     links.enslave(there, _station(node), bridge)
-    return time.monotonic() - began
+    return Flap(down, _admit(links, node, there))
+
+
+def _admit(links: Links, node: str, place: str) -> float:
+    """Let the node in as an access point does, once frames of its pass; the wall clock's seconds at that moment.
+
+    The carrier is up before: a bridge takes no frame from a port whose carrier the kernel's link watch has not seen.
+    """
+    _await(links, place, _station(node), "UP")
+    _await(links, node, "up0", "DORMANT")
+    up = time.time()
+    links.admit(node, "up0")
+    return up
+
+
+def _await(links: Links, place: str, interface: str, *states: str) -> None:
+    """Raises LabFailed."""
+    deadline = time.monotonic() + _PATIENCE
+    while links.operational(place, interface) not in states:
+        if time.monotonic() > deadline:
+            raise LabFailed(f"{interface} in {place} does not become {states[0]}")
+        time.sleep(0.0005)  # the kernel tells of a change some time after it
 
 
 def leave(links: Links, node: str) -> None:

@@ -24,6 +24,7 @@ from tools.lab.links import Links
 from tools.lab.masquerade import Masquerade
 from tools.lab.plan import FOREIGN_AGENTS, VISITED_LINKS, WorldPlan
 from tools.lab.processes import Process
+from tools.lab.topology import Flap
 
 _TOOLS = ("busybox", "ip", "mount", "nft", "nsenter", "unshare", "dumpcap")
 
@@ -31,7 +32,7 @@ _TOOLS = ("busybox", "ip", "mount", "nft", "nsenter", "unshare", "dumpcap")
 class World:
     """The lab of one run directory. As a context manager it is up inside the block and gone behind it.
 
-    `name` is always a place: cn, inet, ha, fa1, fa2, nat, home1, mn, pc1, ...
+    `name` is always a place: cn, inet, ha, fa1, fa2, nat, home1, wire, mn, pc1, ...
     Every method raises LabFailed and KernelRefused.
     Rootless, up() and attach() move this process into the lab's user namespace, which it can't while it has threads.
     """
@@ -159,6 +160,8 @@ class World:
         for place, name in zip(places, state.named, strict=False):
             netns.attach(name, self._anchors[place])
         topology.build(self.links, self.plan)
+        if self.plan.delay:
+            self.start("wire")
         self._masquerade("nat").begin()
         for file, content in configuration.write(self.plan).items():
             self.directory.write(file, content.encode())
@@ -217,8 +220,8 @@ class World:
 
     # Places
 
-    def roam(self, node: str, to: str) -> float:
-        """Move a node's uplink to the link of `to`: fa1, fa2, nat, home. Returns the seconds it had no carrier."""
+    def roam(self, node: str, to: str) -> Flap:
+        """Move a node's uplink to the link of `to`: fa1, fa2, nat, home."""
         self._check_node(node)
         if to == "home" and not self.plan.home_link:
             raise LabFailed("there is no home link to roam to in this lab: make it with `lab up --home-link`")

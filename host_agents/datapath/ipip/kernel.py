@@ -1,0 +1,153 @@
+"""One router's ipip device and what stands around it in the kernel: routes into tunnels, filters for what comes out."""
+
+from __future__ import annotations
+
+import errno
+
+from host_agents.datapath.device import TUNNEL_MTU
+from host_agents.datapath.ipip import messages
+from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, TO_EGRESS, TO_INGRESS, Match, Request
+from host_agents.datapath.protocol import Counters
+from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.routing import Route, Routing, Rule
+from host_agents.runtime.rtnetlink import Attributes, Rtnetlink
+
+# Of the filters; those of sessions come first, and have the home address for their handle.
+_SESSION, _OWN, _ELSE = 1, 2, 3
+_ONE = 1  # handle of a filter that is alone with its priority
+# A foreign agent's visitors before, a home agent's home addresses after the rules of runtime/netlink.py: what comes out
+# of a tunnel for a visitor is not for our own home addresses, should both agents be on this machine.
+_FROM_VISITOR, _TO_HOME_ADDRESS = 20433, 20438
+
+
+class InKernel:
+    """device: the ipip device, as routes know it; aside: the TUN device of what the kernel does not carry.
+
+    A table of routes has the number of the home agent's address. Methods raise OSError and KernelRefused.
+    """
+
+    def __init__(self, device: str, aside: str, local: int, home: bool) -> None:
+        self._device = device
+        self._aside = aside
+        self._local = local
+        self._home = home
+        self._reverse: dict[int, Rule] = {}
+
+    def open(self) -> None:
+        """Make the device, or take it over without the tunnels that an earlier run has left in it."""
+        self._kernel = Rtnetlink()
+        self._routing = Routing()
+        self._index = self._own_device()
+        self._run(messages.bring_up(self._index, TUNNEL_MTU))
+        self._sweep()
+        aside = self._routing.index(self._aside)
+        for index in (self._index, aside):
+            self._run(messages.filters_on(index), errno.EEXIST)
+        everything = Match()
+        for request in (
+            # What comes in without having lost an outer header was put there by the filter on the other device
+            messages.verdict(self._index, INGRESS, _OWN, _ONE, Match(outer_source=0), PASS),
+            messages.verdict(self._index, INGRESS, _ELSE, _ONE, everything, DROP),
+            messages.redirect(self._index, EGRESS, _ELSE, _ONE, everything, TO_EGRESS, aside),
+            messages.redirect(aside, INGRESS, _ELSE, _ONE, everything, TO_INGRESS, self._index),
+        ):
+            self._run(request)
+        if self._home:
+            self._routing.put(Rule(_TO_HOME_ADDRESS, "", self._local))
+
+    def close(self) -> None:
+        """Everything stays."""
+        self._kernel.close()
+        self._routing.close()
+
+    def put(self, home_address: int, remote: int, mtu: int) -> None:
+        """Begin to carry its packets, or carry them elsewhere from now on. mtu: of the path to `remote`."""
+        inside = mtu - 20 if mtu - 20 < TUNNEL_MTU else None
+        if self._home:
+            believed, towards = Match(source=home_address, outer_source=remote), Match(destination=home_address)
+            route = messages.tunnel_route(self._local, home_address, 32, self._index, self._local, remote, inside)
+        else:
+            believed, towards = Match(destination=home_address, outer_source=remote), Match(source=home_address)
+            route = messages.tunnel_route(remote, 0, 0, self._index, self._local, remote, inside)
+        self._run(messages.verdict(self._index, INGRESS, _SESSION, home_address, believed, PASS))
+        self._run(messages.verdict(self._index, EGRESS, _SESSION, home_address, towards, PASS))
+        self._run(route)
+
+    def take(self, home_address: int) -> None:
+        """Carry its packets no longer; what is not there is no error."""
+        if self._home:
+            self._routing.take(Route(self._local, home_address, 32, self._index))
+        self.let_go(home_address)
+        for where in (INGRESS, EGRESS):
+            self._run(messages.no_filter(self._index, where, _SESSION, home_address), errno.ENOENT, errno.EINVAL)
+
+    def reverse(self, home_address: int, interface: str, remote: int) -> None:
+        """What the visitor sends on this link goes into the tunnel to its home agent."""
+        rule = Rule(_FROM_VISITOR, interface, remote, source=home_address)
+        former = self._reverse.get(home_address)
+        if rule != former:
+            self._routing.put(rule)
+            self.let_go(home_address)
+            self._reverse[home_address] = rule
+
+    def let_go(self, home_address: int) -> None:
+        """Undo reverse()."""
+        former = self._reverse.pop(home_address, None)
+        if former is not None:
+            self._routing.take(former)
+
+    def counters(self, home_address: int) -> Counters:
+        """Since put(), which begins at zero each time; of filters that somebody has removed nothing is known."""
+        arrived, sent = (self._counted(where, home_address) for where in (INGRESS, EGRESS))
+        towards, back = (sent, arrived) if self._home else (arrived, sent)
+        return Counters(towards[0], back[0], towards[1], back[1])
+
+    def _counted(self, where: int, home_address: int) -> tuple[int, int]:
+        try:
+            return messages.counted(self._get(messages.the_filter(self._index, where, _SESSION, home_address)))
+        except OSError:
+            return 0, 0
+
+    def _own_device(self) -> int:
+        """A TUN device of that name is our own, of a run with another datapath: it gives way."""
+        try:
+            found = self._get(messages.the_device(self._device))
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+        else:
+            kind = messages.kind_of(found)
+            if kind == "external ipip":
+                return self._routing.index(self._device)
+            if kind != "tun":
+                raise KernelRefused(f"take tunnel device {self._device}", f"it is {kind or 'no tunnel'}")
+            self._routing.delete_interface(self._device)
+        try:
+            self._run(messages.new_device(self._device))
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                raise KernelRefused(f"make {self._device}", "this kernel has no ipip") from error
+            raise
+        return self._routing.index(self._device)
+
+    def _sweep(self) -> None:
+        """With the discipline go the filters. A rule of ours is one whose table has routes into our device, or none."""
+        self._run(messages.no_filters_on(self._index), errno.ENOENT, errno.EINVAL)
+        for rule in self._routing.rules():
+            if rule.priority == (_TO_HOME_ADDRESS if self._home else _FROM_VISITOR):
+                routes = self._routing.routes(rule.table)
+                if all(route.index == self._index for route in routes):
+                    self._routing.take(rule)
+                    for route in routes:
+                        self._routing.take(route)
+
+    def _get(self, request: Request) -> Attributes:
+        return self._kernel.get(request.kind, request.head, request.attributes).attributes
+
+    def _run(self, request: Request, *unless: int) -> None:
+        """unless: errnos that mean it is so already."""
+        try:
+            self._kernel.change(request.kind, request.head, request.attributes, request.flags)
+        except OSError as error:
+            if error.errno not in unless:
+                raise
