@@ -1,4 +1,4 @@
-"""What the ipip adapter asks of the kernel, octet for octet as iproute2 does (ip-link(8), ip-route(8), tc-flower(8))."""
+"""What the ipip adapter asks of the kernel, in iproute2's own octets (ip-link(8), ip-route(8), tc-flower(8))."""
 
 from __future__ import annotations
 
