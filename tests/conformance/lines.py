@@ -76,10 +76,15 @@ HOME_AGENT = (
             ),
             Line("HA-20", "a UDP Tunnel Request stands where its D flag says, and can be met", "134, 129, 142"),
             Line("HA-21", "without one, the source is the care-of or home address, or a known agent", "129"),
-            Line("HA-22", "the encapsulation asked for is there", "139"),
+            Line(
+                "HA-22",
+                "the encapsulation asked for is there, and no GRE key is",
+                "139",
+                "A key would tell tunnels apart that their addresses already tell apart.",
+            ),
             Line("HA-23", "a reverse tunnel is asked for where the operator demands it", "138"),
             Line("HA-24", "a reverse tunnel is to be had; looked at last", "137"),
-            Line("HA-25", "room: care-of addresses of a session, sessions of a NAI, free addresses", "130"),
+            Line("HA-25", "room: care-of addresses of a session, sessions of a NAI, free addresses", "135, 130"),
             Line(
                 "HA-26",
                 "accepted: durable, then carried, then answered; ARP on a real home link",
@@ -127,7 +132,7 @@ FOREIGN_AGENT = (
             Line("FA-12", "no Revocation Support of a node without a care-of address of its own", "silence"),
             Line("FA-13", "the operator takes nodes here: not while it drains", "65"),
             Line("FA-14", "no longer lifetime than is relayed", "69 with the longest"),
-            Line("FA-15", "the encapsulation asked for is there", "72"),
+            Line("FA-15", "the encapsulation asked for is there, and no GRE key is", "72"),
             Line("FA-16", "every critical vendor extension behind the node's authenticator is known", "100"),
             Line("FA-17", "Encapsulating Delivery Style in its place, with T, and to be had", "70, 79"),
             Line("FA-18", "with T, the TTL is 255", "76"),
@@ -183,7 +188,9 @@ MOBILE_NODE = (
         "Mobile node: before a request (RFC 5944 §3.6.1)",
         (
             Line("MN-01", "through the agent that is heard, from an address of its own directly, unless R is set"),
-            Line("MN-02", "D with an own care-of address, T only where it can be had, TTL 255; no M, G or B unasked"),
+            Line(
+                "MN-02", "D with an own care-of address; T, M, G and B where they are wished for and to be had; TTL 255"
+            ),
             Line("MN-03", "no longer lifetime than is advertised"),
             Line("MN-04", "the home address if it is known, else 0.0.0.0 and the NAI"),
             Line("MN-05", "Identifications rise strictly over all sessions"),
@@ -223,7 +230,7 @@ MOBILE_NODE = (
                 "MN-00", "accepted", "configured for the shorter lifetime, from when it was asked for; renewed in time"
             ),
             Line("MN-69", "the lifetime is too long", "69: asked again with the one that is offered"),
-            Line("MN-72", "another encapsulation", "72, 139: asked again without M and G"),
+            Line("MN-72", "another encapsulation", "72, 139: asked again without M and G, and said once"),
             Line("MN-74", "no reverse tunnel", "74, 137: asked again without T"),
             Line("MN-75", "a reverse tunnel is mandatory", "75, 138: asked again with T"),
             Line("MN-76", "not on the agent's link", "76: another agent that is heard, else asked again"),
