@@ -16,8 +16,9 @@ LAYERS = {
     "mip4": CODEC,
     "mobile_node": ENGINE,
     "host_agents.effects": EFFECTS,
+    "host_agents.advertiser": SHARED,
     "host_agents.encapsulation": SHARED,
-    "host_agents.limiter": SHARED,
+    "host_agents.limiter": EFFECTS,  # no effects, but shared rooms are made of it too
     "host_agents.revocation": SHARED,
     "host_agents.home_agent": ENGINE,
     "host_agents.foreign_agent": ENGINE,
