@@ -11,6 +11,7 @@ from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, S
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
+from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.config import ForeignAgentConfig
 from host_agents.runtime.daemon import Daemon, ntp_ms
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
@@ -19,7 +20,6 @@ from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import drop_privileges
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
-from host_agents.runtime.visited_link import Arrived, VisitedLink
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
 from mip4.const import (
@@ -47,7 +47,7 @@ class ForeignAgentDaemon(Daemon):
         super().__init__(config.common, origin=0)  # a visitor's lifetime means the same after a restart
         self._config = config
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
-        self._links: dict[str, VisitedLink] = {}
+        self._links: dict[str, AgentLink] = {}
         self._router: VisitedRouter | None = None
 
     def open(self) -> Turn:
@@ -65,7 +65,7 @@ class ForeignAgentDaemon(Daemon):
             for complaint in complaints(common.device, config.interfaces):
                 raise KernelRefused("start", complaint)
         for interface in policy.interfaces:
-            link = VisitedLink(interface.name, [interface.address], self._arrived, self._restore, loop)
+            link = AgentLink(interface.name, [interface.address], self._arrived, self._restore, loop)
             link.open()
             self._links[interface.name] = link
         drop_privileges()

@@ -1,4 +1,4 @@
-"""VisitedLink on a veth: what it hears, what it does not, what the kernel no longer answers."""
+"""AgentLink on a veth: what it hears, what it does not, what the kernel no longer answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from host_agents.effects import SendFrame
+from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.interfaces import addresses, link_address
-from host_agents.runtime.visited_link import Arrived, VisitedLink
 from mip4.address import parse
 from mip4.discovery import AgentSolicitation
 from mip4.ip import Datagram, Packet
@@ -24,7 +24,7 @@ ETH_P_IP = 0x0800
 
 
 class Listening:
-    """A VisitedLink on `vis0`, and the other end of it, `up0` in the namespace mn."""
+    """An AgentLink on `vis0`, and the other end of it, `up0` in the namespace mn."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -37,7 +37,7 @@ class Listening:
             self.frames.bind(("up0", ETH_P_IP))
             self.frames.setblocking(False)
         loop = asyncio.get_running_loop()
-        self.link = VisitedLink("vis0", addresses("vis0"), self.arrived.put_nowait, self.came_up.set, loop)
+        self.link = AgentLink("vis0", addresses("vis0"), self.arrived.put_nowait, self.came_up.set, loop)
         self.link.open()
 
     def frame(self, packet: bytes, to: bytes | None = None) -> None:
@@ -230,8 +230,8 @@ def test_an_interface_that_is_not_there_is_refused(network):
     network.node("fa")
 
     async def told() -> None:
-        link = VisitedLink("vis9", [], lambda arrived: None, lambda: None, asyncio.get_running_loop())
-        with pytest.raises(KernelRefused, match="visited link vis9"):
+        link = AgentLink("vis9", [], lambda arrived: None, lambda: None, asyncio.get_running_loop())
+        with pytest.raises(KernelRefused, match="link vis9"):
             link.open()
 
     with network.inside("fa"):

@@ -1,4 +1,4 @@
-"""A visited link as frames: Registration Requests and Agent Solicitations with the link address that they came from.
+"""A link that an agent serves, as frames: requests and solicitations with the link address that they came from.
 
 A UDP socket would not do: it never sees a request from 0.0.0.0, nor whose frame brought it (RFC 5944 §3.7.2).
 """
@@ -69,7 +69,7 @@ class Arrived:
     checksum_ready: bool
 
 
-class VisitedLink:
+class AgentLink:
     """Receives on `interface` and sends frames there, for as long as it exists and whenever it comes back.
 
     addresses: int, the agent's on this link. arrived: called on the event loop. came_up: called when the link is back
@@ -103,7 +103,7 @@ class VisitedLink:
             self._listen()
         except OSError as error:
             self.close()
-            raise KernelRefused(f"listen on visited link {self._interface}", str(error.strerror)) from error
+            raise KernelRefused(f"listen on link {self._interface}", str(error.strerror)) from error
 
     def close(self) -> None:
         if self._look is not None:
