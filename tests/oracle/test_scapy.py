@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.l2 import ARP
 from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ
 from scapy.packet import Raw
 
-from mip4.address import parse, show
+from mip4.address import parse, parse_link, show
+from mip4.arp import Arp, gratuitous
 from mip4.discovery import AgentAdvertisement, AgentSolicitation
 from mip4.extensions import Nai, encode_all
 from mip4.ip import Datagram, Packet
@@ -101,3 +103,13 @@ def test_scapys_solicitation_is_read_and_is_ours(destination):
     assert AgentSolicitation.decode(packet.payload) == AgentSolicitation()
     assert packet.payload == AgentSolicitation().encode()
     assert (packet.source, show(packet.destination), packet.ttl) == (0, destination, 1)
+
+
+def test_scapys_arp_is_read_as_it_was_meant_and_ours_is_gratuitous_to_scapy():
+    asked = ARP(op=1, hwsrc="02:00:00:00:04:02", psrc="10.10.0.200", hwdst="02:00:00:00:04:01", pdst="10.10.0.10")
+
+    ours = ARP(gratuitous(parse("10.10.0.10"), parse_link("02:00:00:00:04:01")).encode())
+
+    ends = (parse_link(asked.hwsrc), parse(asked.psrc), parse_link(asked.hwdst), parse(asked.pdst))
+    assert Arp.decode(bytes(asked)) == Arp(1, *ends)
+    assert (ours.op, ours.psrc, ours.pdst, ours.hwsrc) == (1, "10.10.0.10", "10.10.0.10", "02:00:00:00:04:01")

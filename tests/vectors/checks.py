@@ -6,7 +6,7 @@ quad. Each check returns how many things it looked at, and raises AssertionError
 
 import json
 
-from mip4 import discovery, extensions, messages, revocation, tunnel
+from mip4 import arp, discovery, extensions, messages, revocation, tunnel
 from mip4.address import parse
 from mip4.authentication import ALGORITHMS, AaaAssociation, SecurityAssociation, parse_key
 from mip4.errors import MipError
@@ -250,7 +250,23 @@ def check_names(vector: dict, keys: dict) -> int:
     return sum([len(names) for sort in ("nai", "sub_nai") for names in vector[sort].values()])
 
 
+def check_arp(vector: dict, keys: dict) -> int:
+    """An ARP packet is read as these fields, and made of them again; or refused."""
+    for row in vector["rows"]:
+        octets = bytes.fromhex(row["octets"].replace(" ", ""))
+        if "error" in row:
+            same(raised(arp.Arp.decode, octets), row["error"], row["sentence"])
+            continue
+        found = arp.Arp.decode(octets)
+        same(found, arp.Arp(**{name: value(one) for name, one in row["fields"].items()}), row["sentence"])
+        same(found.encode(), octets[:28], row["sentence"] + ", made")
+        if "makes" in row:
+            same(getattr(arp, row["makes"][0])(*map(value, row["makes"][1:])), found, row["sentence"] + ", said")
+    return len(vector["rows"])
+
+
 CHECKS = {
+    "arp": check_arp,
     "datagram": check_datagram,
     "tunnel": check_tunnel,
     "extensions": check_extensions,
