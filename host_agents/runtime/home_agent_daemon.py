@@ -14,7 +14,7 @@ from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.config import HomeAgentConfig
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.netlink import HomeRouter
+from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.privileges import drop_privileges
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints

@@ -1,4 +1,4 @@
-"""What the agents' effects mean to the kernel's routing: home prefixes into the tunnel, visitors out of it."""
+"""What a foreign agent's effects mean to the kernel's routing: visitors out of the tunnel, and into it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.routing import (
     BLACKHOLE_RULE,
     LAST_METRIC,
-    MAIN_TABLE,
     Fact,
     Neighbour,
     Route,
@@ -28,46 +27,6 @@ def tables_of(device: str) -> tuple[int, int]:
     """Numbers of the visitors' and the reverse tunnel's routing table, so that two agents of one router do not meet."""
     first = 434_000_000 + zlib.crc32(device.encode()) % 1_000_000 * 2
     return first, first + 1
-
-
-class HomeRouter:
-    """Points the home prefixes at the tunnel device. prefixes: (network, length), virtual home networks only."""
-
-    def __init__(self, device: str, prefixes: Sequence[tuple[int, int]]) -> None:
-        self._device = device
-        self._prefixes = prefixes
-        self._routing = Routing()
-
-    def open(self) -> None:
-        """Add what is missing, remove an earlier run's; also after the device was down.
-
-        Raises KernelRefused: no such device, or a route that is not ours is in the way.
-        """
-        index = self._routing.index(self._device)
-        accept_tunnelled_sources(self._device)
-        wanted = {Route(MAIN_TABLE, network, length, index) for network, length in self._prefixes}
-        present = self._present(index)
-        for route in present - wanted:
-            self._routing.take(route)
-        for route in wanted - present:
-            self._routing.put(route, exclusive=True)
-
-    def close(self) -> None:
-        """Routes and device stay, for a restart to find."""
-        self._routing.close()
-
-    def withdraw(self) -> None:
-        """Remove routes and device. Raises KernelRefused."""
-        try:
-            index = self._routing.index(self._device)
-        except KernelRefused:  # and with the device its routes
-            return
-        for route in self._present(index):
-            self._routing.take(route)
-        self._routing.delete_interface(self._device)
-
-    def _present(self, index: int) -> set[Route]:
-        return {route for route in self._routing.routes(MAIN_TABLE) if route.index == index}
 
 
 class VisitedRouter:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from host_agents.datapath.tun import HOME, VISITED, TunDatapath
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
+from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import link_address
-from host_agents.runtime.netlink import HomeRouter, VisitedRouter
+from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.sockets import AgentSocket
 from mip4.address import parse
 from mip4.const import PORT, PROTO_GRE, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP

@@ -11,8 +11,9 @@ import pytest
 from host_agents.datapath.device import open_device
 from host_agents.effects import InstallDelivery, RemoveDelivery
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import addresses, connected_prefixes, link_address
-from host_agents.runtime.netlink import HomeRouter, VisitedRouter, tables_of
+from host_agents.runtime.netlink import VisitedRouter, tables_of
 from host_agents.runtime.sysctl import complaints
 from mip4.address import parse
 from tests.runtime.namespaces import Network

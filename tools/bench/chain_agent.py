@@ -14,7 +14,8 @@ from host_agents.datapath.choose import open_datapath
 from host_agents.datapath.tun import HOME, VISITED
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.netlink import HomeRouter, VisitedRouter
+from host_agents.runtime.home_router import HomeRouter
+from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.sockets import AgentSocket
 from mip4.address import parse
 from mip4.const import PORT
