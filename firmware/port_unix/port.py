@@ -1,9 +1,8 @@
 """Linux as a platform of the mobile node: what runtime/runtime.py asks of a port, under MicroPython's unix port."""
 
-from mip4.address import is_unicast, parse
 from mip4.const import ANY
 from mip4.effects import AnswerDhcp, Attach, Detach, HandIn, Remember, Send, SendTunnelled, Solicit, UseAgent, UseTunnel
-from port_unix import clock, state
+from port_unix import clock, fields, state
 from port_unix.control_socket import be_the_only_one, listen
 from port_unix.device_packets import bring
 from port_unix.downlink import Downlink
@@ -14,58 +13,11 @@ from port_unix.routes import Routes
 from port_unix.sysctl import settle_machine
 from port_unix.uplink import Uplink
 from runtime.errors import KernelRefused
-from runtime.fields import REQUIRED, one_of, text
 from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
-_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-
-def _interface(value, folder: str) -> str:
-    text(value)
-    # It also becomes a word of a shell command and of a path
-    if len(value) > 15 or value in (".", "..") or not all([one in _NAME for one in value]):
-        raise ValueError("not the name of an interface: %s" % value)
-    return value
-
-
-def _uplink_address(value, folder: str):
-    """Words "dhcp" and "none" as they are, "A.B.C.D/N" as (address, prefix length)."""
-    if value in ("dhcp", "none"):
-        return value
-    address, slash, length = text(value).partition("/")
-    if not slash or not length.isdigit() or int(length) > 32 or not is_unicast(parse(address)):
-        raise ValueError('neither "dhcp", "none" nor ADDRESS/PREFIX-LENGTH: %s' % value)
-    return parse(address), int(length)
-
-
-def _kind(value, folder: str) -> str:
-    if value in ("slip", "wifi-ap"):
-        raise ValueError("%s is not supported yet on this platform" % value)
-    return one_of("ethernet")(value, folder)
-
-
-def _gateway(value, folder: str) -> int:
-    """Of a network where the address is given; DHCP names its own."""
-    if value == "":
-        return ANY
-    address = parse(text(value))
-    if not is_unicast(address):
-        raise ValueError("not the address of one host: %s" % value)
-    return address
-
-
-UPLINK = [
-    ("interface", REQUIRED, _interface),
-    ("address", "dhcp", _uplink_address),
-    ("gateway", "", _gateway),
-]
-DOWNLINK = [
-    ("kind", "ethernet", _kind),
-    ("interface", REQUIRED, _interface),
-    ("name", None, lambda value, folder: None if value is None else text(value)),
-]
+UPLINK, DOWNLINK = fields.UPLINK, fields.DOWNLINK
 
 
 class Port:
