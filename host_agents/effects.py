@@ -163,6 +163,13 @@ class RemoveTunnel:
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class CameHome:
+    """The session of `home_address` is on its home link, where that is a real one (RFC 5944 §4.6)."""
+
+    home_address: int
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class InstallDelivery:
     """Deliver what the tunnel brings for a visitor to its link-layer address.
 

@@ -105,7 +105,8 @@ def _run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     """Every complaint on a line of its own; 2 for the file's, 1 for the machine's."""
     if args.role == "ha":
-        common, links = load_home_agent(args.config).common, tuple[str, ...]()
+        home = load_home_agent(args.config)
+        common, links = home.common, tuple(one.interface for one in home.policy.networks if one.interface)
     else:
         foreign = load_foreign_agent(args.config)
         common, links = foreign.common, foreign.interfaces

@@ -16,7 +16,8 @@ class AddressPool:
     """The pool addresses of all home networks, and the reserved ones, which need not lie in a pool.
 
     An address that was given back remembers its last session, which gets it again if it is still free. A stranger gets
-    one that nobody ever had, else the one given back longest ago.
+    one that nobody ever had, else the one given back longest ago; never one that is occupied, which somebody on the
+    home link uses without a binding: mostly its last session, at home.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class AddressPool:
         self._holder = holder
         self._given_back: OrderedDict[int, Session] = OrderedDict()
         self._last: dict[Session, int] = {}
+        self._occupied: set[int] = set()
         for address, session in owners:
             self.give_back(address, session)
         self._range, self._candidate = 0, self._ranges[0][0] if self._ranges else 0
@@ -61,16 +63,26 @@ class AddressPool:
         if unused is not None:
             return unused
         for address in self._given_back:
-            return address
+            if address not in self._occupied:
+                return address
         raise Denied(HA_RESOURCES, "no home address is free")
 
     def take(self, address: int, session: Session) -> None:
         """`session` is about to hold `address`. Raises ValueError if another does."""
         if self._holder(address) not in (None, session):
             raise ValueError(f"{show(address)} is held by another session")
+        self._occupied.discard(address)
         former = self._given_back.pop(address, None)
         if former is not None:
             self._last.pop(former, None)
+
+    def occupy(self, address: int, occupied: bool) -> None:
+        """Whether somebody uses a pool address that no session holds."""
+        if not occupied:
+            self._occupied.discard(address)
+        elif self._holder(address) is None and address not in self._reserved and self._in_pool(address):
+            self._occupied.add(address)
+            self._given_back.setdefault(address, ("", ""))  # so that it is found when it is free again
 
     def give_back(self, address: int, session: Session) -> None:
         """`session` held `address` and no longer needs it; it is remembered as its last one, if it is for everybody."""
@@ -87,7 +99,8 @@ class AddressPool:
         reserved = self._reserved.get(asked)
         if holder == session or (reserved == session and holder is None):
             return asked
-        if holder is None and reserved is None and self._in_pool(asked):
+        its_own = asked not in self._occupied or self._last.get(session) == asked
+        if holder is None and reserved is None and self._in_pool(asked) and its_own:
             return asked
         raise Denied(HA_PROHIBITED, f"{show(asked)} is not this session's home address")
 

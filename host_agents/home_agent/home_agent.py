@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from host_agents.effects import (
+    CameHome,
     ForgetIdentification,
     InstallTunnel,
     MobilityBinding,
@@ -85,9 +86,10 @@ class HomeAgent:
         self.policy = policy
         self.bindings = MobilityBindingTable()
         ranges = [one for network in policy.networks for one in network.pool]
-        never = [policy.address, *(network.gateway for network in policy.networks)]
+        never = [policy.address, *(one for network in policy.networks for one in (network.gateway, network.address))]
         self._reserved = policy.reserved()
         self._pool = AddressPool(ranges, self._reserved, never, self.bindings.holder, owners)
+        self.occupied = self._pool.occupy  # who looks at a home link tells what is seen there
         self._log_lines = LogLines()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
         self._open: dict[Session, _Open] = {}
@@ -167,13 +169,9 @@ class HomeAgent:
         request.identification = self._replay.of(session).answer(session, message.identification)
         denial = Denied(HA_RESOURCES, "cannot carry this")
         self._replay.of(session).denied(session, denial)
-        effects.append(
-            answer(request, self.policy, denial.code, message.lifetime, message.home_address, denial.text)
-        )
-        effects.append(
-            Said("warning", "refused", f"denied {show_session(session)} code={code_name(HA_RESOURCES)}: {reason}")
-        )
-        return Turn(effects, session)
+        effects.append(answer(request, self.policy, denial.code, message.lifetime, message.home_address, denial.text))
+        text = f"denied {show_session(session)} code={code_name(denial.code)}: {reason}"
+        return Turn([*effects, Said("warning", "refused", text)], session)
 
     def rebound(self, home_address: int, source: int, port: int, now: int) -> Turn:
         """A keepalive came from where no tunnel ends. Anybody can send one, so it moves nothing (RFC 3519 §4.6.2)
@@ -280,8 +278,7 @@ class HomeAgent:
             signed = verify_foreign(request, self.policy)
         except MipError:
             return Turn([dropped])
-        with suppress(MipError):
-            # its sub-NAI, if it is one, goes back with the reply
+        with suppress(MipError):  # its sub-NAI, if it is one, goes back with the reply
             name(request, self.policy, self._reserved, self.bindings)
         message = request.message
         reply = answer(request, self.policy, error.home_code, message.lifetime, message.home_address)
@@ -382,11 +379,15 @@ class HomeAgent:
         other = self.bindings.find_home_address(home_address)
         if other is not None and (other.nai, other.sub_nai) != session:
             raise Denied(HA_PROHIBITED, f"{show(home_address)} is not this session's home address")
+        at_home = message.care_of_address == home_address == request.source
+        if at_home and former is None:
+            self._pool.choose(session, home_address)
         effects: list[object] = []
         gone = _all if message.care_of_address == home_address else partial(_is_at, message.care_of_address)
         if former is not None and any(gone(one) for one in each(former)):
-            effects += self._end(former, gone, "deregistered", now)
+            effects += self._end(former, gone, "at home" if at_home else "deregistered", now)
         effects.append(self._replay.of(session).row(session))
+        effects += [CameHome(home_address)] if at_home else []
         effects.append(answer(request, self.policy, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
 

@@ -12,7 +12,8 @@ from mip4.authentication import AaaAssociation, SecurityAssociation
 class HomeNetwork:
     """A home network: (address, length) of its prefix, pool as inclusive (first, last) ranges, what devices are told.
 
-    interface: name of the link where the network is a real one, "" where it is virtual.
+    interface: name of the link where the network is a real one, "" where it is virtual. Of a real one, address: the
+    agent's own there; advertise_interval: ms.
     """
 
     prefix: tuple[int, int]
@@ -20,6 +21,8 @@ class HomeNetwork:
     gateway: int
     dns: tuple[int, ...]
     interface: str = ""
+    address: int = 0
+    advertise_interval: int = 1000
 
 
 @dataclass(slots=True, frozen=True)

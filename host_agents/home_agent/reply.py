@@ -53,7 +53,7 @@ def answer(
     extensions: list[object] = [] if request.nai is None else [request.nai]
     if request.sub_nai is not None:
         extensions.append(request.sub_nai.extension())
-    if lifetime and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
+    if code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
         extensions += _host_configuration(message, home_address, policy)
     if request.udp.answer is not None and code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS):
         extensions.append(request.udp.answer)
@@ -107,7 +107,7 @@ def jittered(lifetime: int, identification: bytes) -> int:
 
 
 def _host_configuration(message: RegistrationRequest, home_address: int, policy: Policy) -> list[object]:
-    """RFC 4332 extensions, where the request asked for them."""
+    """RFC 4332 extensions, where the request asked for them: a node may, also when it comes home."""
     network = policy.network_of(home_address)
     if network is None or CONFIG_REQUEST not in find_host_configuration(message.extensions):
         return []

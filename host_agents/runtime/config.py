@@ -59,6 +59,7 @@ class _Network(_Section):
     gateway: str
     dns: list[str] = []
     interface: str = ""
+    advertise_interval: float = 1.0
 
 
 class _Key(_Section):
@@ -259,6 +260,8 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
     reader.need("home_agent.simultaneous_bindings", 0 < section.simultaneous_bindings <= 16, "outside 1..16")
     networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
+    links = [one.interface for one in networks if one.interface]
+    reader.need("network", len(links) == len(set(links)), "two home networks on one interface")
     reader.need("home_agent.redirect", section.redirect != section.address, "that is this home agent itself")
     policy = HomeAgentPolicy(
         address=reader.address("home_agent.address", section.address),
@@ -339,12 +342,14 @@ def _by_nai(
 def _network(reader: _Reader, key: str, one: _Network) -> HomeNetwork:
     prefix = reader.value(f"{key}.prefix", parse_prefix, one.prefix)
     reader.need(f"{key}.prefix", prefix[1] >= _NARROWEST, f"{one.prefix} is larger than a /{_NARROWEST}")
-    reader.need(f"{key}.interface", not one.interface, "a home network on a real link is not in this version")
+    reader.need(f"{key}.interface", len(one.interface) < 16, "an interface name has at most 15 characters")
+    reader.need(f"{key}.advertise_interval", 0.1 <= one.advertise_interval <= 1800, "outside 0.1..1800 seconds")
     pool = tuple(_range(reader, f"{key}.pool", text, prefix) for text in one.pool)
     gateway = reader.address(f"{key}.gateway", one.gateway)
     dns = tuple(reader.address(f"{key}.dns", text) for text in one.dns)
     reader.need(f"{key}.dns", len(dns) <= 2, "two servers are all that RFC 4332 can name")
-    return HomeNetwork(prefix, pool, gateway, dns)
+    interval = round(one.advertise_interval * 1000)
+    return HomeNetwork(prefix, pool, gateway, dns, one.interface, advertise_interval=interval)
 
 
 def _range(reader: _Reader, key: str, text: str, prefix: tuple[int, int]) -> tuple[int, int]:

@@ -7,13 +7,14 @@ import secrets
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import MobilityBinding, SendDatagram, Turn
+from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.home_agent.simultaneous import each
 from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.config import HomeAgentConfig
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.privileges import drop_privileges
 from host_agents.runtime.sockets import AgentSocket
@@ -33,9 +34,10 @@ class HomeAgentDaemon(Daemon):
         self._config = config
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
+        self._links: HomeLinks | None = None
 
     def open(self) -> Turn:
-        loop, policy, common = asyncio.get_running_loop(), self._config.policy, self.common
+        loop, policy, common = asyncio.get_running_loop(), connected(self._config.policy), self.common
         # First what a second daemon would be refused, while nothing of the kernel is touched.
         self.store = HomeAgentStore(str(common.state), loop)
         snapshot = self.store.load()
@@ -45,10 +47,14 @@ class HomeAgentDaemon(Daemon):
         self.datapath.use(self._socket, self._rebound)
         self.journal.info(why)
         if self.datapath.name != "none":
-            self._router = HomeRouter(common.device, prefixes)
+            links = {network.interface: network.prefix for network in policy.networks if network.interface}
+            virtual = [prefix for prefix in prefixes if prefix not in links.values()]
+            self._router = HomeRouter(common.device, virtual, list(links.values()))
             self._router.open()
-            for complaint in complaints(common.device):
+            for complaint in complaints(common.device, links):
                 raise KernelRefused("start", complaint)
+            self._links = HomeLinks(policy, self._router, self._occupied, self.now, loop)
+            self._links.open()
         drop_privileges()
         owners = sorted(snapshot.owners.items(), key=lambda item: item[1].released)
         self.engine = HomeAgent(
@@ -61,19 +67,32 @@ class HomeAgentDaemon(Daemon):
             random_octets=secrets.token_bytes,
         )
         self.journal.info(f"home agent {show(policy.address)}: {len(snapshot.bindings)} bindings restored")
+        if self._links is not None:
+            self._links.start([one.home_address for one in snapshot.bindings], snapshot.owners)
         return self.engine.start()
 
     def close(self) -> None:
         self._socket.close()
-        for one in (getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
+        for one in (self._links, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
             if one is not None:
                 one.close()
 
     def carry_out(self, effect: Any) -> None:
         if isinstance(effect, SendDatagram):
-            self._socket.send(effect.datagram, effect.destination, effect.port)
-        else:
+            index = 0 if self._links is None else self._links.index(effect.destination)
+            self._socket.send(effect.datagram, effect.destination, effect.port, index)
+        elif not isinstance(effect, CameHome):
             raise TypeError(f"no home agent does {effect}")
+        elif self._links is not None:
+            self._links.came_home(effect.home_address)
+
+    def _effect(self, effect: Any) -> None:
+        """A tunnel says where a home address is to be found on its home link, too."""
+        super()._effect(effect)
+        if self._links is not None and isinstance(effect, InstallTunnel):
+            self._links.away(effect.home_address)
+        elif self._links is not None and isinstance(effect, RemoveTunnel):
+            self._links.back(effect.home_address)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if "release" in request:
@@ -85,6 +104,9 @@ class HomeAgentDaemon(Daemon):
         if what == "counters":
             return {"counters": self.counters()}
         raise ValueError(f"nothing called {what} to show")
+
+    def _occupied(self, home_address: int, by_somebody: bool) -> None:
+        self.engine.occupied(home_address, by_somebody)
 
     def _arrived(self, payload: bytes, source: int, port: int) -> None:
         self.take(self.engine.receive(payload, source, port, self.now()))

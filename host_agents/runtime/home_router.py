@@ -1,20 +1,27 @@
-"""What a home agent has the kernel route into the tunnel."""
+"""What a home agent has the kernel route into the tunnel: home prefixes, or, on a real home link, who is away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.routing import MAIN_TABLE, Route, Routing
 from host_agents.runtime.sysctl import accept_tunnelled_sources
+from mip4.address import in_prefix
 
 
 class HomeRouter:
-    """Points the home prefixes at the tunnel device. prefixes: (network, length), virtual home networks only."""
+    """Points the home prefixes at the tunnel device. prefixes: (network, length) of virtual home networks.
 
-    def __init__(self, device: str, prefixes: Sequence[tuple[int, int]]) -> None:
+    links: of those that are real links, where only what is registered elsewhere goes into the tunnel, by a host route
+    each: all others are reached over the link itself.
+    """
+
+    def __init__(self, device: str, prefixes: Sequence[tuple[int, int]], links: Sequence[tuple[int, int]] = ()) -> None:
         self._device = device
         self._prefixes = prefixes
+        self._links = links
+        self._led: set[int] = set()
         self._routing = Routing()
 
     def open(self) -> None:
@@ -27,9 +34,28 @@ class HomeRouter:
         wanted = {Route(MAIN_TABLE, network, length, index) for network, length in self._prefixes}
         present = self._present(index)
         for route in present - wanted:
-            self._routing.take(route)
+            if self._is_on_link(route):
+                self._led.add(route.destination)
+            else:
+                self._routing.take(route)
         for route in wanted - present:
             self._routing.put(route, exclusive=True)
+
+    def sweep(self, keep: Iterable[int]) -> None:
+        """After a restart: of the addresses of links only `keep` is registered elsewhere. Raises KernelRefused."""
+        for home_address in self._led - set(keep):
+            self.release(home_address)
+
+    def lead(self, home_address: int) -> None:
+        """An address of a link is registered elsewhere. Raises KernelRefused, also if a route is in the way."""
+        if home_address not in self._led:
+            self._routing.put(self._host(home_address), exclusive=True)
+            self._led.add(home_address)
+
+    def release(self, home_address: int) -> None:
+        """It is no longer. Raises KernelRefused."""
+        self._led.discard(home_address)
+        self._routing.take(self._host(home_address))
 
     def close(self) -> None:
         """Routes and device stay, for a restart to find."""
@@ -44,6 +70,12 @@ class HomeRouter:
         for route in self._present(index):
             self._routing.take(route)
         self._routing.delete_interface(self._device)
+
+    def _host(self, home_address: int) -> Route:
+        return Route(MAIN_TABLE, home_address, 32, self._routing.index(self._device))
+
+    def _is_on_link(self, route: Route) -> bool:
+        return route.length == 32 and any(in_prefix(route.destination, *link) for link in self._links)
 
     def _present(self, index: int) -> set[Route]:
         return {route for route in self._routing.routes(MAIN_TABLE) if route.index == index}

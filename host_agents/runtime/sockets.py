@@ -15,7 +15,7 @@ from mip4.const import TUNNEL_DATA
 
 _BATCH = 64  # datagrams per wake-up, so that a flood leaves room for timers
 _RECEIVE_BUFFER = 4 << 20
-_IP_RECVERR, _IP_RECVTOS = 11, 13
+_IP_PKTINFO, _IP_RECVERR, _IP_RECVTOS = 8, 11, 13
 _IP_MTU_DISCOVER, _PMTUDISC_DONT, _PMTUDISC_DO = 10, 0, 2
 _ORIGIN_ICMP = 2
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err of ip(7)
@@ -72,11 +72,19 @@ class AgentSocket:
         self._loop.remove_reader(self._socket)
         self._socket.close()
 
-    def send(self, datagram: bytes, destination: int, port: int) -> None:
-        """A datagram that cannot leave is lost, as on any link: its sender asks again."""
+    def send(self, datagram: bytes, destination: int, port: int, index: int = 0) -> None:
+        """A datagram that cannot leave is lost, as on any link: its sender asks again.
+
+        index: of the interface that it has to leave by, whatever the routes say; 0: they say.
+        """
+        remote = (socket.inet_ntoa(destination.to_bytes(4, "big")), port)
         for _ in range(2):
             try:
-                self._socket.sendto(datagram, (socket.inet_ntoa(destination.to_bytes(4, "big")), port))
+                if index:
+                    way = (socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i8x", index))
+                    self._socket.sendmsg((datagram,), [way], 0, remote)
+                else:
+                    self._socket.sendto(datagram, remote)
                 return
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EPERM):

@@ -9,18 +9,22 @@ _IPV4 = Path("/proc/sys/net/ipv4")
 _STRICT, _LOOSE = 1, 2
 
 
-def complaints(device: str, visited_links: Iterable[str] = ()) -> list[str]:
-    """One line per setting that would lose packets, each saying what to set; none: the router is ready."""
+def complaints(device: str, links: Iterable[str] = ()) -> list[str]:
+    """One line per setting that would lose packets, each saying what to set; none: the router is ready.
+
+    links: visited ones of a foreign agent, home ones of a home agent.
+    """
     found = []
     if _read("ip_forward") != 1:
         found.append("this machine does not forward: set net.ipv4.ip_forward=1")
-    for interface in (device, *visited_links):
+    for interface in (device, *links):
         if _reverse_path(interface) == _STRICT:
             found.append(
                 f"{interface} drops packets whose source is routed elsewhere: set net.ipv4.conf.{interface}.rp_filter=2"
             )
-    for interface in visited_links:
-        # Redirects would send a mobile node past its foreign agent. Either of the two settings turns them on.
+    for interface in links:
+        # Redirects would send a mobile node past its agent, on which its devices depend even at home. Either of the two
+        # settings turns them on.
         for one in ("all", interface):
             if _read(f"conf/{one}/send_redirects"):
                 found.append(f"{interface} sends ICMP redirects: set net.ipv4.conf.{one}.send_redirects=0")

@@ -68,6 +68,56 @@ def test_then_the_one_given_back_longest_ago():
     assert _denied(pool, ("stranger", "d")) == 130
 
 
+def test_nobody_else_gets_an_address_that_is_occupied_even_if_no_other_is_left():
+    pool = _pool(10, 11)
+    for session in (ONE, TWO):
+        _give(pool, session)
+    for address in (10, 11):
+        pool.leaves(address)
+    pool.occupy(10, True)
+
+    assert _give(pool, THREE) == 11
+    assert _denied(pool, ("n", "four")) == 130
+    assert _denied(pool, ("n", "four"), asked=10) == 129
+    pool.occupy(10, False)
+
+    assert _give(pool, ("n", "four")) == 10
+
+
+def test_who_occupies_an_address_gets_it_back_asked_for_or_not():
+    for asked in (0, 10):
+        pool = _pool(10, 10)
+        _give(pool, ONE)
+        pool.leaves(10)
+        pool.occupy(10, True)
+
+        assert _give(pool, ONE, asked) == 10
+        pool.leaves(10)
+        assert _give(pool, TWO) == 10  # a registration ends what was known of the link
+
+
+def test_a_host_in_the_middle_of_the_pool_is_passed_over_until_it_is_gone():
+    pool = _pool(10, 12)
+    pool.occupy(11, True)
+
+    assert [_give(pool, session) for session in (ONE, TWO)] == [10, 12]
+    assert _denied(pool, THREE) == 130
+    pool.occupy(11, False)
+
+    assert _give(pool, THREE) == 11
+
+
+def test_what_is_bound_or_reserved_or_in_no_pool_cannot_be_occupied():
+    pool = _pool(10, 12, reserved={11: PRINTER, 20: PRINTER}, never=(12,))
+    _give(pool, ONE)
+    for address in (10, 11, 12, 20, 99):
+        pool.occupy(address, True)
+        pool.occupy(address, False)
+
+    assert _denied(pool, TWO) == 130
+    assert _give(pool, PRINTER, 11) == 11
+
+
 def test_a_session_gets_its_last_address_back_if_it_is_still_free():
     pool = _pool()
     _give(pool, ONE)
@@ -183,6 +233,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.held = {}  # session -> address
         self.used = set()
         self.queue = []  # (address, last owner) of free ones, oldest first
+        self.occupied = set()
 
     def _new(self, owners):
         return AddressPool([(self.FIRST, 13), (14, self.LAST)], self.RESERVED, self.NEVER, owners)
@@ -200,13 +251,14 @@ class PoolMachine(RuleBasedStateMachine):
         for address in general:
             if address not in self.used:
                 return address
-        return self.queue[0][0] if self.queue else None
+        return next((address for address, _ in self.queue if address not in self.occupied), None)
 
     def _hold(self, session, address):
         self.pool.take(address, session)
         assert address not in self.held.values()
         self.held[session] = address
         self.used.add(address)
+        self.occupied.discard(address)
         self.queue = [one for one in self.queue if one[0] != address]
 
     @rule(session=st.sampled_from(SESSIONS))
@@ -232,10 +284,25 @@ class PoolMachine(RuleBasedStateMachine):
             assert self.pool.choose(session, asked) == asked
         except Denied as denial:
             assert denial.code == 129
-            assert asked in self.held.values() or not (mine or general)
+            assert asked in self.held.values() or not (mine or general) or self._is_kept_from(session, asked)
             return
-        assert asked not in self.held.values() and (mine or general)
+        assert asked not in self.held.values() and (mine or general) and not self._is_kept_from(session, asked)
         self._hold(session, asked)
+
+    def _is_kept_from(self, session, address):
+        return address in self.occupied and (address, session) not in self.queue
+
+    @rule(address=st.integers(8, 31), occupied=st.booleans())
+    def is_seen_on_the_link(self, address, occupied):
+        self.pool.occupy(address, occupied)
+        general = self.FIRST <= address <= self.LAST and address not in self.RESERVED and address not in self.NEVER
+        if not occupied:
+            self.occupied.discard(address)
+        elif general and address not in self.held.values():
+            self.occupied.add(address)
+            if address not in self.used:
+                self.used.add(address)
+                self.queue.append((address, None))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -248,7 +315,10 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule()
     def restarts(self):
-        """What the store kept: last owners, oldest first, and who holds what."""
+        """What the store kept: last owners, oldest first, and who holds what. The link is looked at anew."""
+        self.used -= {address for address, owner in self.queue if owner is None}
+        self.queue = [one for one in self.queue if one[1] is not None]
+        self.occupied.clear()
         self.pool = self._new(self.queue)
         for session, address in self.held.items():
             self.pool.take(address, session)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host_agents.home_agent.policy import HomeNetwork
-from mip4.address import parse
+from mip4.address import parse, show
 from mip4.const import PORT
 from mip4.effects import Said
 from mip4.extensions import (
@@ -158,6 +158,21 @@ def test_the_vectors_themselves_tell_one_registration():
     assert passed_on.payload.startswith(_parts(_vector("v06"))[0])
     assert (passed_on.source, passed_on.source_port) == (CARE_OF, PORT)
     assert (passed_on.destination, passed_on.destination_port) == (HOME_ADDRESS, 49152)
+
+
+def test_ha_26_v14_the_node_is_home_again():
+    agent = _home_agent()
+    agent.take(_vector("v04"), CARE_OF)
+    assert agent.bindings() == {"cam-1": (show(HOME_ADDRESS), show(CARE_OF))}
+    agent.world.now = 900_000
+
+    answer = agent.take(_vector("v14"), HOME_ADDRESS, 49152)
+
+    reply = RegistrationReply.decode(answer.datagram)
+    assert (reply.code, reply.lifetime, reply.home_address) == (0, 0, HOME_ADDRESS)
+    assert (answer.destination, answer.port) == (HOME_ADDRESS, 49152)
+    assert agent.bindings() == {}
+    assert agent.came_home == [HOME_ADDRESS]
 
 
 def _parts(message):

@@ -257,16 +257,6 @@ def test_ha_26_a_deregistration_through_another_care_of_address_is_accepted_and_
     assert set(agent.bindings()) == {"pc1"}
 
 
-def test_ha_26_a_deregistration_from_home_names_the_home_address_as_care_of_address(agent):
-    home_address = agent.ask("pc1").home_address
-    agent.ask("pc2")
-
-    reply = agent.ask("pc1", lifetime=0, home_address=home_address, care_of_address=home_address, source=home_address)
-
-    assert reply.code == 0
-    assert set(agent.bindings()) == {"pc2"}
-
-
 def test_a_deregistration_without_home_address_is_told_which_one_it_was(agent):
     home_address = agent.ask("pc1").home_address
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from host_agents.effects import (
+    CameHome,
     ForgetIdentification,
     InstallDelivery,
     InstallTunnel,
@@ -119,6 +120,7 @@ class HomeAgentStation(AgentStation):
         self.tunnels: dict[int, int] = {}
         self.ends: dict[int, TunnelEnd] = {}
         self.installed: dict[int, InstallTunnel] = {}
+        self.came_home: list[int] = []
         self.start(NTP_2026)
 
     def start(self, ntp_ms: int) -> None:
@@ -191,6 +193,8 @@ class HomeAgentStation(AgentStation):
             self.tunnels.pop(effect.home_address, None)
             self.ends.pop(effect.home_address, None)
             self.installed.pop(effect.home_address, None)
+        elif isinstance(effect, CameHome):
+            self.came_home.append(effect.home_address)
         elif isinstance(effect, SendDatagram):
             self._send(effect)
         else:
