@@ -20,9 +20,10 @@ class Send(Record):
 
     link_address: octets, where the agent's advertisement came from; no ARP is to be broadcast (RFC 5944 §3.6.1.1).
     Empty: the destination is no agent of this link but the home agent, by way of the router that came with our address.
+    source: a home address, on our home link, or our care-of address; 0 for whatever address the uplink has.
     """
 
-    __slots__ = ("datagram", "destination", "link_address")
+    __slots__ = ("datagram", "destination", "link_address", "source")
 
 
 class UseAgent(Record):
@@ -53,6 +54,22 @@ class UseTunnel(Record):
     """
 
     __slots__ = ("care_of_address", "home_agent", "kind", "source", "broadcast")
+
+
+class UseHomeLink(Record):
+    """The uplink is on our home network: carry the packets of all home addresses there, plainly.
+
+    Answer ARP there for every home address that is attached, now or later, and say so by gratuitous ARP, at once and a
+    few times more (RFC 5944 §4.6). link_address: of the router, which is our home agent. source: as in UseAgent.
+    """
+
+    __slots__ = ("link_address", "source")
+
+
+class LeaveHomeLink(Record):
+    """Answer ARP on the uplink no longer. What carries packets instead comes in another effect."""
+
+    __slots__ = ()
 
 
 class SendTunnelled(Record):

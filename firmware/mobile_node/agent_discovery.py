@@ -2,7 +2,7 @@
 
 from mip4.address import in_prefix
 from mip4.compat import const
-from mip4.const import ADVERT_B, ADVERT_F, INFINITE, PROTO_ICMP
+from mip4.const import ADVERT_B, ADVERT_F, ADVERT_H, INFINITE, PROTO_ICMP
 from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, PrefixLengths
 from mip4.errors import Unexpected
 from mip4.ip import Packet
@@ -17,10 +17,10 @@ _REBOOTED = const(255)  # a sequence number that fell to this or below (RFC 5944
 
 
 class Agent(Record):
-    """A foreign agent that is heard. link_address: where its advertisements come from. until, heard: ms.
+    """An agent that is heard. link_address: where its advertisements come from. until, heard: ms.
 
-    co_located: our own care-of address, 0 where the agent's is used. challenge: octets that a request is to answer
-    (RFC 4721 §2), b"" for none.
+    co_located: our own care-of address, 0 where the agent's is used. home: whether it is our home agent, on our home
+    link, where there is no care-of address. challenge: octets that a request is to answer (RFC 4721 §2), b"" for none.
 
     lifetime: the longest registration it relays, seconds. interval: a third of its advertisements' lifetime, ms.
     """
@@ -38,6 +38,7 @@ class Agent(Record):
         "until",
         "challenge",
         "co_located",
+        "home",
     )
 
 
@@ -45,9 +46,11 @@ class AgentDiscovery:
     """Turns what is heard on the uplink into one agent to register with. `current` is None while there is none.
 
     unanswered: ms at which the third solicitation in a row counts as unanswered, None before it was sent.
+    home_agent: ours, whose advertisements say that we are at home.
     """
 
-    def __init__(self):
+    def __init__(self, home_agent: int):
+        self.home_agent = home_agent
         self.current = None
         self.up = False
         self._agents = []
@@ -80,11 +83,12 @@ class AgentDiscovery:
         packet = Packet.decode(octets)
         if packet.protocol != PROTO_ICMP or packet.ttl != 1:
             raise Unexpected("no advertisement of this link")
-        agent = _agent(AgentAdvertisement.decode(packet.payload), packet.source, link_address, now)
+        advertisement = AgentAdvertisement.decode(packet.payload)
+        agent = _agent(advertisement, packet.source, link_address, self._is_home(advertisement, packet.source), now)
         former = self._replace(agent)
-        if agent.until <= now or agent.care_of_address == 0:
+        if agent.until <= now or not _serves(agent):
             return self._lost(agent, now)
-        if self.current is None:
+        if self.current is None or (agent.home and not self.current.home):
             return self._choose(now)
         if self.current.address == agent.address:
             self.current = agent
@@ -139,6 +143,14 @@ class AgentDiscovery:
         self._solicit_at = None
         return True
 
+    def _is_home(self, advertisement: AgentAdvertisement, source: int) -> bool:
+        """Whether it is our own home agent's (RFC 5944 §2.4.3), which may have another address on its link.
+
+        That our home address fits the link's prefix would prove nothing: many networks are 10.0.0.0/24.
+        """
+        addresses = [source] + [address for address, _ in advertisement.routers]
+        return advertisement.agent().flags & ADVERT_H != 0 and self.home_agent in addresses
+
     def _lost(self, agent: Agent, now: int) -> bool:
         """`agent` is gone. If it was ours, another one that is still heard may be had at once; else ask around."""
         self._agents = [one for one in self._agents if one.address != agent.address]
@@ -180,7 +192,7 @@ class AgentDiscovery:
         return 0 if self.current is None else self.current.address
 
 
-def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, now: int) -> Agent:
+def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, home: bool, now: int) -> Agent:
     said = advertisement.agent()
     challenges = [one.challenge for one in advertisement.extensions if type(one) is AdvertisedChallenge]
     lengths = [one.lengths[0] for one in advertisement.extensions if type(one) is PrefixLengths and one.lengths]
@@ -188,7 +200,7 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
     return Agent(
         address=source,
         link_address=link_address,
-        care_of_address=said.care_of_addresses[0] if foreign else 0,
+        care_of_address=said.care_of_addresses[0] if foreign and not home else 0,
         lifetime=said.lifetime or INFINITE,
         flags=said.flags,
         sequence=said.sequence,
@@ -198,16 +210,21 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
         until=now + advertisement.lifetime * 1000,
         challenge=challenges[0] if challenges else b"",
         co_located=0,
+        home=home,
     )
 
 
 def _way(agent: Agent) -> tuple:
     """What registrations and packets depend on: when it changes, everybody registers anew."""
-    return agent.care_of_address, agent.link_address
+    return agent.care_of_address, agent.link_address, agent.home
+
+
+def _serves(agent: Agent) -> bool:
+    return agent.home or agent.care_of_address != 0
 
 
 def _usable(agent: Agent) -> bool:
-    return agent.care_of_address != 0 and not agent.flags & ADVERT_B
+    return agent.home or (agent.care_of_address != 0 and not agent.flags & ADVERT_B)
 
 
 def _network(agent: Agent) -> int:

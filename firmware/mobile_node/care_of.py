@@ -1,10 +1,14 @@
-"""Which way registrations take: through the agent that is heard, or from an address of our own (RFC 5944 §3.6.1)."""
+"""Which way registrations take: through the agent that is heard, from an address of our own, or none, at home
+
+(RFC 5944 §3.6.1).
+"""
 
 from mip4.const import ADVERT_R, ADVERT_T, INFINITE
 from mobile_node.agent_discovery import Agent, AgentDiscovery
 
 FOREIGN_AGENT = "foreign-agent"
 CO_LOCATED = "co-located"
+HOME = "home"
 AUTO = "auto"
 
 
@@ -12,14 +16,14 @@ class CareOf:
     """Agent discovery and the uplink's own address, made into one `current` way, None while there is none.
 
     A way is an Agent. One whose co_located is not 0 has our own care-of address; if it also has no link address it is
-    no agent's at all: the home agent is asked directly.
+    no agent's at all: the home agent is asked directly. One that is our home is taken in every mode.
     """
 
     def __init__(self, mode: str, home_agent: int):
         self.current = None
         self._mode = mode
         self._home_agent = home_agent
-        self._discovery = AgentDiscovery()
+        self._discovery = AgentDiscovery(home_agent)
         self._address = 0
 
     def link_up(self, now: int) -> None:
@@ -38,6 +42,22 @@ class CareOf:
         """The uplink has this address now, 0 for none, and a router that leads beyond its link."""
         self._address = address
         return self._settle(False, now)
+
+    def is_with(self, home_agent: int) -> None:
+        """Whose home link is ours, where the choice was left open (RFC 4433)."""
+        self._discovery.home_agent = home_agent
+
+    def to_ask_from_home(self, home_address: int) -> Agent | None:
+        """The way of a session that is at home and has no address: a request from home needs one (RFC 5944 §3.6.1.1).
+
+        So it begins like one from elsewhere, from an address of ours on the home link: home_address, that of another
+        session, or the uplink's own. None where there is neither.
+        """
+        if not home_address and not self._address:
+            return None
+        way = _of_our_own(self.current, home_address or self._address)
+        way.address = self._discovery.home_agent
+        return way
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
@@ -67,7 +87,7 @@ class CareOf:
 
     def _choose(self, now: int) -> Agent | None:
         agent = self._discovery.current
-        if self._mode == FOREIGN_AGENT or (self._mode == AUTO and agent is not None):
+        if self._mode == FOREIGN_AGENT or (agent is not None and (self._mode == AUTO or agent.home)):
             return agent
         if not self._discovery.up or not self._address:
             return None
@@ -89,14 +109,17 @@ class CareOf:
             until=now,
             challenge=b"",
             co_located=self._address,
+            home=False,
         )
 
 
 def _of_our_own(agent: Agent, address: int) -> Agent:
-    values = agent.values()[:-1] + (address,)
-    return Agent(*values)
+    values = dict(zip(Agent.__slots__, agent.values()))
+    values["co_located"] = address
+    values["home"] = False
+    return Agent(**values)
 
 
 def _way(agent: Agent) -> tuple:
     """What registrations and packets depend on: when it changes, everybody registers anew."""
-    return agent.care_of_address, agent.link_address, agent.co_located
+    return agent.care_of_address, agent.link_address, agent.co_located, agent.home

@@ -1,6 +1,6 @@
-"""What carries the packets of our home addresses: the agent of this link, or a tunnel that begins here."""
+"""What carries the packets of our home addresses: the agent of this link, our home link, or a tunnel from here."""
 
-from mip4.effects import HandIn, Said, SendTunnelled, UseAgent, UseTunnel
+from mip4.effects import HandIn, LeaveHomeLink, Said, SendTunnelled, UseAgent, UseHomeLink, UseTunnel
 from mobile_node.agent_discovery import Agent
 from mobile_node.keepalive import Keepalive
 from mobile_node.registration import Registration
@@ -17,20 +17,36 @@ class Carriage:
         self._sessions = sessions
         self._tunnel = None  # the UseTunnel in force, None while an agent carries our packets
         self._keepalive = Keepalive()
+        self._home = False  # whether the home link is the way, and ARP is answered there
 
     def begin(self, way: Agent) -> list:
-        """Another way, ahead of the requests that go there: a tunnel's packets have the same address to come from."""
+        """Another way, as far as it comes ahead of the requests that go there.
+
+        A tunnel, since its packets have the same address to come from; and ARP, which at home is answered before the
+        request and elsewhere no longer (RFC 5944 §4.6).
+        """
         self._keepalive.stop()
         self._tunnel = None
-        if not way.co_located:
-            return []
-        self._tunnel = UseTunnel(way.co_located, self._home_agent, "", self._sessions.source(), 0)
-        return [self._tunnel]
+        if way.home:
+            self._home = True
+            return self.use_agent(way)
+        effects = self.leave_home()
+        if way.co_located:
+            self._tunnel = UseTunnel(way.co_located, self._home_agent, "", self._sessions.source(), 0)
+            effects.append(self._tunnel)
+        return effects
+
+    def leave_home(self) -> list:
+        """The uplink is on our home link no longer, if it was."""
+        left, self._home = self._home, False
+        return [LeaveHomeLink()] if left else []
 
     def use_agent(self, way: Agent | None) -> list:
-        """The agent for a default router, if that is the way, with the home address that the node itself has now."""
+        """The agent for a router, if there is no tunnel, with the home address that the node itself has now."""
         if way is None or self._tunnel is not None:
             return []
+        if way.home:
+            return [UseHomeLink(way.link_address, self._sessions.source())]
         using = [UseAgent(way.address, way.link_address, self._sessions.source())]
         return using + ([HandIn(way.address, way.link_address)] if self._wishes.hands_in(way) else [])
 
@@ -38,7 +54,7 @@ class Carriage:
         """There is no way. A tunnel whose address is gone drops what comes, until there is another."""
         self._keepalive.stop()
         if self._tunnel is None:
-            return [UseAgent(0, b"", 0), Said("info", "no agent")]
+            return self.leave_home() + [UseAgent(0, b"", 0), Said("info", "no agent")]
         self._tunnel = None
         return [UseTunnel(0, self._home_agent, "", self._sessions.source(), 0), Said("info", "no address")]
 

@@ -1,4 +1,8 @@
-"""What a device is told of its home address by DHCP (RFC 2131 §4.3): it is a lease for as long as the registration."""
+"""What a device is told of its home address by DHCP (RFC 2131 §4.3): it is a lease for as long as the registration.
+
+At home nothing is registered. A lease is as long there as a registration that the node would ask for, and is renewed
+without anybody else being asked.
+"""
 
 from mip4.const import BROADCAST
 from mip4.effects import AnswerDhcp
@@ -9,7 +13,7 @@ from mobile_node.sessions import Session
 def answer_waiting(session: Session, now: int) -> list:
     """Answer the DHCP message that waits, if the home address is there to be offered."""
     message, registration = session.waiting, session.registration
-    if message is None or not session.attached or not registration.is_valid(now):
+    if message is None or not session.attached or not registration.is_ours(now):
         return []
     session.waiting = None
     gateway = session.gateway
@@ -18,9 +22,10 @@ def answer_waiting(session: Session, now: int) -> list:
         if message.server and message.server != gateway:
             return []  # the device took somebody else's offer
         kind = ACK if (message.client_address or message.asked) == session.attached else NAK
-    lease = 0xFFFFFFFF if registration.expires is None else max(1, (registration.expires - now) // 1000)
+    until = registration.ours_until(now)
+    lease = 0xFFFFFFFF if until is None else max(1, (until - now) // 1000)
     if kind == ACK:
-        session.lease_ends = registration.expires
+        session.lease_ends = until
     mtu = UDP_TUNNEL_MTU if registration.tunnel == "udp" else TUNNEL_MTU
     octets = answer(kind, message, session.attached, gateway, lease, registration.configuration, mtu)
     renewing = kind == ACK and message.client_address

@@ -7,7 +7,7 @@ from mip4.address import is_unicast, show
 from mip4.effects import Dropped, Said, Solicit
 from mip4.errors import MipError, Unexpected
 from mip4.messages import RegistrationReply
-from mobile_node.care_of import CO_LOCATED, FOREIGN_AGENT, CareOf
+from mobile_node.care_of import CO_LOCATED, FOREIGN_AGENT, HOME, CareOf
 from mobile_node.carriage import Carriage
 from mobile_node.devices import Devices
 from mobile_node.handoffs import Handoffs
@@ -57,7 +57,7 @@ class MobileNode:
         self._care_of.link_down()
         self._handoffs.link_down(now)
         self._registrations.suspend(now)
-        return []
+        return self._carriage.leave_home()
 
     def heard(self, packet: bytes, link_address: bytes, now: int) -> list:
         """An IPv4 packet from the uplink that may be an Agent Advertisement."""
@@ -79,7 +79,10 @@ class MobileNode:
         had = self._care_of.current
         if self._care_of.address(address, now):
             return self._registrations.move(now)
-        return self._alone(now) if had is not None and self._care_of.current is None else []
+        way = self._care_of.current
+        if way is not None and way.home:
+            return self._registrations.ask_again(now)
+        return self._alone(now) if had is not None and way is None else []
 
     def tunnelled(self, packet: bytes, now: int) -> list:
         """An IPv4 packet from the tunnel that the home agent itself sent, an answer to a keepalive."""
@@ -138,12 +141,14 @@ class MobileNode:
     def status(self, now: int) -> dict:
         """What `node status` shows."""
         way = self._care_of.current
+        mode = None if way is None else HOME if way.home else CO_LOCATED if way.co_located else FOREIGN_AGENT
+        care_of_address = None if way is None else show(way.co_located or way.care_of_address)
         document = {
             "nai": self._settings.nai.decode(),
             "home_agent": show(self._home_agent()),
-            "mode": None if way is None else CO_LOCATED if way.co_located else FOREIGN_AGENT,
+            "mode": mode,
             "agent": show(way.address) if way is not None and way.link_address else None,
-            "care_of_address": None if way is None else show(way.co_located or way.care_of_address),
+            "care_of_address": None if mode == HOME else care_of_address,
             "sessions": [session.status(now) for session in self._sessions],
             "handoffs": self._handoffs.status(),
         }

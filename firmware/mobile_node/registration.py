@@ -62,6 +62,8 @@ IDLE = "idle"  # nothing is wanted, or nobody to ask
 REGISTERING = "registering"  # asked for, not yet granted
 REGISTERED = "registered"  # granted; a renewal may be under way
 LEAVING = "leaving"  # to be deregistered
+RETURNING = "returning"  # at home, which the home agent is yet to confirm by ending the registration
+HOME = "home"  # at home: the address is ours without a registration
 
 _FIRST_RETRY = const(1000)  # ms, the floor of RFC 5944 §3.6.3
 _LAST_RETRY = const(60000)
@@ -88,6 +90,12 @@ class Ended(Record):
     """The registration is over: deregistered, or its lifetime ran out. wanted: whether it is still asked for."""
 
     __slots__ = ("wanted",)
+
+
+class Returned(Record):
+    """The home agent confirms that we are at home, and that the home address is ours."""
+
+    __slots__ = ()
 
 
 class Refused(Record):
@@ -166,8 +174,25 @@ class Registration:
         """Whether the home agent holds a binding for us, as far as we know."""
         return self.lifetime > 0 and (self.expires is None or self.expires > now)
 
+    def has_home(self) -> bool:
+        """Whether there is a home address to come home with, and a home agent that knows of it."""
+        return self.home_address != 0 and self.home_agent not in _LEFT_OPEN
+
+    def is_ours(self, now: int) -> bool:
+        """Whether the home agent says that the home address is ours: there is a binding, or we are at home with it."""
+        return self.is_valid(now) or self.state == HOME
+
+    def ours_until(self, now: int) -> int | None:
+        """How long a device may rely on it, ms; None for ever."""
+        if self.is_valid(now):
+            return self.expires
+        return None if self._node.lifetime == INFINITE else now + self._node.lifetime * 1000
+
     def register(self, agent, now: int) -> list:
-        """Register through `agent`, for the first time or anew: at once, but with one agent once a second."""
+        """Register through `agent`, for the first time or anew: at once, but with one agent once a second.
+
+        At home that is to deregister, with the home address for a care-of address (RFC 5944 §3.6.1.2).
+        """
         self.agent = agent
         self._reverse = self._node.reverse_tunnel
         self._udp = True
@@ -177,11 +202,13 @@ class Registration:
         self._answered = True
         self.state = REGISTERED if self.is_valid(now) else REGISTERING
         self._next = self._soonest(now)
+        if agent.home:
+            self.state = RETURNING
         return self.wake(now)
 
     def follow(self, agent) -> None:
         """The same agent, as it advertises itself now."""
-        if self.agent is not None:
+        if self.agent is not None and self.agent.home == agent.home:
             self.agent = agent
 
     def suspend(self, now: int) -> None:
@@ -254,7 +281,7 @@ class Registration:
             self._next = None
             return effects
         if self.waiting:
-            self._retry = min(self._retry * 2, _LAST_RETRY, self._lifetime() * 1000)
+            self._retry = min(self._retry * 2, _LAST_RETRY, self._lifetime() * 1000 or _LAST_RETRY)
         return effects + self._send(self._lifetime(), now)
 
     def matches(self, reply) -> bool:
@@ -296,15 +323,23 @@ class Registration:
         self.code = reply.code
         unnamed = not self._is_named(believed)
         if self._request.lifetime == 0:
-            self._forget()
-            self.state = IDLE
-            return ([Unnamed(0)] if unnamed else []) + [Ended(False)]
+            return ([Unnamed(0)] if unnamed else []) + self._deregistered(believed)
         if self.state == LEAVING:
             return []
         if unnamed:
             self._request = self._next = None
             return [Unnamed(reply.home_address)]
         return self._granted(reply, believed)
+
+    def _deregistered(self, believed: list) -> list:
+        """The binding is gone: that was a goodbye, or we are at home and the address stays ours."""
+        self._forget()
+        if self.state != RETURNING:
+            self.state = IDLE
+            return [Ended(False)]
+        self.state = HOME
+        self.configuration = find_host_configuration(believed) or self.configuration
+        return [Returned()]
 
     def _granted(self, reply, believed: list) -> list:
         """Its lifetime began when the request left (RFC 5944 §3.6.2.2), so that we are the first to end it."""
@@ -365,6 +400,9 @@ class Registration:
             self._soon = True
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
+            if self.state == RETURNING:
+                self.suspend(now)
+                return said + [self._refusal(reply.code, ""), Ended(True)]
         elif reply.code == HA_TOO_MANY_BINDINGS and self._request.flags & FLAG_S:
             self._replacing = self._soon = True
         elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
@@ -400,17 +438,20 @@ class Registration:
         floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if passing else (_DENIED_RETRY, _DENIED_LAST_RETRY)
         self._retry = min(max(self._retry * 2, floor), ceiling) if repeated else floor
         self._next = max(self._sent + self._retry, now)
-        said = "denied sub_nai=%s code=%s" % (self._name(), code_name(code))
         # A node without a clock meets 133 at every start, and an agent that was restarted knows no challenge of before;
         # only when the answer to it does not help, it is news.
         level = "info" if (code == HA_IDENTIFICATION or code in _CHALLENGE) and not repeated else "warning"
         singly = code in _OWN_PACE or (code in _CHALLENGE and repeated)
-        return [Refused(code, singly), Said(level, said + (": " + text if text else ""))]
+        return [Refused(code, singly), self._refusal(code, text, level)]
+
+    def _refusal(self, code: int, text: str, level: str = "warning") -> Said:
+        said = "denied sub_nai=%s code=%s" % (self._name(), code_name(code))
+        return Said(level, said + (": " + text if text else ""))
 
     # ---- requests
 
     def _lifetime(self) -> int:
-        return min(self._most, self.agent.lifetime)
+        return 0 if self.agent.home else min(self._most, self.agent.lifetime)
 
     def _soonest(self, now: int) -> int:
         """When the next request may leave (RFC 5944 §3.6): through the agent of the last one a second after that."""
@@ -435,6 +476,8 @@ class Registration:
             return self._gone()
         self.lifetime = 0
         self.expires = None
+        if self.state == RETURNING:
+            return []
         if self._node.home_agent in _LEFT_OPEN:
             self.home_agent = self._node.home_agent  # the session is over, and so is its home agent's part
             self._requested = self._node.requested_home_agent
@@ -470,8 +513,9 @@ class Registration:
         self._sent = now
         self._through = agent.care_of_address
         self._next = now + self._retry
-        destination = agent.address if agent.link_address else self.home_agent
-        return [Send(self._datagram, destination, agent.link_address)]
+        destination = self.home_agent if agent.home or not agent.link_address else agent.address
+        source = self.home_address if agent.home else agent.co_located
+        return [Send(self._datagram, destination, agent.link_address, source)]
 
     def _is_repetition(self, lifetime: int) -> bool:
         """Whether the last request goes out once more as it was: nobody answered, and nothing has changed since."""
@@ -492,7 +536,7 @@ class Registration:
         if self.sub_nai and self.named:
             inner = node.nai if node.sub_nai_type == 2 else None
             extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
-        if lifetime:
+        if lifetime or self.agent.home:
             extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
         left_open = self.home_agent in _LEFT_OPEN
         if left_open and self._requested:
@@ -504,7 +548,9 @@ class Registration:
         reverse = agent.co_located or (self._reverse and agent.flags & ADVERT_T)
         care_of_address = agent.co_located or agent.care_of_address
         wanted = node.wishes.flags(agent, self) & (~FLAG_S if self._replacing else 0xFF)
-        if not lifetime:
+        if agent.home:
+            care_of_address, wanted = self.home_address, 0
+        elif not lifetime:
             care_of_address = node.wishes.care_of_address_to_leave(self.home_address) or care_of_address
         self._request = RegistrationRequest(
             flags=(FLAG_T if reverse else 0) | (FLAG_D if agent.co_located else 0) | wanted,

@@ -2,14 +2,15 @@
 
 from mip4.address import show, show_link
 from mip4.effects import Said
+from mobile_node.agent_discovery import Agent
 from mobile_node.care_of import CareOf
 from mobile_node.carriage import Carriage
 from mobile_node.handoffs import Handoffs
 from mobile_node.leases import answer_waiting
 from mobile_node.one_at_a_time import OneAtATime
 from mobile_node.plain_home_agents import PlainHomeAgents
-from mobile_node.registration import LEAVING, Ended, Granted, Refused, Unnamed
-from mobile_node.sessions import DEVICE, OWN, Session, SessionTable, gateway_of
+from mobile_node.registration import LEAVING, Ended, Granted, Refused, Returned, Unnamed
+from mobile_node.sessions import DEVICE, OWN, Session, SessionTable
 from mobile_node.wishes import STYLES
 
 _ELSEWHERE = (65, 66, 76, 77, 78, 80, 81, 82, 88, 96, 105, 108, 109)  # an agent's denials that another may not share
@@ -37,9 +38,11 @@ class Registrations:
     def move(self, now: int) -> list:
         """All sessions at once, so that a handoff lasts one round trip however many there are."""
         way = self._care_of.current
-        care_of_address = show(way.co_located or way.care_of_address)
+        care_of_address = None if way.home else show(way.co_located or way.care_of_address)
         text = "co-located care_of=%s" % care_of_address
-        if way.link_address:
+        if way.home:
+            text = "at home, home agent %s link=%s" % (show(way.address), show_link(way.link_address))
+        elif way.link_address:
             text = "agent %s care_of=%s link=%s" % (show(way.address), care_of_address, show_link(way.link_address))
         self.suspend(now)
         wanted = len([one for one in self._sessions if one.wanted])
@@ -47,7 +50,9 @@ class Registrations:
         effects = self._carriage.begin(way)
         for session in self._sessions:
             effects += self.register(session, now)
-        return effects + self._carriage.use_agent(way) + [Said("info", text)]
+        if not way.home:
+            effects += self._carriage.use_agent(way)
+        return effects + [Said("info", text)]
 
     def suspend(self, now: int) -> None:
         """There is nobody to ask."""
@@ -65,9 +70,31 @@ class Registrations:
         if self._singly.must_wait(agent):
             session.registration.suspend(now)  # until _next_singly
             return []
+        if agent.home and session.wanted:
+            return self._come_home(session, agent, now)
         if session.wanted:
             return self.follow(session, session.registration.register(agent, now), now)
         return self.follow(session, session.registration.go_on(agent, now), now)
+
+    def _come_home(self, session: Session, agent: Agent, now: int) -> list:
+        """With the address it has, for which ARP is answered before the request goes; without one, get one first."""
+        registration = session.registration
+        if registration.has_home():
+            said = registration.register(agent, now)
+            return ([] if session.attached else self._attach(session, now)) + self.follow(session, said, now)
+        way = self._care_of.to_ask_from_home(self._sessions.any_address())
+        if way is None:
+            registration.suspend(now)  # until ask_again
+            return []
+        return self.follow(session, registration.register(way, now), now)
+
+    def ask_again(self, now: int) -> list:
+        """For sessions that nobody was asked for, because at home there was no address to ask from."""
+        effects = []
+        for session in self._sessions:
+            if session.wanted and session.registration.agent is None:
+                effects += self.register(session, now)
+        return effects
 
     def deregister(self, session: Session, now: int) -> list:
         return self.follow(session, session.registration.deregister(now), now)
@@ -95,6 +122,8 @@ class Registrations:
                 effects += self._granted(session, now)
             elif type(one) is Ended:
                 effects += self._ended(session, one, now)
+            elif type(one) is Returned:
+                effects += self._returned(session, now)
             elif type(one) is Unnamed:
                 effects += self._unnamed(session, one.home_address, now)
             elif type(one) is Refused:
@@ -108,21 +137,34 @@ class Registrations:
         return [] if session is None else self.register(session, now)
 
     def _granted(self, session: Session, now: int) -> list:
-        registration = session.registration
+        registration, way = session.registration, self._care_of.current
+        self._care_of.is_with(registration.home_agent)
+        if way is not None and way.home:  # with the address it has now
+            return self.register(session, now)
         self._handoffs.registered(now)
         effects = []
-        if (session.attached, session.gateway) != (registration.home_address, gateway_of(registration)):
-            effects += self._dispossess(session, now) + self._sessions.attach(session)
-            if session.kind == OWN:
-                effects += self._carriage.use_agent(self._care_of.current)
-            if session.kind == DEVICE:
-                session.lease_ends = registration.expires
+        if not session.is_as_granted():
+            effects += self._dispossess(session, now) + self._attach(session, now)
             effects.append(
                 Said("info", "registered sub_nai=%s home=%s lifetime=%ds"
                      % (session.sub_nai or "-", show(session.attached), registration.lifetime))
             )  # fmt: skip
-        effects += self._carriage.granted(registration, self._care_of.current, now)
+        effects += self._carriage.granted(registration, way, now)
         return effects + answer_waiting(session, now) + self._next_singly(now)
+
+    def _returned(self, session: Session, now: int) -> list:
+        self._handoffs.registered(now)
+        effects = [] if session.is_as_granted() else self._attach(session, now)
+        text = "at home sub_nai=%s home=%s" % (session.sub_nai or "-", show(session.attached))
+        return effects + [Said("info", text)] + answer_waiting(session, now) + self.ask_again(now)
+
+    def _attach(self, session: Session, now: int) -> list:
+        effects = self._sessions.attach(session)
+        if session.kind == OWN:
+            effects += self._carriage.use_agent(self._care_of.current)
+        if session.kind == DEVICE:
+            session.lease_ends = session.registration.ours_until(now)
+        return effects
 
     def _dispossess(self, session: Session, now: int) -> list:
         """The address that `session` was granted is no longer that of another one, which has heard nothing of it yet:
@@ -139,7 +181,7 @@ class Registrations:
     def _ended(self, session: Session, ended: Ended, now: int) -> list:
         effects = session.detach()
         if ended.wanted:
-            return effects
+            return effects + (self.register(session, now) if session.registration.agent is None else [])
         if session.wanted:  # it came back while it was leaving
             return effects + self.register(session, now) + self._carry_on(session, now)
         self._sessions.remove(session)

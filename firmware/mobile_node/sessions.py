@@ -47,6 +47,10 @@ class Session:
         self.waiting = None
         self.lease_ends = None
 
+    def is_as_granted(self) -> bool:
+        """Whether the platform carries what the home agent has given."""
+        return (self.attached, self.gateway) == (self.registration.home_address, _gateway_of(self.registration))
+
     def detach(self) -> list:
         """Carry packets of its home address no longer, if they are carried."""
         if not self.attached:
@@ -100,7 +104,7 @@ class SessionTable:
         """Carry packets of the home address that was granted, instead of what was carried for the session before."""
         effects = session.detach()
         session.attached = session.registration.home_address
-        session.gateway = gateway_of(session.registration)
+        session.gateway = _gateway_of(session.registration)
         effects.append(Attach(session.attached, session.downlink, session.link_address, session.gateway))
         return effects + ([self.remember()] if session.kind == DEVICE else [])
 
@@ -117,6 +121,11 @@ class SessionTable:
         """The home address of the node itself, 0 while it has none."""
         own = [one.attached for one in self._sessions if one.kind == OWN and one.attached]
         return own[0] if own else 0
+
+    def any_address(self) -> int:
+        """A home address of ours, the node's own if there is one; 0 for none."""
+        attached = [one.attached for one in self._sessions if one.attached]
+        return self.source() or (attached[0] if attached else 0)
 
     def find_link(self, link_address: bytes) -> Session | None:
         for session in self._sessions:
@@ -147,7 +156,7 @@ class SessionTable:
         return plain
 
 
-def gateway_of(registration: Registration) -> int:
+def _gateway_of(registration: Registration) -> int:
     """The gateway of the home network, which the node answers for on its downlinks."""
     octets = registration.configuration.get(CONFIG_GATEWAY, b"")
     return int.from_bytes(octets, "big") if len(octets) == 4 else _DUMMY_GATEWAY

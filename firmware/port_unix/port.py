@@ -1,7 +1,20 @@
 """Linux as a platform of the mobile node: what runtime/runtime.py asks of a port, under MicroPython's unix port."""
 
 from mip4.const import ANY
-from mip4.effects import AnswerDhcp, Attach, Detach, HandIn, Remember, Send, SendTunnelled, Solicit, UseAgent, UseTunnel
+from mip4.effects import (
+    AnswerDhcp,
+    Attach,
+    Detach,
+    HandIn,
+    LeaveHomeLink,
+    Remember,
+    Send,
+    SendTunnelled,
+    Solicit,
+    UseAgent,
+    UseHomeLink,
+    UseTunnel,
+)
 from port_unix import clock, fields, state
 from port_unix.control_socket import be_the_only_one, listen
 from port_unix.device_packets import bring
@@ -66,6 +79,8 @@ class Port:
             SendTunnelled: lambda effect: self._forwarder.send(effect.packet),
             UseAgent: self._use_agent,
             HandIn: self._hand_in,
+            UseHomeLink: self._use_home_link,
+            LeaveHomeLink: lambda effect: self._uplink.leave_home_link(),
             UseTunnel: self._use_tunnel,
             Attach: self._attach,
             Detach: self._detach,
@@ -90,6 +105,8 @@ class Port:
             ("links", self._follow_links),
             ("carrier", lambda runtime: self._links.hurry(self._uplink.interface)),
             ("uplink", self._uplink.hear),
+            ("ARP at home", self._uplink.arp.serve),
+            ("gratuitous ARP", self._uplink.arp.repeat),
             ("lease", lambda runtime: self._uplink.lease(lambda: self._tell_address(runtime))),
         ]
         for downlink in self._downlinks.values():
@@ -163,15 +180,23 @@ class Port:
             self._uplink.put_default()
 
     def _use_agent(self, effect: UseAgent) -> None:
+        self._use_no_tunnel()
+        if not self._is_own(effect.source):
+            effect = UseAgent(effect.address, effect.link_address, ANY)
+        self._uplink.use_agent(effect)
+
+    def _use_home_link(self, effect: UseHomeLink) -> None:
+        self._use_no_tunnel()
+        self._uplink.use_home_link(effect.link_address, effect.source if self._is_own(effect.source) else ANY)
+
+    def _use_no_tunnel(self) -> None:
+        """The kernel carries the packets itself."""
         if self._forwarding:
             self._tunnel = None
             self._forwarder.use(None, ANY, "", ANY)
             self._forward(False)
             if self._own_link is not None:
                 self._own_link.carry(False, ANY)
-        if not self._is_own(effect.source):
-            effect = UseAgent(effect.address, effect.link_address, ANY)
-        self._uplink.use_agent(effect)
 
     def _hand_in(self, effect: HandIn) -> None:
         """What home addresses send goes by the forwarder to the agent; what is for them still comes by the kernel."""
@@ -204,11 +229,13 @@ class Port:
         else:
             self._forwarder.attach(effect.home_address, self._own_link, LINK_ADDRESS, ANY, True)
             self._routes.put_address(self._lo, effect.home_address, 32)
+        self._uplink.arp.attach(effect.home_address)
 
     def _detach(self, effect) -> None:
         before = self._attached.pop(effect.home_address, None)
         if before is None:
             return
+        self._uplink.arp.detach(effect.home_address)
         self._forwarder.detach(effect.home_address)
         if before.downlink:
             self._downlinks[before.downlink].detach(effect.home_address)

@@ -30,7 +30,7 @@ _FRAME = 2048  # octets: more than any registration message or advertisement
 # Classic BPF: (code, jump if true, jump if false, constant); offsets are those of an Ethernet frame
 _LOAD_WORD, _LOAD_HALF, _LOAD_OCTET = 0x20, 0x28, 0x30
 _LOAD_HALF_AT, _LOAD_OCTET_AT, _LOAD_HEADER_LENGTH = 0x48, 0x50, 0xB1
-_EQUALS, _HAS_BITS, _RETURN = 0x15, 0x45, 0x06
+_EQUALS, _AT_LEAST, _HAS_BITS, _RETURN = 0x15, 0x35, 0x45, 0x06
 _PACKET_TYPE = 0xFFFFF004
 _ALL = 0x40000
 
@@ -53,6 +53,7 @@ SIGNALLING = [  # messages to UDP port 434 and ICMP router advertisements, for u
     (_RETURN, 0, 0, 0),
 ]
 NOTHING = [(_RETURN, 0, 0, 0)]
+NOT_OURS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_AT_LEAST, 1, 0, 3), (_RETURN, 0, 0, _FRAME), (_RETURN, 0, 0, 0)]
 EVERYTHING = [(_RETURN, 0, 0, _ALL)]
 FOR_US = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 0), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 FOR_OTHERS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 3), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
@@ -106,10 +107,11 @@ class UdpSocket:
 
 
 class PacketSocket:
-    """Ethernet frames with IPv4 in them. It is deaf and mute until bound, and can be bound again."""
+    """Ethernet frames of one type. It is deaf and mute until bound, and can be bound again."""
 
-    def __init__(self, program: list):
+    def __init__(self, program: list, ethertype: int = _ETH_P_IP):
         """program: the filter of what it receives. Raises KernelRefused."""
+        self._type = struct.pack("!H", ethertype)
         try:
             self.socket = socket.socket(_AF_PACKET, _SOCK_RAW, 0)
             attach_filter(self.socket, program)
@@ -122,8 +124,7 @@ class PacketSocket:
 
     def bind(self, index: int, link_address: bytes) -> None:
         """To the interface `index`, which has `link_address`. Raises KernelRefused."""
-        protocol = struct.pack("!H", _ETH_P_IP)
-        self._interface = struct.pack("H", _AF_PACKET) + protocol + struct.pack("i", index) + bytes(12)
+        self._interface = struct.pack("H", _AF_PACKET) + self._type + struct.pack("i", index) + bytes(12)
         self._link_address = link_address
         try:
             self.socket.bind(self._interface)
@@ -131,7 +132,7 @@ class PacketSocket:
             raise KernelRefused("packet socket on interface %d: %s" % (index, error_name(error.errno)))
 
     def receive(self) -> tuple:
-        """One frame: (IP packet, link address it came from, whether its checksum is filled in). Raises OSError."""
+        """One frame: (packet, link address it came from, whether its checksum is filled in). Raises OSError."""
         octets = self.socket.recv(_VNET_HEADER + _FRAME)
         packet = octets[_VNET_HEADER + _ETHERNET :]
         return packet, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12], not octets[0] & _NEEDS_CHECKSUM
@@ -150,10 +151,10 @@ class PacketSocket:
 
     def send_from(self, view, start: int, end: int, link_address: bytes) -> None:
         """A packet in a buffer with room before it. Raises OSError."""
-        view[start - 24 : start] = _NO_OFFLOAD + link_address + self._link_address + b"\x08\x00"
+        view[start - 24 : start] = _NO_OFFLOAD + link_address + self._link_address + self._type
         self.socket.sendto(view[start - 24 : end], self._interface)
 
     def send(self, link_address: bytes, packet: bytes) -> None:
         """Raises OSError."""
-        frame = bytes(_VNET_HEADER) + link_address + self._link_address + b"\x08\x00" + packet
+        frame = bytes(_VNET_HEADER) + link_address + self._link_address + self._type + packet
         self.socket.sendto(frame, self._interface)

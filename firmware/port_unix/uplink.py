@@ -7,13 +7,17 @@ from mip4.effects import Dropped, HandIn, Send, UseAgent, UseTunnel
 from mip4.errors import MipError, Unexpected
 from mip4.ip import Datagram, Packet
 from port_unix.dhcp_client import DhcpClient
+from port_unix.home_arp import HomeArp
 from port_unix.routes import Routes
 from port_unix.sockets import SIGNALLING, PacketSocket
-from port_unix.sysctl import settle_uplink
+from port_unix.sysctl import settle_home_link, settle_uplink
 from port_unix.tunnel import Gre, HandingIn, IpInIp, UdpTunnel
 from runtime.sockets import readable, would_block
 
 _ALL_ROUTERS_LINK = b"\x01\x00\x5e\x00\x00\x02"  # RFC 1112 §6.4
+# The next hop at home. Its true address may be the gateway's, which the kernel refuses to route by, since it is ours on
+# the downlinks; 192.0.0.10 is nobody's (RFC 7723 §4.1).
+_HOME_ROUTER = 0xC000000A
 _ENETDOWN = 100  # what a packet socket says once when its interface goes
 
 
@@ -27,6 +31,7 @@ class Uplink:
         self._static = config["address"] if isinstance(config["address"], tuple) else None
         self._client = DhcpClient(self.interface) if config["address"] == "dhcp" else None
         self._frames = PacketSocket(SIGNALLING)
+        self.arp = HomeArp()
         self.tunnels = {"udp": UdpTunnel(), "ipip": IpInIp(), "gre": Gre()}
         self._index = 0
         self._address = ANY  # the care-of side's address of the node, not a home address
@@ -45,6 +50,7 @@ class Uplink:
         self._index = index
         changed = settle_uplink(self.interface)
         self._frames.bind(index, link_address)
+        self.arp.bind(index, link_address)
         for tunnel in self.tunnels.values():
             tunnel.bind(self.interface)
         self._routes.put_deaf_rule(self.interface)
@@ -131,7 +137,7 @@ class Uplink:
         if not effect.link_address:
             self.tunnels["udp"].register(effect.destination, effect.datagram)
             return
-        datagram = Datagram(self._address, PORT, effect.destination, PORT, effect.datagram)
+        datagram = Datagram(effect.source or self._address, PORT, effect.destination, PORT, effect.datagram)
         self._frames.send(effect.link_address, datagram.packet(255).encode())
 
     def use_tunnel(self, effect: UseTunnel):
@@ -178,6 +184,17 @@ class Uplink:
             self._routes.remove_default(self._index, former.address)
         if former.address and former.address != effect.address:
             self._routes.remove_neighbour(self._index, former.address)
+
+    def use_home_link(self, link_address: bytes, source: int) -> None:
+        """Raises OSError, KernelRefused."""
+        self.arp.begin()
+        settle_home_link(self.interface, True)
+        self.use_agent(UseAgent(_HOME_ROUTER, link_address, source))
+
+    def leave_home_link(self) -> None:
+        """Raises OSError, KernelRefused."""
+        self.arp.end()
+        settle_home_link(self.interface, False)
 
     def lose_source(self, home_address: int) -> None:
         """`home_address` is about to go: keep the default route, which would go with it. Raises KernelRefused."""

@@ -46,7 +46,8 @@ def _status(args: argparse.Namespace) -> int:
     if args.json:
         print_json(status)
     else:
-        print(f"{status['nai']} at {status['care_of_address'] or 'no agent'}, home agent {status['home_agent']}")
+        where = status["care_of_address"] or status["mode"] or "no agent"  # at home there is no care-of address
+        print(f"{status['nai']} at {where}, home agent {status['home_agent']}")
         print_table(_SESSIONS, status["sessions"])
     return 0
 

@@ -187,7 +187,10 @@ MOBILE_NODE = (
     Section(
         "Mobile node: before a request (RFC 5944 §3.6.1)",
         (
-            Line("MN-01", "through the agent that is heard, from an address of its own directly, unless R is set"),
+            Line(
+                "MN-01",
+                "through the agent that is heard; from an address of its own, and at home, directly, unless R is set",
+            ),
             Line(
                 "MN-02", "D with an own care-of address; T, M, G and B where they are wished for and to be had; TTL 255"
             ),

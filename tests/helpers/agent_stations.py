@@ -219,6 +219,8 @@ class HomeAgentStation(AgentStation):
                 return
 
     def _send(self, effect: SendDatagram) -> None:
+        if self.world.home_link.from_home_agent(effect.destination, effect.datagram):
+            return
         for gateway in self.world.gateways.values():
             if gateway.from_home_agent(effect.destination, effect.port, effect.datagram):
                 return

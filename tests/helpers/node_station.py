@@ -43,6 +43,7 @@ class NodeStation(Station):
         self.engine = MobileNode(self.config, ntp_ms, b"%s %d" % (self.name.encode(), self.world.now), self.remembered)
         self.tunnel: Any = None
         self.hands_in = False
+        self.at_home = False  # whether it answers ARP on its uplink
         self.run(self.engine.start(0))
         if self.at is not None:
             self._arrive(self.at)
@@ -107,13 +108,19 @@ class NodeStation(Station):
             assert self.tunnel.kind == "udp"
             self.world.gateways[self.at or ""].to_home_agent(self, effect.packet, packet=True)
         elif isinstance(effect, node_effects.Send):
-            datagram = Datagram(0, PORT, effect.destination, PORT, effect.datagram)
+            assert self.at_home == (self.at == "home")  # ARP first, then the request (RFC 5944 §4.6)
+            datagram = Datagram(effect.source, PORT, effect.destination, PORT, effect.datagram)
             self._up(datagram.packet(ttl=255))
         elif isinstance(effect, node_effects.UseAgent):
             self.router, self.tunnel, self.hands_in = effect.address, None, False
         elif isinstance(effect, node_effects.HandIn):
             assert (effect.address, self.tunnel) == (self.router, None)
             self.hands_in = True
+        elif isinstance(effect, node_effects.UseHomeLink):
+            assert self.at == "home"
+            self.router, self.tunnel, self.hands_in, self.at_home = GATEWAY, None, False, True
+        elif isinstance(effect, node_effects.LeaveHomeLink):
+            self.at_home = False
         elif isinstance(effect, node_effects.UseTunnel):
             self.router, self.tunnel, self.hands_in = 0, effect, False
         elif isinstance(effect, node_effects.Attach):
@@ -128,12 +135,12 @@ class NodeStation(Station):
             self.note(effect)
 
     def _up(self, packet: Packet) -> None:
-        if self.at is None:
-            return
-        station = self.world.foreign_agents.get(self.at)
+        octets = packet.encode()
+        if self.at == "home":
+            self.world.home_link.heard(self, octets)
+        station = self.world.foreign_agents.get(self.at or "")
         if station is None:
             return
-        octets = packet.encode()
         self.world.carry(self.name, station.name, LINK_DELAY, octets, partial(station.heard, self.link_address, octets))
 
     def sessions(self) -> dict[str, tuple[str, str | None]]:

@@ -25,8 +25,12 @@ NAIS = ("a@example.net", "b@example.net")
 class Storm:
     """A world with two nodes, and a chance that decides what happens to it. Each node has two of the four devices."""
 
-    def __init__(self, seed: int, replay: str = "timestamps", challenge: bool = False) -> None:
+    def __init__(
+        self, seed: int, replay: str = "timestamps", challenge: bool = False, places: tuple[str, ...] = ("fa1", "fa2")
+    ) -> None:
+        """places: where nodes go."""
         self.chance = random.Random(seed)
+        self.places = places
         pool = ((parse("10.10.0.10"), parse("10.10.0.250")),)
         network = HomeNetwork((parse("10.10.0.0"), 24), pool, GATEWAY, (parse("198.51.100.53"),))
         aaa = {"spi": 2, "key": b"for the AAA server", "algorithm": "hmac-md5"} if challenge else None
@@ -91,7 +95,7 @@ class Storm:
         )[0]
         device = self.chance.choice(DEVICES)
         if happening == "move":
-            node.move(self.chance.choice(("fa1", "fa2")))
+            node.move(self.chance.choice(self.places))
         elif happening == "flap":
             node.move(node.at)
         elif happening == "nowhere":
@@ -146,7 +150,7 @@ class Storm:
             world.pass_time(seconds=10)
         for node in self.nodes:
             if node.at is None or self.stepped:
-                node.move(self.chance.choice(("fa1", "fa2")))
+                node.move(self.chance.choice(self.places))
         for _ in range(CALM // 10):
             for device in self.present:
                 self.node_of(device).device(DISCOVER, device)

@@ -16,6 +16,7 @@ from mip4.errors import MipError
 from tests.helpers.agent_stations import ForeignAgentStation, HomeAgentStation
 from tests.helpers.builders import FOREIGN_AGENTS
 from tests.helpers.gateway import NAT_OUTSIDE, Gateway
+from tests.helpers.home_link import HomeLink
 from tests.helpers.node_station import NodeStation
 from tests.helpers.station import Station
 
@@ -38,7 +39,8 @@ class Weather:
 class World:
     """One home agent, two foreign agents, mobile nodes that are added and moved. Time passes by pass_time() only.
 
-    Two visited networks have no agent but give addresses: "nat", which translates them, and "cafe", which does not.
+    "home" is the home network, as a real link. Two visited networks have no agent but give addresses: "nat", which
+    translates them, and "cafe", which does not.
     """
 
     def __init__(self, home_agent: dict[str, Any] | None = None, foreign_agents: dict[str, Any] | None = None) -> None:
@@ -58,6 +60,7 @@ class World:
             "nat": Gateway(self, "nat", parse("192.168.7.50"), NAT_OUTSIDE),
             "cafe": Gateway(self, "cafe", parse("198.51.100.77"), 0),
         }
+        self.home_link = HomeLink(self)
         self.watch: Callable[[str, str, bytes], None] = lambda source, destination, datagram: None
 
     def add_node(self, at: str | None = "fa1", **changes: Any) -> NodeStation:
@@ -87,7 +90,7 @@ class World:
         self.now = end
 
     def stations(self) -> list[Station]:
-        return [self.home_agent, *self.foreign_agents.values(), *self.nodes]
+        return [self.home_agent, self.home_link, *self.foreign_agents.values(), *self.nodes]
 
     def carry(self, source: str, destination: str, delay: int, datagram: bytes, arrive: Callable[[], None]) -> None:
         """Deliver after `delay` ms, unless a test wants it lost, or the weather something else."""

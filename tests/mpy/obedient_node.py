@@ -11,18 +11,20 @@ from mip4.effects import (
     Attach,
     Detach,
     Dropped,
+    LeaveHomeLink,
     Remember,
     Said,
     Send,
     SendTunnelled,
     Solicit,
     UseAgent,
+    UseHomeLink,
     UseTunnel,
 )
 from mip4.errors import Malformed
 
-WORDS = (parse, AnswerDhcp, Attach, Detach, Dropped, Malformed, Remember, Said, Send, Solicit, UseAgent,
-         SendTunnelled, UseTunnel)  # fmt: skip
+WORDS = (parse, AnswerDhcp, Attach, Detach, Dropped, LeaveHomeLink, Malformed, Remember, Said, Send, Solicit, UseAgent,
+         SendTunnelled, UseHomeLink, UseTunnel)  # fmt: skip
 
 
 class MobileNode:

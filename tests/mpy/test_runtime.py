@@ -86,7 +86,7 @@ def test_a_solicitation_goes_to_all_routers_with_ttl_1(world):
 def test_mn_02_a_registration_message_goes_with_ttl_255_straight_to_the_agents_link_address(world, address, source):
     world.begin(address=address)
 
-    world.order(f"[Send(b'request', {AGENT}, {AGENT_LINK!r})]")
+    world.order(f"[Send(b'request', {AGENT}, {AGENT_LINK!r}, 0)]")
 
     frame = world.hears(lambda frame: is_udp(frame, 434))
     packet = Packet.decode(frame[14:])

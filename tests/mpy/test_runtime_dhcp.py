@@ -44,7 +44,7 @@ def an_answer(kind: int, question: bytes) -> bytes:
 
 def test_registration_does_not_wait_for_an_address_and_uses_it_when_it_is_there(world):
     world.begin(address="dhcp")
-    order = f"[Send(b'request', {AGENT}, {AGENT_LINK!r})]"
+    order = f"[Send(b'request', {AGENT}, {AGENT_LINK!r}, 0)]"
     world.order(order)
     early = Packet.decode(world.hears(lambda frame: frame[23] == 17 and frame[36:38] == b"\x01\xb2")[14:])
 
