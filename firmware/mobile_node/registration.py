@@ -519,9 +519,7 @@ class Registration:
 
     def _is_repetition(self, lifetime: int) -> bool:
         """Whether the last request goes out once more as it was: nobody answered, and nothing has changed since."""
-        if not self.waiting or not self._identifications.repeats or self._request is None:
-            return False
-        return (self._request.lifetime, self._through) == (lifetime, self.agent.care_of_address)
+        return self.waiting and self._identifications.repeats and self._request.lifetime == lifetime
 
     def _latest_challenge(self) -> bytes:
         """Of our agent, advertised or with a reply: who has asked at last is to be answered (RFC 4721 §3.1)."""

@@ -29,12 +29,13 @@ class Security:
         along only with an authenticator that answers it. That for the AAA server goes only to agents that challenge: to
         others it is unknown, and cannot be skipped.
         """
-        signed = self._home.sign(message, MobileHomeAuthentication) + encode_all(for_agent)
+        signed = self._home.sign(message, MobileHomeAuthentication)
         foreign = self._foreign.get(care_of_address)
         if challenge and (foreign is not None or self._aaa is not None):
             signed += MobileForeignChallenge(challenge).encode()
             if self._aaa is not None:
                 signed = self._aaa.sign(signed, challenge)
+        signed += encode_all(for_agent)  # behind all that the home agent gets
         return signed if foreign is None else foreign.sign(signed, MobileForeignAuthentication)
 
     def verify(self, datagram: bytes, reply, care_of_address: int) -> list:

@@ -15,11 +15,8 @@ from mip4.const import (
     FLAG_T,
 )
 from mip4.errors import Denied
-from mip4.extensions import EncapsulatingDelivery, MobileForeignAuthentication, MobileHomeAuthentication, find
+from mip4.extensions import EncapsulatingDelivery, MobileForeignAuthentication, authorising, find
 from mip4.messages import RegistrationRequest
-
-# Where a delivery style stands: not the home agent's to know, and authenticated where we share a key with the node.
-_FOR_US = (MobileHomeAuthentication, EncapsulatingDelivery, MobileForeignAuthentication)
 
 
 def judge_encapsulation(message: RegistrationRequest, policy: Policy) -> None:
@@ -31,9 +28,12 @@ def judge_encapsulation(message: RegistrationRequest, policy: Policy) -> None:
 
 def judge_reverse_tunnel(message: RegistrationRequest, ttl: int, policy: Policy) -> None:
     """FA-17 … FA-20. Raises Denied."""
-    if find(message.extensions, EncapsulatingDelivery):
-        order = [type(one) for one in message.extensions if type(one) in _FOR_US]
-        if not message.flags & FLAG_T or order not in (list(_FOR_US), list(_FOR_US[:2])):
+    styles = find(message.extensions, EncapsulatingDelivery)
+    if styles:
+        # Behind all that goes on to the home agent, and authenticated where we share a key with the node.
+        limits = [authorising(message.extensions)[-1], *find(message.extensions, MobileForeignAuthentication)]
+        order = [one.at for one in (limits[0], *styles, *limits[1:])]
+        if not message.flags & FLAG_T or len(styles) > 1 or order != sorted(order):
             raise Denied(FA_POORLY_FORMED_REQUEST, "a delivery style without reverse tunnel, or out of its place")
         if not policy.encapsulating_delivery:
             raise Denied(FA_DELIVERY_STYLE, "direct delivery is what this foreign agent has")

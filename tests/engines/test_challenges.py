@@ -5,10 +5,12 @@ import pytest
 from host_agents.foreign_agent.challenges import Challenges
 from mip4.address import parse
 from mip4.authentication import AaaAssociation, SecurityAssociation
+from mip4.const import FLAG_T
 from mip4.discovery import AdvertisedChallenge
 from mip4.errors import Denied
 from mip4.extensions import (
     CriticalVendor,
+    EncapsulatingDelivery,
     ForeignAgentError,
     MessageString,
     MnAaaAuthentication,
@@ -322,6 +324,16 @@ def test_fa_16_a_critical_extension_among_what_authorises_is_the_home_agents_aff
 
     assert _code(agent, among) == 0
     assert _code(agent, _asked(challenge) + critical) == 100
+
+
+def test_fa_17_a_delivery_style_stands_behind_all_that_authorises(agent):
+    challenge = _advertised(agent)[-1]
+    style = EncapsulatingDelivery().encode()
+    in_front = style + octets_of(MobileForeignChallenge(challenge))
+
+    for changes in ({"flags": FLAG_T}, {"flags": FLAG_T, "home": None}):
+        assert agent.take(_asked(challenge, **changes) + style) == _asked(challenge, **changes)
+    assert _code(agent, CHAP.sign(a_request("pc1", flags=FLAG_T, after=in_front), challenge)) == 70
 
 
 # ---- with replies

@@ -127,6 +127,14 @@ def test_a_denial_that_was_lost_is_said_again(agent):
     assert answers[0] == answers[1] == answers[2]
 
 
+def test_an_earlier_denial_is_not_said_to_a_later_request(agent):
+    denied = _ask(agent, nonce=_nonce(agent), low=2, flags=FLAG_r)
+    datagram = a_request("pc1", identification=seconds(denied.identification) << 32 | 3)
+    agent.take(datagram)
+
+    assert _take(agent, datagram).code == 0
+
+
 def test_a_deregistration_whose_reply_was_lost_is_confirmed_again(agent):
     granted = _ask(agent, nonce=_nonce(agent))
     request = {"home_address": granted.home_address, "identification": seconds(granted.identification) << 32 | 2}
@@ -277,6 +285,14 @@ def test_what_nobody_uses_is_forgotten_after_ten_minutes(agent):
     assert _ask(agent, "pc3", seconds(kept.identification), low=2).code == 0
 
 
+def test_for_ten_minutes_a_session_that_left_may_come_back_without_a_133(agent):
+    gone = _ask(agent, nonce=_nonce(agent), lifetime=0)
+
+    agent.world.pass_time(seconds=590)
+
+    assert _ask(agent, nonce=seconds(gone.identification), low=2).code == 0
+
+
 def test_a_nai_that_tries_one_sub_nai_after_another_fills_no_table():
     agent = _agent(sessions=2)
 
@@ -349,3 +365,16 @@ def test_what_is_made_durable_is_the_last_identification_and_the_next_nonce(agen
     assert [type(effect) for effect in turns[0].effects if isinstance(effect, StoreBinding)] == []
     (stored,) = [effect for effect in turns[1].effects if isinstance(effect, StoreBinding)]
     assert (stored.binding.identification & 0xFFFFFFFF, stored.nonce) == (2, nonce)
+
+
+def test_what_was_remembered_of_nonces_takes_no_timestamp_away():
+    agent = _agent()
+    _ask(agent, nonce=_nonce(agent), lifetime=0)
+    agent.kill()
+    agent.policy = HomeAgentAlone(subscribers={NAI: a_subscriber()}).policy
+    agent.start(NTP_2026)
+    agent.ask("pc1", lifetime=1800)
+
+    agent.world.pass_time(seconds=700)
+
+    assert set(agent.identifications) == {SESSION}

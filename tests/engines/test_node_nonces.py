@@ -97,6 +97,20 @@ def test_at_another_agent_an_unanswered_request_is_made_anew(node):
     assert node.request().identification != DrivenNode(replay="nonces").up().request().identification
 
 
+def test_who_leaves_while_nobody_answers_sends_no_repetition_but_a_goodbye():
+    node = DrivenNode(replay="nonces", names={"02:00:00:00:00:11": "pc1"}).up()
+    _reply(node, NONCE)
+    node.device(DISCOVER, PC1)
+    asked = node.request("pc1")
+    node.run(node.engine.downlink_down("down0", node.now))
+    node.pass_time(seconds=5)
+
+    goodbye = node.request("pc1")
+
+    assert (asked.lifetime, goodbye.lifetime) == (600, 0)
+    assert goodbye.identification != asked.identification
+
+
 def test_each_session_has_the_nonce_of_its_own_and_no_two_requests_have_one_low_word():
     node = DrivenNode(replay="nonces", applications=["a", "b", "c"]).up()
     asked = {name: node.request(name).identification for name in ("", "a", "b", "c")}

@@ -1,5 +1,6 @@
 """Signing, verifying, keys: what a signature covers and what nobody gets to see."""
 
+import ast
 import hashlib
 import traceback
 from pathlib import Path
@@ -196,6 +197,33 @@ def test_an_association_shows_its_spi_and_never_its_key():
 
 def test_a_bad_authenticator_is_answered_with_131_by_the_home_and_67_by_the_foreign_agent():
     assert (BadAuthenticator.home_code, BadAuthenticator.foreign_code) == (131, 67)
+
+
+@pytest.mark.parametrize("spi", [2, 1024])
+def test_one_that_a_aaa_server_would_refuse_with_144_and_108(spi):
+    signed = AaaAssociation(spi, b"another").sign(BARE, b"")
+
+    with pytest.raises(BadAuthenticator) as refused:
+        AaaAssociation(spi, b"key").verify(signed, last_of(signed), b"")
+
+    assert (refused.value.home_code, refused.value.foreign_code) == (144, 108)
+
+
+def test_nothing_compares_authenticators_but_equal_which_takes_as_long_for_any_two(monkeypatch):
+    compared = []
+    monkeypatch.setattr("mip4.authentication.equal", lambda *both: compared.append(both) or True)
+    signed = SecurityAssociation(256, b"another").sign(BARE, MobileHomeAuthentication)
+    for_server = AaaAssociation(2, b"another").sign(BARE, b"")
+
+    SecurityAssociation(256, b"key").verify(signed, last_of(signed))
+    AaaAssociation(2, b"key").verify(for_server, last_of(for_server), b"")
+
+    assert [theirs for _, theirs in compared] == [last_of(signed).authenticator, last_of(for_server).authenticator]
+    elsewhere = [path for top in ("firmware", "host_agents") for path in (HERE.parents[1] / top).rglob("*.py")]
+    for path in elsewhere:
+        for node in ast.walk(ast.parse(path.read_text())):
+            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            assert not [one for one in sides if isinstance(one, ast.Attribute) and one.attr == "authenticator"], path
 
 
 @pytest.mark.parametrize(
