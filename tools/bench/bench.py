@@ -30,6 +30,8 @@ from tools.bench.sample import Sample
 # Name, which is also its module's, and what it says of itself in --help; in the order in which all of them run.
 BENCHES = {
     "datapath": "throughput, packets a second and latency of each adapter, beside plain routing",
+    "registrations": "durable registrations a second on one core, beside a UDP echo in Python",
+    "scale": "a million bindings: their memory, a restart, renewals meanwhile",
     "handoff": "for how long the sessions of a node are silent when it moves, beside what no protocol can avoid",
 }
 
