@@ -179,7 +179,7 @@ def test_interfaces_may_come_after_the_node(world):
 
 def test_a_killed_node_starts_again_without_leftovers_and_remembers(world):
     world.begin(address="10.99.1.17/24")
-    clean = world.ip("address") + world.ip("route") + world.ip("rule")
+    clean = world.ip("-4", "address") + world.ip("route") + world.ip("rule")
     world.order(
         f"[{ATTACH_NODE}, {ATTACH_DEVICE}, {USE_AGENT}, Remember([['pc', 'down0', '', ''], ['tv', 'gone0', '', '']])]"
     )
@@ -189,7 +189,7 @@ def test_a_killed_node_starts_again_without_leftovers_and_remembers(world):
     world.begin(address="10.99.1.17/24")
 
     assert "proto 144" in left
-    assert world.ip("address") + world.ip("route") + world.ip("rule") == clean
+    assert world.ip("-4", "address") + world.ip("route") + world.ip("rule") == clean
     assert world.ip("neighbour", "show", "nud", "permanent") == ""
     assert world.ask(b"status\n")["made_with"]["remembered"] == [["pc", "down0", "", ""]]
     world.order(f"[{ATTACH_NODE}, {ATTACH_DEVICE}, {USE_AGENT}]")
