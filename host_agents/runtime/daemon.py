@@ -6,6 +6,7 @@ A turn's rows become durable, then the kernel learns of it, then messages leave;
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from functools import partial
@@ -38,6 +39,17 @@ class Engine(Protocol):
     def wake(self, now: int) -> Turn: ...
     def settled(self, session: Session, now: int) -> Turn: ...
     def refused(self, session: Session, reason: str, now: int) -> Turn: ...
+
+
+def _leave_alone_what_is_there() -> None:
+    """A collector that looked through a million bindings would stop everything for a second.
+
+    Bindings refer to nothing that refers back to them. What does is young when it dies, such as tracebacks: the old are
+    looked through hardly ever.
+    """
+    gc.freeze()
+    gc.set_threshold(2000, 20, 1_000_000)
+    gc.enable()
 
 
 def since_boot() -> int:
@@ -100,8 +112,10 @@ class Daemon:
             loop.add_signal_handler(number, self._stopped.set)
         for warning in self.common.warnings:
             self.journal.warn(warning)
+        gc.disable()
         try:
             self.take(self.open())
+            _leave_alone_what_is_there()
             await self._control.open()
             notify("READY=1")
             await self._stopped.wait()

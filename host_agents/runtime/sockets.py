@@ -13,7 +13,7 @@ from host_agents.runtime.errors import KernelRefused
 from mip4.address import show
 from mip4.const import TUNNEL_DATA
 
-_BATCH = 64  # datagrams per wake-up, so that a flood leaves room for timers
+_BATCH = 32  # datagrams per wake-up, so that a flood leaves room for timers, and the first are committed meanwhile
 _RECEIVE_BUFFER = 4 << 20
 _IP_PKTINFO, _IP_RECVERR, _IP_RECVTOS = 8, 11, 13
 _IP_MTU_DISCOVER, _PMTUDISC_DONT, _PMTUDISC_DO = 10, 0, 2
@@ -122,7 +122,10 @@ class AgentSocket:
     def _drain(self) -> None:
         for _ in range(_BATCH):
             try:
-                size, ancillary, _, (source, port) = self._socket.recvmsg_into([self._buffer], 64)
+                if self._tunnelled is None:  # then nobody asks for the TOS
+                    size, (source, port) = self._socket.recvfrom_into(self._buffer)
+                else:
+                    size, ancillary, _, (source, port) = self._socket.recvmsg_into([self._buffer], 64)
             except BlockingIOError:
                 return
             except OSError:

@@ -58,29 +58,37 @@ class GroupCommit:
         self._path = path
         self._waiting: list[_Submission] = []
         self._closed = False
+        self._waking = False  # the writer is to be told, when this turn of the event loop is over
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def submit(self, rows: Sequence[Row], done: Done) -> None:
-        """As Store.submit. Never blocks: what cannot be queued is refused through `done` too."""
+        """As Store.submit, on the event loop. Never blocks: what cannot be queued is refused through `done` too."""
         with self._changed:
             reason = "is closed" if self._closed else "the disk does not keep up" if self._is_full() else None
             if reason is None:
                 self._waiting.append((rows, done))
-                self._changed.notify()
-                if self._thread is None:  # not before: a daemon gives up its privileges while it has one thread
-                    self._thread = threading.Thread(target=self._run, name=f"commit {self._path}", daemon=True)
-                    self._thread.start()
         if reason is not None:
             self._loop.call_soon(done, StoreFailed(f"{self._path}: {reason}"))
+        elif not self._waking:  # once for all that came together: each time costs two changes of thread
+            self._waking = True
+            self._loop.call_soon(self._wake)
 
     def close(self) -> None:
         """Commit what waits, then end the thread. The last `done`s still need a turn of the event loop."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+        self._wake()
         if self._thread is not None:
             self._thread.join()
+
+    def _wake(self) -> None:
+        self._waking = False
+        if self._thread is None and self._waiting:  # not before: a daemon gives up its privileges while it has one
+            self._thread = threading.Thread(target=self._run, name=f"commit {self._path}", daemon=True)
+            self._thread.start()
+        with self._changed:
+            self._changed.notify()
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= CAPACITY

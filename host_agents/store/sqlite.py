@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -63,6 +63,7 @@ _VISITOR = (
     " revocation, hands_in"
 )
 _COLUMNS = _BINDING.split(", ")
+_SHARED = [_COLUMNS.index(one) for one in ("nai", "sub_nai", "care_of_address", "lifetime", "flags")]
 _IDENTIFICATION = _COLUMNS.index("identification")
 # Not REPLACE: it would push another session off the address instead of failing.
 _PUT_BINDING = (
@@ -106,9 +107,9 @@ class _SqliteStore:
         self._commit.close()
         self._connection.close()
 
-    def _all(self, query: str) -> list[Any]:
+    def _all(self, query: str) -> Iterator[Any]:
         try:
-            return self._connection.execute(query).fetchall()
+            yield from self._connection.execute(query)
         except sqlite3.Error as error:
             raise StoreFailed(f"{self._path}: {error}") from error
 
@@ -122,11 +123,13 @@ class HomeAgentStore(_SqliteStore):
     def load(self) -> Snapshot:
         """As Store.load."""
         bindings = []
+        once: dict[Any, Any] = {}  # values that many bindings share; a million would each have its own copy
         for *columns, identification, direct, revocation, udp_remote, udp_port, supplied, others in self._all(
             f"SELECT {_BINDING} FROM binding"
         ):
             wire = int.from_bytes(identification, "big")
             beside = _others_in(others, columns[:3])
+            columns = [once.setdefault(value, value) if at in _SHARED else value for at, value in enumerate(columns)]
             values = [*columns, wire, bool(direct), revocation, udp_remote, udp_port, bool(supplied), beside]
             bindings.append(MobilityBinding(*values))
         identifications, nonces = {}, {}
