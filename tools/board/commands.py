@@ -67,7 +67,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     status = _add(commands, "status", _status, "what is on the board", port=True)
     status.add_argument("--json", action="store_true", help="one JSON document")
 
-    _add(commands, "test", _test, "run tests/hil on the board; what is on it stays", port=True)
+    test = _add(commands, "test", _test, "run tests/hil on the board; what is on it stays", port=True)
+    test.add_argument("--rig", type=Path, metavar="FILE", help="what surrounds the board: see tests/hil/README.md")
 
     index = _add(commands, "index", _index, "make an index for `mpremote mip install --index FOLDER entourage`")
     index.add_argument("folder", type=Path, metavar="FOLDER")
@@ -169,6 +170,7 @@ def _test(arguments: argparse.Namespace) -> int:
     from tools.lab.anchor import PROJECT
 
     argv = [sys.executable, "-m", "pytest", "-rs", "tests/hil", "--board", ports.resolve(arguments.port)]
+    argv += [] if arguments.rig is None else ["--rig", str(arguments.rig.absolute())]
     return subprocess.run(argv, cwd=PROJECT).returncode and 1
 
 

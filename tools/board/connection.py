@@ -65,9 +65,24 @@ class Connection:
 
     def run(self, code: str) -> str:
         """What the code printed. Raises BoardFailed with the last line of its error."""
+        self.start(code)
+        return self.finish()
+
+    def start(self, code: str) -> None:
+        """Have it run, and go on here. Raises BoardFailed."""
         with self._reporting("lost"):
-            said: bytes = self._transport.exec(code)
-        return said.decode(errors="replace").replace("\r\n", "\n")
+            self._transport.exec_raw_no_follow(code)
+
+    def finish(self, silence: float = 10.0) -> str:
+        """What the code that was started has printed, once it has ended. silence: seconds that it may say nothing.
+
+        Raises BoardFailed with the last line of its error.
+        """
+        with self._reporting("lost"):
+            said, wrong = self._transport.follow(silence)
+            if wrong:
+                raise TransportExecError(said, wrong.decode())
+        return str(said.decode(errors="replace")).replace("\r\n", "\n")
 
     def value(self, expression: str) -> Any:
         """Of an expression whose repr is a Python literal. Raises BoardFailed."""
@@ -87,17 +102,6 @@ class Connection:
                 return bytes(self._transport.fs_readfile(path, chunk_size=_PIECE))
             except FileNotFoundError:
                 return None
-
-    @contextlib.contextmanager
-    def mounted(self, folder: str) -> Iterator[str]:
-        """A folder of this machine under the path that is given, for the board to read. Raises BoardFailed."""
-        with self._reporting("mount"):
-            self._transport.mount_local(folder)
-        try:
-            yield SerialTransport.fs_hook_mount
-        finally:
-            with self._reporting("unmount"):
-                self._transport.umount_local()
 
     @contextlib.contextmanager
     def _reporting(self, what: str) -> Iterator[None]:

@@ -36,7 +36,7 @@ def survey(path, found):
 found = {}
 for path in %r:
     survey(path, found)
-space = os.statvfs("")
+space = os.statvfs("/")
 """
 _FOLDERS = """
 import os

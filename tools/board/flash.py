@@ -11,7 +11,7 @@ from tools.board.image import Image
 
 _CHIP = re.compile(r"^Connected to (ESP32\S*)", re.MULTILINE)
 _SIZE = re.compile(r"^Detected flash size: (\d+)([KM])B", re.MULTILINE)
-_FATAL = re.compile(r"^A fatal error occurred: (.*)", re.MULTILINE)
+_FATAL = re.compile(r"A fatal error occurred: (.*)")
 _VERIFIED = "Hash of data verified"
 _UNITS = {"K": 1 << 10, "M": 1 << 20}
 

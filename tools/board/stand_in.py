@@ -60,6 +60,7 @@ class StandIn:
         self._host, self.port = _pseudo_terminal()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._closing = False
+        self._reborn = threading.Condition()
         self._life = _Life(root, heap, raw=False)
         self._thread = threading.Thread(target=self._relay, name="stand-in", daemon=True)
         self._thread.start()
@@ -80,8 +81,11 @@ class StandIn:
         os.close(self._wake)
 
     def cut_power(self) -> None:
-        """It starts again at once, as when a reset button is pressed: whatever it was doing is not finished."""
-        self._life.process.kill()
+        """And give it back at once: whatever it was doing is not finished."""
+        life = self._life
+        life.process.kill()
+        with self._reborn:
+            self._reborn.wait_for(lambda: self._life is not life)
 
     def _relay(self) -> None:
         to_board = to_host = b""
@@ -109,7 +113,9 @@ class StandIn:
                 if said is None:
                     words, again = life.end()
                     to_host, to_board = to_host + words, again + (b"" if life.up else to_board)
-                    self._life = _Life(self.root, self._heap, raw=life.raw)
+                    with self._reborn:
+                        self._life = _Life(self.root, self._heap, raw=life.raw)
+                        self._reborn.notify_all()
 
 
 class _Life:
