@@ -17,6 +17,15 @@ settings.register_profile("entourage", deadline=None, max_examples=100, print_bl
 settings.load_profile("entourage")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Of tests/hil; here, because pytest asks only the outermost conftest for options."""
+    group = parser.getgroup("boards")
+    group.addoption(
+        "--board", metavar="PORT", help="run tests/hil on it: auto, a device, id:SERIAL, socket://HOST:PORT"
+    )
+    group.addoption("--rig", metavar="FILE", type=Path, help="what surrounds that board: see tests/hil/README.md")
+
+
 @pytest.fixture(scope="session")
 def micropython() -> Path:
     """The interpreter that MICROPYTHON names, else the one beside this Python. Missing fails: the lock pins it."""

@@ -16,8 +16,14 @@ made && exit 0
 python=$(tools/setup/python.sh)
 echo "entourage: making .venv with $python" >&2
 "$python" -m venv --clear .venv
-pip() { .venv/bin/python -m pip --disable-pip-version-check "$@" --quiet; }
-pip install --require-hashes --only-binary :all: -r requirements.lock
-# The build backend comes from the lock as well, so nothing unhashed is fetched.
-pip install --no-deps --no-build-isolation --no-index -e .
+# Every requirement is in the lock, so that pip need not look for any.
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@" --quiet --no-deps; }
+locked() { pip install --require-hashes "$@"; }
+# esptool is published as source only: it is built last, by the build backend that the lock has brought.
+awk -v into=build/requirements '/^[a-z]/ { kind = /^esptool==/ ? "source" : "wheels" } kind { print > into "." kind }' \
+    requirements.lock
+locked --only-binary :all: -r build/requirements.wheels
+locked --no-build-isolation -r build/requirements.source
+# The project itself too, so nothing unhashed is fetched.
+pip install --no-build-isolation --no-index -e .
 printf '%s\n' "$key" >.venv/made-from

@@ -1,0 +1,1 @@
+"""Boards: what is on them, what goes onto them, and a stand-in where there is none (`entourage board`)."""
