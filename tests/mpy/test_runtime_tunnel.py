@@ -53,7 +53,7 @@ SILENCES = {
 @pytest.mark.parametrize("kind", SILENCES)
 def test_mn_32_silence_for_all_but_packets_of_the_home_agent_in_the_tunnel_that_was_agreed(world, kind):
     world.begin(uplinks=[{"interface": "up0", "address": "10.99.1.17/24", "gateway": "10.99.1.1"}])
-    world.order(f'[{ATTACH}, UseTunnel({OWN}, {HOME_AGENT}, "{kind}", 0)]')
+    world.order(f'[{ATTACH}, UseTunnel({OWN}, {HOME_AGENT}, "{kind}", 0, 0)]')
     device = world.frames_of_the_device()
 
     for packet in [*SILENCES[kind].values(), {"udp": _in_udp, "ipip": _in_ip}[kind](_inner(b"genuine"))]:
