@@ -10,8 +10,9 @@ ROUNDS ?= 10
 demo: setup
 	@$(PY) -m host_agents.cli.main lab demo
 
+# Side by side, since the lab's tests wait more than they compute; a file stays together, for what its tests share.
 test: setup
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadfile
 
 check: setup
 	@$(PY) -m ruff check --quiet .
