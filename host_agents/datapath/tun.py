@@ -1,4 +1,9 @@
-"""The datapath that always works: a TUN device, the sockets of each encapsulation, and Python in between."""
+"""The datapath that always works: a TUN device, the sockets of each encapsulation, and Python in between.
+
+Two thirds of a packet's time are the kernel's, in one read and one send. An outer header of ours would cost the socket
+as much as its own; segments of 64 kB from the device (IFF_VNET_HDR) would still leave in 45 sends, each with a TCP
+header and checksum to be made here.
+"""
 
 from __future__ import annotations
 

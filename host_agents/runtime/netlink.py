@@ -20,7 +20,7 @@ from host_agents.runtime.sysctl import accept_tunnelled_sources
 from mip4.const import PROTO_ICMP
 
 # Before the main table (32766), after an operator's own rules with smaller numbers.
-_FROM_TUNNEL, _FROM_TUNNEL_ELSE, _FROM_HERE, _FROM_VISITOR = 20434, 20435, 20436, 20437
+_OURS = _FROM_TUNNEL, _FROM_TUNNEL_ELSE, _FROM_HERE, _FROM_VISITOR = 20434, 20435, 20436, 20437
 
 
 def tables_of(device: str) -> tuple[int, int]:
@@ -145,7 +145,8 @@ class VisitedRouter:
     def _present(self) -> set[Fact]:
         tables = (self._visitors, self._reverse)
         found: set[Fact] = {route for table in tables for route in self._routing.routes(table)}
-        found |= {rule for rule in self._routing.rules() if rule.table in tables or rule.iif == self._device}
+        rules = {rule for rule in self._routing.rules() if rule.priority in _OURS}  # others are the datapath's
+        found |= {rule for rule in rules if rule.table in tables or rule.iif == self._device}
         indices = self._indices()
         found |= {one for one in self._routing.neighbours() if one.index in indices}
         return found

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from host_agents.datapath.ipip import messages
-from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, TO_EGRESS, TO_INGRESS, Match, Request
+from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, Match, Request
 from host_agents.datapath.ipip.unheard import HEAR_ALL, only
 from host_agents.runtime.rtnetlink import Rtnetlink, attributes_of, nested
 from host_agents.runtime.socket_filter import attach
@@ -78,16 +78,10 @@ IPROUTE2 = {
         "8001600000000000600080008000000",
     ),
     "tc filter replace dev v0 egress protocol ip prio 3 handle 1 flower action mirred egress redirect dev v1": (
-        messages.redirect(3, EGRESS, 3, 1, Match(), TO_EGRESS, 2),
+        messages.redirect(3, EGRESS, 3, 1, Match(), 2),
         "2c00 0504 000000000300000001000000f3ffffff08000300" "0b000100666c6f7765720000" "4c000200"
         "38000300340001000b0001006d6972726564000024000280200002000000000000000000040000000000000000000000"
         "010000000200000008001600000000000600080008000000",
-    ),
-    "tc filter replace dev v1 ingress protocol ip prio 3 handle 1 flower action mirred ingress redirect dev v0": (
-        messages.redirect(2, INGRESS, 3, 1, Match(), TO_INGRESS, 3),
-        "2c00 0504 000000000200000001000000f2ffffff08000300" "0b000100666c6f7765720000" "4c000200"
-        "38000300340001000b0001006d6972726564000024000280200002000000000000000000040000000000000000000000"
-        "030000000300000008001600000000000600080008000000",
     ),
     "tc filter del dev v0 ingress protocol ip prio 1 handle 0x0a0a000b flower": (
         messages.no_filter(3, INGRESS, 1, H),

@@ -28,7 +28,7 @@ _PATIENCE = 10.0  # seconds that a handoff may take
 _REST = 1.2  # seconds before each: a node that stays sends one request a second and session
 _INTERVAL = 0.0005  # seconds between packets, to one session after the other
 _PORT = 7
-_PARTS = ("node knows its link", "agent heard", "last request", "first reply", "last reply", "first packet")
+_PARTS = ("link known", "agent heard", "last request", "first reply", "last reply", "first packet")
 # Sessions, delay -> ms after the link is up, besides a round trip to the home agent
 _GOALS = {(8, 0): 30.0, (8, 30): 40.0}
 
@@ -50,7 +50,7 @@ def run(quick: bool) -> Generator[Progress, None, Record]:
     gaps: dict[str, dict[str, float]] = {}
     bounds: dict[str, dict[str, float]] = {}
     for number, (sessions, delay) in enumerate(cases):
-        title = f"{sessions} sessions, {delay} ms"
+        title = f"{sessions} session{'s' if sessions > 1 else ''}, {delay} ms"
         yield Progress(number / len(cases), title)
         with contextlib.ExitStack() as held:
             roaming = Roaming(held, sessions, delay)

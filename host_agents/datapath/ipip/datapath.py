@@ -2,11 +2,12 @@
 
 One device in collect-metadata mode takes what its routes say goes into a tunnel, and where to. Filters on it, as of
 tc-flower(8), believe an arriving packet only if its outer source, at which nobody else looks, is the end of its tunnel.
-What the kernel cannot do (UDP, GRE, minimal encapsulation, simultaneous bindings, broadcasts) goes into the TUN device
-of a TunDatapath, and what that brings appears on the ipip device: rules and firewalls know one device only.
+What the kernel cannot do (UDP, GRE, minimal encapsulation, simultaneous bindings, broadcasts) goes on to a TUN device
+beside it, which a TunDatapath reads; what that brings comes out there.
 
-The kernel's tunnels know no lifetime: while the daemon is down, those that it left go on. Written where no kernel had
-ipip: it has run under User-mode Linux 6.1, never on a router.
+The kernel's tunnels know no lifetime: while the daemon is down, those that it left go on. Of ICMP from inside a tunnel
+it relays "too big" alone, and of the first packet that is too long for a narrower path and has no DF nothing arrives.
+Written where no kernel had ipip: it has run under User-mode Linux 6.1, never on a router.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class IpipDatapath:
 
     @property
     def dropped(self) -> Counter[str]:
-        """As Datapath.dropped; of what the kernel drops nothing is known here."""
-        return self._slow.dropped
+        """As Datapath.dropped. The kernel tells only of packets that no tunnel believes, for whatever reason."""
+        return self._slow.dropped + Counter({"no tunnel believes it": self._kernel.unbelieved()})
 
     def open(self) -> None:
         """As Datapath.open. The tunnels of a former run end here; restore() begins them anew."""
@@ -71,9 +72,9 @@ class IpipDatapath:
 
     def close(self) -> None:
         """As Datapath.close. What the kernel carries it goes on to carry."""
-        self._kernel.close()
-        self._paths.close()
         self._slow.close()
+        self._paths.close()
+        self._kernel.close()
 
     def use(self, port: UdpPort, rebound: Rebound) -> None:
         """As Datapath.use."""

@@ -6,18 +6,20 @@ import errno
 
 from host_agents.datapath.device import TUNNEL_MTU
 from host_agents.datapath.ipip import messages
-from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, TO_EGRESS, TO_INGRESS, Match, Request
+from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, Match, Request
 from host_agents.datapath.protocol import Counters
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.routing import Route, Routing, Rule
+from host_agents.runtime.netlink import tables_of
+from host_agents.runtime.routing import BLACKHOLE_RULE, Route, Routing, Rule
 from host_agents.runtime.rtnetlink import Attributes, Rtnetlink
+from host_agents.runtime.sysctl import accept_tunnelled_sources
 
-# Of the filters; those of sessions come first, and have the home address for their handle.
-_SESSION, _OWN, _ELSE = 1, 2, 3
+# Priorities of filters. Those of sessions have the home address for their handle.
+_SESSION, _ELSE = 1, 2
 _ONE = 1  # handle of a filter that is alone with its priority
-# A foreign agent's visitors before, a home agent's home addresses after the rules of runtime/netlink.py: what comes out
-# of a tunnel for a visitor is not for our own home addresses, should both agents be on this machine.
-_FROM_VISITOR, _TO_HOME_ADDRESS = 20433, 20438
+# Priorities of rules, around those of runtime/netlink.py. A home agent's come last: what leaves a tunnel for a visitor
+# of this machine's foreign agent is not to be tunnelled again by its home agent.
+_FROM_ASIDE, _FROM_ASIDE_ELSE, _FROM_VISITOR, _TO_HOME_ADDRESS = 20431, 20432, 20433, 20438
 
 
 class InKernel:
@@ -40,23 +42,20 @@ class InKernel:
         self._index = self._own_device()
         self._run(messages.bring_up(self._index, TUNNEL_MTU))
         self._sweep()
+        self._run(messages.filters_on(self._index))
+        self._run(messages.verdict(self._index, INGRESS, _ELSE, _ONE, Match(), DROP))
         aside = self._routing.index(self._aside)
-        for index in (self._index, aside):
-            self._run(messages.filters_on(index), errno.EEXIST)
-        everything = Match()
-        for request in (
-            # What comes in without having lost an outer header was put there by the filter on the other device
-            messages.verdict(self._index, INGRESS, _OWN, _ONE, Match(outer_source=0), PASS),
-            messages.verdict(self._index, INGRESS, _ELSE, _ONE, everything, DROP),
-            messages.redirect(self._index, EGRESS, _ELSE, _ONE, everything, TO_EGRESS, aside),
-            messages.redirect(aside, INGRESS, _ELSE, _ONE, everything, TO_INGRESS, self._index),
-        ):
-            self._run(request)
-        if self._home:
-            self._routing.put(Rule(_TO_HOME_ADDRESS, "", self._local))
+        self._run(messages.redirect(self._index, EGRESS, _ELSE, _ONE, Match(), aside))
+        accept_tunnelled_sources(self._aside)
+        for rule in self._rules():
+            self._routing.put(rule)
 
     def close(self) -> None:
-        """Everything stays."""
+        """Everything stays but the device aside, for which nobody is there any more."""
+        if not self._home:
+            for rule in self._rules():
+                self._routing.take(rule)
+        self._routing.delete_interface(self._aside)
         self._kernel.close()
         self._routing.close()
 
@@ -98,15 +97,29 @@ class InKernel:
 
     def counters(self, home_address: int) -> Counters:
         """Since put(), which begins at zero each time; of filters that somebody has removed nothing is known."""
-        arrived, sent = (self._counted(where, home_address) for where in (INGRESS, EGRESS))
+        arrived, sent = (self._counted(where, _SESSION, home_address) for where in (INGRESS, EGRESS))
         towards, back = (sent, arrived) if self._home else (arrived, sent)
         return Counters(towards[0], back[0], towards[1], back[1])
 
-    def _counted(self, where: int, home_address: int) -> tuple[int, int]:
+    def unbelieved(self) -> int:
+        """Packets that arrived for the device and were dropped."""
+        return self._counted(INGRESS, _ELSE, _ONE)[0]
+
+    def _counted(self, where: int, priority: int, handle: int) -> tuple[int, int]:
         try:
-            return messages.counted(self._get(messages.the_filter(self._index, where, _SESSION, home_address)))
+            return messages.counted(self._get(messages.the_filter(self._index, where, priority, handle)))
         except OSError:
             return 0, 0
+
+    def _rules(self) -> list[Rule]:
+        """Those of no session: into the home agent's tunnels; to visitors, from the device aside as from our own."""
+        if self._home:
+            return [Rule(_TO_HOME_ADDRESS, "", self._local)]
+        visitors, _ = tables_of(self._device)
+        return [
+            Rule(_FROM_ASIDE_ELSE, self._aside, 0, BLACKHOLE_RULE),
+            Rule(_FROM_ASIDE, self._aside, visitors),
+        ]
 
     def _own_device(self) -> int:
         """A TUN device of that name is our own, of a run with another datapath: it gives way."""

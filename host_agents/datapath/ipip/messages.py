@@ -29,7 +29,6 @@ from host_agents.runtime.rtnetlink import (
 
 INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3  # where on a device a filter sits: what comes out of it, what goes into it
 PASS, DROP = 0, 2  # TC_ACT_OK, TC_ACT_SHOT
-TO_INGRESS, TO_EGRESS = 3, 1  # of another device: as if received there, as if sent there
 
 _NESTED = 0x8000
 _AF_INET, _UNICAST, _SCOPE_LINK = 2, 1, 253
@@ -55,7 +54,8 @@ _CLSACT_HANDLE, _CLSACT = 0xFFFF0000, 0xFFFFFFF1
 _FLOWER_ACTIONS, _FLOWER_ETH_TYPE, _FLOWER_FLAGS = 3, 8, 22
 _FLOWER_SOURCE, _FLOWER_DESTINATION, _FLOWER_OUTER_SOURCE = 10, 12, 27  # the mask of each is one more
 _PARAMETERS = 2  # of gact and of mirred
-_STOLEN = 4  # what a packet is to its device when it has been redirected
+_STOLEN = 4  # what a packet is to its device when it has been redirected ...
+_TO_EGRESS = 1  # ... to another, to be sent there
 _ETH_P_IP = 0x0800
 _ACTION_STATISTICS, _BASIC = 4, 1
 
@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(slots=True, frozen=True)
 class Match:
-    """Addresses that a packet must have, None: any. outer_source: of the header it has lost, 0: it had none."""
+    """Addresses that a packet must have, None: any. outer_source: of the header that it has lost."""
 
     source: int | None = None
     destination: int | None = None
@@ -149,9 +149,9 @@ def verdict(index: int, where: int, priority: int, handle: int, match: Match, ac
     return _filter(index, where, priority, handle, match, "gact", _ACTION.pack(0, 0, action, 0, 0))
 
 
-def redirect(index: int, where: int, priority: int, handle: int, match: Match, direction: int, other: int) -> Request:
-    """The same with `action mirred ingress|egress redirect dev OTHER`."""
-    parameters = _ACTION.pack(0, 0, _STOLEN, 0, 0) + struct.pack("=ii", direction, other)
+def redirect(index: int, where: int, priority: int, handle: int, match: Match, other: int) -> Request:
+    """The same with `action mirred egress redirect dev OTHER`."""
+    parameters = _ACTION.pack(0, 0, _STOLEN, 0, 0) + struct.pack("=ii", _TO_EGRESS, other)
     return _filter(index, where, priority, handle, match, "mirred", parameters)
 
 
