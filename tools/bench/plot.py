@@ -31,7 +31,7 @@ def draw(path: Path, records: Mapping[str, Record]) -> None:
 
     panels = [(f"{name}, {unit}", rows) for name, record in records.items() for unit, rows in _by_unit(record.rows)]
     heights = [len(rows) + 2 for _, rows in panels]
-    figure = Figure(figsize=(9, 0.42 * sum(heights)), layout="constrained")
+    figure = Figure(figsize=(9, 0.32 * sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights)
     for (title, rows), (one,) in zip(panels, axes, strict=True):
@@ -46,18 +46,18 @@ def _by_unit(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
 
 def _panel(axes: Axes, title: str, rows: Sequence[Row]) -> None:
     for at, row in enumerate(rows):
-        _bar(axes, at - _BAR / 2, row.measured, _OURS)
+        _bar(axes, at if row.baseline is None else at - _BAR / 2, row.measured, _OURS)
         if row.baseline is not None:
-            _bar(axes, at + _BAR / 2, row.baseline, _PLAIN)
+            _bar(axes, at + _BAR / 2, row.baseline, _PLAIN, row.beside)
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_yticks(range(len(rows)), [row.what for row in rows], fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _bar(axes: Axes, at: float, sample: Sample, colour: str) -> None:
+def _bar(axes: Axes, at: float, sample: Sample, colour: str, name: str = "") -> None:
     first, third = sample.quartiles
     whiskers = [[sample.median - first], [third - sample.median]]
     axes.barh(at, sample.median, height=_BAR, color=colour, xerr=whiskers, error_kw={"lw": 0.8, "capsize": 2})
-    axes.annotate(f" {shown(sample.median)}", (max(sample.median, third), at), va="center", fontsize=7)
+    axes.annotate(f" {name} {shown(sample.median)}", (max(sample.median, third), at), va="center", fontsize=7)
