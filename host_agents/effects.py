@@ -46,6 +46,7 @@ class Visitor:
 
     link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
     it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style (RFC 3024 §2).
+    said: our own timestamp, which went to the home agent with the request; what we revoke has to be later.
     """
 
     nai: str
@@ -60,6 +61,7 @@ class Visitor:
     flags: int
     revocation: int | None = None
     hands_in: bool = False
+    said: int | None = None
 
 
 @dataclass(slots=True, unsafe_hash=True)
