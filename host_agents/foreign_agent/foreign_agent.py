@@ -12,7 +12,7 @@ from host_agents.foreign_agent.advertiser import Advertiser
 from host_agents.foreign_agent.answer import Denials, cannot, describe, pass_on
 from host_agents.foreign_agent.carriage import carry, dismantle, refuse_address
 from host_agents.foreign_agent.challenges import Challenges, RandomOctets
-from host_agents.foreign_agent.policy import Policy
+from host_agents.foreign_agent.policy import AaaKeys, Associations, Keys, Policy
 from host_agents.foreign_agent.reply import (
     admitted,
     for_node,
@@ -128,7 +128,11 @@ class ForeignAgent:
             effects += self._forget(visitor, "lifetime over")
         return Turn([*effects, *self._revocations.wake(now)])
 
-    # ---- revocation (RFC 3543)
+    # ---- what the operator does
+
+    def reload(self, home_agents: Associations, mobile_nodes: Keys, aaa: AaaKeys) -> None:
+        """Take these keys for those of the policy; they count from the next message on. Visitors stay."""
+        self.policy.replace(home_agents, mobile_nodes, aaa)
 
     def drain(self, now: int) -> Turn:
         """Revoke everybody and take nobody any more: nodes look for another agent, home agents stop tunnelling."""
@@ -141,6 +145,8 @@ class ForeignAgent:
                 peer = visitor.home_agent
                 effects += self._revocations.revoke(visitor.home_address, peer, False, session, now)
         return Turn(effects)
+
+    # ---- revocation (RFC 3543)
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         try:
