@@ -84,7 +84,7 @@ class ForeignAgent:
         self._challenges = {one.name: Challenges(random_octets) for one in links}
         self._denials = Denials(policy.lifetime, self._challenges)
         self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms)
-        self._draining = False
+        self.draining = False
         served = {one.name for one in policy.interfaces}
         self._lost: list[Visitor] = []
         for visitor in visitors:
@@ -136,7 +136,7 @@ class ForeignAgent:
 
     def drain(self, now: int) -> Turn:
         """Revoke everybody and take nobody any more: nodes look for another agent, home agents stop tunnelling."""
-        self._draining = True
+        self.draining = True
         effects: list[object] = [advertiser.farewell() for advertiser in self._advertisers.values()]
         for visitor in list(self.visitors):
             session = (visitor.nai, visitor.sub_nai)
@@ -187,7 +187,7 @@ class ForeignAgent:
         AgentSolicitation.decode(packet.payload)
         if packet.ttl != 1:
             raise Unexpected("solicitation from off the link")
-        if self._draining:
+        if self.draining:
             return Turn([])
         return Turn(list(self._advertisers[interface].solicited(link_address, self.visitors.full, now)))
 
@@ -204,7 +204,7 @@ class ForeignAgent:
         try:
             judge(request, packet.ttl, self.policy, self._challenges.get(interface))
             refuse_address(request.message.home_address, self.policy)
-            if self._draining and request.message.lifetime:
+            if self.draining and request.message.lifetime:
                 raise Denied(FA_PROHIBITED, "this foreign agent is about to go")
             if self._comes_newly(pending) and self.visitors.full:
                 raise Denied(FA_RESOURCES, "no room for another visitor")

@@ -29,6 +29,17 @@ class HomeNetwork:
     address: int = 0
     advertise_interval: int = 1000
 
+    def in_pool(self, address: int) -> bool:
+        return any(first <= address <= last for first, last in self.pool)
+
+    def pool_size(self, home_agent: int) -> int:
+        """Addresses of the pool that sessions may get, wherever its ranges overlap. home_agent: its address."""
+        size, end = 0, -1
+        for first, last in sorted(self.pool):
+            size += max(0, last - max(first, end + 1) + 1)
+            end = max(end, last)
+        return size - sum(self.in_pool(one) for one in {home_agent, self.gateway, self.address})
+
 
 @dataclass(slots=True, frozen=True)
 class Subscriber:

@@ -33,7 +33,7 @@ class _HomeAgentSection(Section):
     control: str = "ha.sock"
     group_may_read: bool = False
     http: str = ""
-    http_token: str = "http.token"
+    http_token: str = ""
     http_names: list[str] = []
     log: str = "text"
     datapath: str = "auto"
@@ -91,7 +91,7 @@ class _ForeignAgentSection(Section):
     control: str = "fa.sock"
     group_may_read: bool = False
     http: str = ""
-    http_token: str = "http.token"
+    http_token: str = ""
     http_names: list[str] = []
     log: str = "text"
     datapath: str = "auto"
@@ -194,7 +194,7 @@ def _common(reader: Reader, section: _HomeAgentSection | _ForeignAgentSection, n
         reader.beside(section.control),
         section.group_may_read,
         http,
-        reader.beside(section.http_token),
+        reader.beside(section.http_token or f"{section.state}.token"),
         tuple(section.http_names),
         section.log,
         section.datapath,
