@@ -15,7 +15,7 @@ from tools.lab import commands as lab
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; whatever goes wrong is one line on stderr."""
+    """Run one command and give its exit code; each thing that is wrong is one line on stderr."""
     parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     agents.add_commands(subparsers)
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.handler(args))
     except ConfigurationError as error:
-        print(f"entourage: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"entourage: {line}", file=sys.stderr)
         return 2
     except (KernelRefused, StoreFailed) as error:
         print(f"entourage: {error}", file=sys.stderr)
