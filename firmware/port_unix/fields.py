@@ -2,7 +2,7 @@
 
 from mip4.address import is_unicast, parse
 from mip4.const import ANY
-from runtime.fields import REQUIRED, one_of, text
+from runtime.fields import REQUIRED, one_of, text, unique
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -51,3 +51,14 @@ DOWNLINK = [
     ("interface", REQUIRED, _interface),
     ("name", None, lambda value, folder: None if value is None else text(value)),
 ]
+
+
+def check_links(config: dict) -> None:
+    """Raises ValueError for links that each may be, but not together."""
+    if len(config["uplinks"]) != 1:
+        raise ValueError("uplinks: exactly one for now, not %d" % len(config["uplinks"]))
+    for one in config["downlinks"]:
+        if one["name"] is None:
+            one["name"] = one["interface"]
+    unique("downlinks", [one["name"] for one in config["downlinks"]])
+    unique("uplinks and downlinks", [one["interface"] for one in config["uplinks"] + config["downlinks"]])

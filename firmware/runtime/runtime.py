@@ -39,7 +39,7 @@ class Runtime:
         sources = self._port.sources()
         listener = self._port.control()
         if listener is not None:
-            sources.append(("control", Control(listener, {b"status": self._status}, self._log).serve))
+            sources.append(("control", Control(listener, {b"status": self.status}, self._log).serve))
         self.tell("start")
         tasks = [asyncio.create_task(self._keep(name, source)) for name, source in sources]
         tasks.append(asyncio.create_task(self._keep("timer", lambda runtime: self._wake_in_time())))
@@ -106,7 +106,11 @@ class Runtime:
     def _say(self, effect: Said) -> None:
         (self._log.warning if effect.level == "warning" else self._log.info)(effect.text)
 
-    def _status(self) -> dict:
+    def now(self) -> int:
+        """int ms since start."""
+        return self._clock.now()
+
+    def status(self) -> dict:
         """The engine's status with the runtime's own under "runtime"."""
         document = self._node.status(self._clock.now())
         document["runtime"] = {

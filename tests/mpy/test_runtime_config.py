@@ -17,9 +17,9 @@ DESIGN = {  # the example of design.md, as far as this version supports it
 LEAST = {key: DESIGN[key] for key in ("nai", "home_agent", "spi", "key", "uplinks")}
 READ = """
 import sys
-from port_unix.port import DOWNLINK, UPLINK
+from port_unix import port
 from runtime.config import read
-print(repr(read(sys.argv[1], UPLINK, DOWNLINK)))
+print(repr(read(sys.argv[1], port)))
 """
 
 
