@@ -33,7 +33,9 @@ class Forwarder:
     `start`, and raise OSError. answered(packet): to be called with answers to keepalives, octets.
     """
 
-    def __init__(self):
+    def __init__(self, link_mtu: int = _ETHERNET):
+        """link_mtu: the largest packet that is sure to pass the way to the home agent whole."""
+        self._link_mtu = link_mtu
         self.sent = self.received = 0
         self.dropped = {}
         self.answered = lambda packet: None
@@ -41,7 +43,7 @@ class Forwarder:
         self._gateways = {}  # home address, octets -> the address we answer for, octets
         self._home_agent = b""
         self._tunnel = None
-        self._mtu = 0
+        self.mtu = 0
         self._broadcasts = ()  # destinations, octets
         self._buffer = bytearray(ROOM + _SIZE)
         self._view = memoryview(self._buffer)
@@ -63,7 +65,7 @@ class Forwarder:
         """
         self._tunnel = tunnel if kind else None
         self._home_agent = home_agent.to_bytes(4, "big")
-        self._mtu = _ETHERNET - _OVERHEAD.get(kind, 0)
+        self.mtu = self._link_mtu - _OVERHEAD.get(kind, 0)
         self._broadcasts = (broadcast.to_bytes(4, "big"), _EVERYBODY) if broadcast else ()
 
     def from_device(self, link, packet, link_address: bytes) -> None:
@@ -91,12 +93,12 @@ class Forwarder:
         other = self._sessions.get(destination)
         if other is not None:
             self._deliver(other, ROOM, end)
-        elif end - ROOM <= self._mtu:
+        elif end - ROOM <= self.mtu:
             self._carry(ROOM, end)
         elif view[ROOM + 6] & 0x40:
-            self._complain(session, source, UNREACHABLE, TOO_BIG, self._mtu, end)
+            self._complain(session, source, UNREACHABLE, TOO_BIG, self.mtu, end)
         else:
-            for piece in fragments(bytes(view[ROOM:end]), self._mtu):
+            for piece in fragments(bytes(view[ROOM:end]), self.mtu):
                 self._carry(ROOM, ROOM + len(self._put(piece)))
 
     def from_tunnel(self, octets, start: int, outer_tos: int) -> None:
