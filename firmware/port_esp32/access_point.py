@@ -28,7 +28,6 @@ class AccessPoint:
     def __init__(self, config: dict, channel: int, outbox: Outbox, log):
         """channel: of the uplink's last network: devices that are there already need not move when it is joined."""
         self.name = config["name"]
-        self.carried = config["carried"]
         self.address, self._length = parse(_PORTAL), _PORTAL_LENGTH
         self._outbox = outbox
         self._log = log
@@ -68,6 +67,10 @@ class AccessPoint:
         except (OSError, RuntimeError):
             return
         self._log.warning("access point: ESP-IDF's DHCP server may still be there, and answer instead of us")
+
+    def sources(self) -> list:
+        """As port.py's."""
+        return [("stations", self.watch), ("dhcp", self.serve)]
 
     # ---- stations
 

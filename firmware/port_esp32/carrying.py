@@ -52,3 +52,5 @@ def _check_chip(config: dict, chip: Chip) -> None:
         elif one["stations"] > chip.stations:
             reason = "the access point of an %s takes %d" % (chip.name, chip.stations)
             raise ConfigurationError("downlinks[%d].stations: %s" % (at, reason))
+        if one["port"] == "usb" and not chip.usb:
+            raise ConfigurationError("downlinks[%d].port: USB is the prompt of an %s: uart" % (at, chip.name))

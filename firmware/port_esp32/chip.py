@@ -8,19 +8,19 @@ OURS = "Entourage node"  # the board name of our images (boards/ENTOURAGE_*)
 class Chip(Record):
     """stations: the most that its access point takes at once. button: the GPIO of the one marked BOOT.
 
-    uart: (number, TX, RX) of the serial port for a device. usb_serial: whether its only USB port is the prompt's own.
+    uart: (number, TX, RX) of the serial port for a device. usb: whether a device can have a port of its own on USB.
     ours: whether lwIP forwards, puts together fragments for us, and sends with TTL 255.
     """
 
-    __slots__ = ("name", "stations", "button", "uart", "usb_serial", "ours")
+    __slots__ = ("name", "stations", "button", "uart", "usb", "ours")
 
 
 # ESP-IDF, ESP_WIFI_MAX_CONN_NUM in esp_wifi_types_native.h of each chip; the pins are those of boards/*/README.md
 _CHIPS = [
-    ("ESP32S3", 15, 0, (1, 17, 18), False),
-    ("ESP32S2", 15, 0, (1, 17, 18), False),
-    ("ESP32C3", 10, 9, (1, 5, 4), True),
-    ("ESP32C6", 10, 9, (1, 5, 4), True),
+    ("ESP32S3", 15, 0, (1, 17, 18), True),
+    ("ESP32S2", 15, 0, (1, 17, 18), True),
+    ("ESP32C3", 10, 9, (1, 5, 4), False),
+    ("ESP32C6", 10, 9, (1, 5, 4), False),
     ("ESP32", 15, 0, (2, 17, 16), False),
 ]
 

@@ -25,9 +25,11 @@ from port_esp32.health import Health
 from port_esp32.keys import reveal
 from port_esp32.keystore import Keystore
 from port_esp32.led import Led
+from port_esp32.serial_link import SerialLink
 from port_esp32.uplink import Uplink
 from runtime import clock, state
 from runtime.applications import Applications
+from runtime.errors import KernelRefused
 from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
@@ -36,6 +38,7 @@ UPLINK, DOWNLINK, FURTHER, check_links = fields.UPLINK, fields.DOWNLINK, fields.
 _KEYSTORE = Keystore()
 # lwIP on MicroPython's images puts no fragments together, so none may come about: 1280 octets pass everywhere
 _SURE_MTU, _MTU = 1280, 1500
+_LONGEST = 1600  # octets of a packet of whatever kind
 
 
 def prepare(document) -> None:
@@ -55,7 +58,7 @@ class Port:
         self._config = config
         self._log = log
         self._remembered = None
-        self._forwarder = Forwarder(_MTU if chip.ours else _SURE_MTU)
+        self._forwarder = Forwarder(_LONGEST, _MTU if chip.ours else _SURE_MTU)
         self._applications = Applications(self._forwarder)
         # An agent refuses a reverse tunnel to whoever is not certainly a neighbour (RFC 3024 §3.2)
         hears = chip.ours or not config["reverse_tunnel"]
@@ -63,11 +66,12 @@ class Port:
             log.info("no agent is asked: this image's requests have a TTL of 64, not 255")
         self._uplink = Uplink(config, hears, _KEYSTORE, log)
         self._access_point = None
+        self._downlinks = {}  # name -> what carries packets there
         for one in config["downlinks"]:
             if one["kind"] == "wifi-ap" and (one["carried"] or config["portal"]):
                 self._access_point = AccessPoint(one, _KEYSTORE.channel(), self._uplink.outbox, log)
-                if one["carried"]:
-                    self._access_point.serve_addresses()
+            if one["carried"]:
+                self._open(one, chip)
         self._attached = {}  # home address -> Attach
         self._health = Health(_KEYSTORE, log)
         self._led = Led(config["led"])
@@ -83,17 +87,28 @@ class Port:
             LeaveHomeLink: _never,
             Attach: self._attach,
             Detach: self._detach,
-            AnswerDhcp: lambda effect: self._access_point.answer_dhcp(effect),
+            AnswerDhcp: lambda effect: self._downlinks[effect.downlink].answer_dhcp(effect),
             Remember: self._remember,
         }
+
+    def _open(self, config: dict, chip) -> None:
+        """A downlink that cannot be had is a line in the log, and the node goes on without."""
+        try:
+            if config["kind"] == "slip":
+                self._downlinks[config["name"]] = SerialLink(config, chip, self._forwarder)
+            else:
+                self._access_point.serve_addresses()
+                self._downlinks[config["name"]] = self._access_point
+        except KernelRefused as error:
+            self._refused.append("devices on %s are refused: %s" % (config["name"], error))
+            self._log.warning(self._refused[-1])
 
     def remembered(self) -> list:
         """What the last Remember of a former run asked to keep; [] if there is nothing."""
         if not self._config["state"]:
             return []
-        links = [one["name"] for one in self._config["downlinks"] if one["carried"]]
         sessions = state.load(self._config["state"], self._config["nai"], self._log)
-        return [one for one in sessions if one[1] in links]  # a configuration can have changed since
+        return [one for one in sessions if one[1] in self._downlinks]  # a configuration can have changed since
 
     def control(self):
         """Nobody could reach a control socket; the portal shows what there is."""
@@ -104,15 +119,14 @@ class Port:
         found = [("uplink", self._follow)] + self._uplink.sources(self._forwarder)
         found.append(("watchdog", self._health.watch))
         found.append(("LED", lambda runtime: self._led.show(self._doing)))
-        if self._access_point is not None and self._access_point.carried:
-            found.append(("stations", self._access_point.watch))
-            found.append(("dhcp", self._access_point.serve))
+        for downlink in self._downlinks.values():
+            found += downlink.sources()
         return found + programs.sources(self._config["applications"], self._applications)
 
     def status(self) -> dict:
         return {
             "uplink": self._uplink.status(),
-            "downlinks": [] if self._access_point is None else [self._access_point.status()],
+            "downlinks": [one.status() for one in self._downlinks.values()],
             "forwarder": self._forwarder.status(),
             "refused": self._refused,
         }
@@ -140,7 +154,7 @@ class Port:
     def _attach(self, effect: Attach) -> None:
         self._attached[effect.home_address] = effect
         if effect.downlink:
-            self._access_point.attach(effect)
+            self._downlinks[effect.downlink].attach(effect)
         else:
             self._forwarder.attach(effect.home_address, self._applications, b"", ANY, True)
             self._applications.settle(self._runtime.status()["sessions"])
@@ -148,10 +162,10 @@ class Port:
     def _detach(self, effect: Detach) -> None:
         if self._attached.pop(effect.home_address, None) is None:
             return
-        self._forwarder.detach(effect.home_address)
         if effect.downlink:
-            self._access_point.detach(effect.home_address)
+            self._downlinks[effect.downlink].detach(effect.home_address)
         else:
+            self._forwarder.detach(effect.home_address)
             self._applications.settle(self._runtime.status()["sessions"])
 
     def _remember(self, effect: Remember) -> None:

@@ -49,7 +49,9 @@ class Uplink:
         self.outbox = Outbox()
         self._icmp = raw(PROTO_ICMP, interface)
         self._port = UdpPort(interface)
-        self.tunnels = {"udp": self._port, "ipip": RawTunnel(interface, "ipip"), "gre": RawTunnel(interface, "gre")}
+        # Sockets are few: of protocols of their own there is the one that is asked for
+        raw_kind = "gre" if config["encapsulation"] == "gre" else "ipip"
+        self.tunnels = {"udp": self._port, raw_kind: RawTunnel(interface, raw_kind)}
         self.is_up = False
         self.address = ANY
         self._addresses = ()  # as ifconfig() shows them
@@ -206,7 +208,7 @@ class Uplink:
     # ---- the tunnel
 
     def use_tunnel(self, home_agent: int, kind: str):
-        """The tunnel of that kind, None for ""."""
+        """The tunnel of that kind, None for "". Raises OSError, KernelRefused."""
         for name, tunnel in self.tunnels.items():
             tunnel.use(home_agent, name == kind)
         return self.tunnels.get(kind)
@@ -224,8 +226,9 @@ class Uplink:
         ]
         if self._hears:
             found.append(("advertisements", self.hear))
-        for kind in ("ipip", "gre"):
-            found.append(("tunnel %s" % kind, lambda runtime, one=self.tunnels[kind]: one.serve(runtime, forwarder)))
+        for kind, tunnel in self.tunnels.items():
+            if tunnel is not self._port:
+                found.append(("tunnel %s" % kind, lambda runtime, one=tunnel: one.serve(runtime, forwarder)))
         return found
 
     def status(self) -> dict:

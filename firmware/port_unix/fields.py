@@ -2,7 +2,7 @@
 
 from mip4.address import is_unicast, parse
 from mip4.const import ANY
-from runtime.fields import REQUIRED, one_of, text, unique
+from runtime.fields import REQUIRED, number, one_of, text, unique
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -25,10 +25,14 @@ def _uplink_address(value, folder: str):
     return parse(address), int(length)
 
 
+def _device(value, folder: str):
+    return value if value is None or text(value).startswith("/") else folder + "/" + value
+
+
 def _kind(value, folder: str) -> str:
-    if value in ("slip", "wifi-ap"):
-        raise ValueError("%s is not supported yet on this platform" % value)
-    return one_of("ethernet")(value, folder)
+    if value == "wifi-ap":
+        raise ValueError("there is no %s on this platform" % value)
+    return one_of("ethernet", "slip")(value, folder)
 
 
 def _gateway(value, folder: str) -> int:
@@ -48,7 +52,9 @@ UPLINK = [
 ]
 DOWNLINK = [
     ("kind", "ethernet", _kind),
-    ("interface", REQUIRED, _interface),
+    ("interface", None, lambda value, folder: None if value is None else _interface(value, folder)),
+    ("device", None, _device),
+    ("baud", 115200, number(300, 4000000)),
     ("name", None, lambda value, folder: None if value is None else text(value)),
 ]
 
@@ -57,8 +63,12 @@ def check_links(config: dict) -> None:
     """Raises ValueError for links that each may be, but not together."""
     if len(config["uplinks"]) != 1:
         raise ValueError("uplinks: exactly one for now, not %d" % len(config["uplinks"]))
-    for one in config["downlinks"]:
+    for at, one in enumerate(config["downlinks"]):
+        wanted, other = ("device", "interface") if one["kind"] == "slip" else ("interface", "device")
+        if one[wanted] is None or one[other] is not None:
+            raise ValueError('downlinks[%d]: of kind "%s" it has a "%s", and no other' % (at, one["kind"], wanted))
         if one["name"] is None:
-            one["name"] = one["interface"]
+            one["name"] = one[wanted]
     unique("downlinks", [one["name"] for one in config["downlinks"]])
-    unique("uplinks and downlinks", [one["interface"] for one in config["uplinks"] + config["downlinks"]])
+    unique("uplinks and downlinks", [one["interface"] or one["device"] for one in config["downlinks"]]
+           + [one["interface"] for one in config["uplinks"]])  # fmt: skip

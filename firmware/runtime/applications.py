@@ -105,12 +105,12 @@ class Applications:
         if len(octets) + _HEADERS > self._forwarder.mtu:
             raise OSError(errno.EINVAL)
         packet = Datagram(source, port, parse(to[0]), to[1], octets).packet(_TTL)
-        self._forwarder.from_device(self, packet.encode(), b"")
+        self._put(packet.encode())
 
-    def deliver(self, view, start: int, end: int, link_address: bytes) -> None:
+    def deliver(self, buffer: bytearray, start: int, end: int, link_address: bytes) -> None:
         """As the forwarder's link."""
         try:
-            packet = Packet.decode(bytes(view[start:end]))
+            packet = Packet.decode(bytes(memoryview(buffer)[start:end]))
             if packet.protocol == PROTO_UDP:
                 self._datagram(Datagram.decode(packet), packet)
             elif packet.protocol == PROTO_ICMP and packet.payload[:1] == bytes((_ECHO,)):
@@ -126,7 +126,7 @@ class Applications:
         ours = datagram.destination.to_bytes(4, "big")
         message = error_about(packet.encode(), ours, UNREACHABLE, _PORT_UNREACHABLE, 0)
         if message:
-            self._forwarder.from_device(self, message, b"")
+            self._put(message)
 
     def _echo(self, packet: Packet) -> None:
         if checksum(packet.payload) != 0:
@@ -134,4 +134,7 @@ class Applications:
         reply = bytes((_ECHO_REPLY, 0, 0, 0)) + packet.payload[4:]
         reply = reply[:2] + checksum(reply).to_bytes(2, "big") + reply[4:]
         packet = Packet(packet.destination, packet.source, PROTO_ICMP, _TTL, reply)
-        self._forwarder.from_device(self, packet.encode(), b"")
+        self._put(packet.encode())
+
+    def _put(self, packet: bytes) -> None:
+        self._forwarder.from_device(self, packet, 0, len(packet), b"")

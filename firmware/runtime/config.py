@@ -33,8 +33,8 @@ def read(path: str, platform) -> dict:
     try:
         platform.prepare(document)
         config = fields(table + platform.FURTHER, document, _folder(path))
+        platform.check_links(config)  # which names those that have no name
         _check_together(config)
-        platform.check_links(config)
     except ValueError as error:
         raise ConfigurationError("%s: %s" % (path, error.args[0]))
     return config
@@ -49,7 +49,8 @@ def _check_together(config: dict) -> None:
     own = [config["own_session"]] if config["own_session"] else []
     if len(config["applications"]) + (config["own_session"] is not None) > config["sessions"]:
         raise ValueError("applications: more than %d sessions, with the node's own" % config["sessions"])
-    unique("names and applications", own + list(config["names"].values()) + config["applications"])
+    lines = [one["name"] for one in config["downlinks"] if one["kind"] == "slip"]
+    unique("names and applications", own + lines + list(config["names"].values()) + config["applications"])
 
 
 def _check_tunnel(config: dict) -> None:

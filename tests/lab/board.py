@@ -82,7 +82,7 @@ class Board:
     def await_log(self, text: str) -> None:
         wait_until(lambda: text in self.log.read_text(), _SOON, f"the board says {text!r}")
 
-    def move(self, *places: str) -> None:
-        """Out of the reach of all other networks."""
-        self._world.roam(self._name, places[0])
-        self.reach(*places)
+    def move(self, place: str, **air: Any) -> None:
+        """To where the network of this visited link is the only one; air: what else is there (mpy/board/air.py)."""
+        self._world.roam(self._name, place)
+        self.reach(place, **air)

@@ -38,11 +38,12 @@ print(client.recv(100).decode())
 
 @pytest.fixture(scope="module")
 def world(_capable: None) -> Iterator[World]:
-    """Agents everywhere, the place mn for a board, and the device pc1, whose DHCP client does not run yet."""
-    with_board = WorldPlan(nodes=(NodePlan("mn", "kleung@example.net", ("pc1",)),))
+    """Agents everywhere, the place mn for a board, and behind it pc1 and, on a serial line, pc2, not running yet."""
+    with_board = WorldPlan(nodes=(NodePlan("mn", "kleung@example.net", ("pc1", "pc2"), serial=("pc2",)),))
     world = World(plan=with_board)
     try:
         world.up(programs=False)
+        world.crew.start_cables()
         world.start("ha", "fa1", "fa2")
         yield world
     finally:
@@ -78,25 +79,29 @@ def await_bound(world: World, tunnel: str, care_of: str, expected: dict[str, str
     return addresses(world)
 
 
-def test_a_boards_applications_keep_their_addresses_from_agent_to_nat_to_agent(
+def test_applications_and_the_machine_on_the_serial_port_keep_their_addresses_from_agent_to_nat(
     world: World, board_of: MakeBoard
 ) -> None:
-    board = board_of(world, applications=["telemetry"])
+    line = {"kind": "slip", "port": "uart", "name": "pc2"}
+    board = board_of(world, applications=["telemetry"], own_session=None, downlinks=[line])
     board.program("telemetry", _ECHO)
-    board.reach("fa1")
+    board.move("fa1", uart=str(world.directory / "mn" / "line-pc2"))
     board.power_on()
+    world.start("pc2")
+    world.await_address("pc2")
     expected = await_bound(world, "ipip", "10.99.1.50")
     board.await_log("agent 10.99.1.1 care_of=10.99.1.50")  # which demands to be asked, and is once it is heard
-    assert pings(world, "cn", expected["telemetry"]) and pings(world, "cn", expected[""])
+    assert pings(world, "cn", expected["telemetry"])
     assert ask(world, expected["telemetry"], 7) == "MEASURED"
+    download = Download(world, "cn", "pc2", _CN)
+
     board.move("nat")
     await_bound(world, "udp", "192.168.7.50", expected)
-    assert ask(world, expected["telemetry"], 7) == "MEASURED"
-    board.move("fa2")
-    await_bound(world, "ipip", "10.99.2.50", expected)
 
     assert ask(world, expected["telemetry"], 7) == "MEASURED"
     assert "refused" in ask(world, expected["telemetry"], 8)
+    report = download.finish()
+    assert report["received"] == report["sent"] > 0 and report["connections"] == 1
 
 
 def test_a_device_on_a_boards_access_point_gets_its_home_address_and_keeps_it_and_its_connection(
@@ -104,7 +109,7 @@ def test_a_device_on_a_boards_access_point_gets_its_home_address_and_keeps_it_an
 ) -> None:
     point = {"kind": "wifi-ap", "ssid": "Entourage", "password": PASSWORD}
     board = board_of(world, downlinks=[point], names={plan.device_link_address("pc1"): "KleungPC1"})
-    board.reach("fa1", stations=[plan.device_link_address("pc1").replace(":", "")])
+    board.move("fa1", stations=[plan.device_link_address("pc1").replace(":", "")])
     board.power_on()
     world.start("pc1")
     address = world.await_address("pc1")

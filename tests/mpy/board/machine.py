@@ -1,10 +1,12 @@
 """`machine` as MicroPython 1.29 for ESP32 has it, as far as the node goes."""
 
+import io
 import os
 import sys
 
 import air
 
+_GET_FILENO = 10
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
 
@@ -51,3 +53,16 @@ class Timer:
 
     def deinit(self):
         air.note(timer=None)
+
+
+class UART(io.IOBase):
+    """On the pseudo-terminal "uart" of the surroundings, which is raw and non-blocking."""
+
+    def __init__(self, number, baud, tx, rx, timeout, rxbuf, txbuf):
+        air.note(uart=[number, baud, tx, rx])
+        self._file = open(air.read()["uart"], "r+b")
+        os.system("busybox sh -c 'dd if=/dev/null count=0 oflag=nonblock >&%d' 2>/dev/null" % self._file.fileno())
+        self.readinto, self.write, self.close = self._file.readinto, self._file.write, self._file.close
+
+    def ioctl(self, request, argument):
+        return self._file.fileno() if request == _GET_FILENO else 0

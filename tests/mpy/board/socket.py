@@ -51,6 +51,9 @@ class socket(io.IOBase):
         level, option = _LINUX[level, option]
         self._socket.setsockopt(level, option, value.encode() + b"\0" if isinstance(value, str) else value)
 
+    def connect(self, address):
+        self._socket.connect(_packed(address))
+
     def bind(self, address):
         self._socket.bind(_packed(address))
 
