@@ -6,6 +6,7 @@ An address that carries no packets is worse than none: a session that cannot be 
 from port_esp32.chip import Chip
 from runtime.errors import ConfigurationError
 
+_SURE_MTU = 1280
 _NOT_WIFI = "this image does not forward; our own (boards/ENTOURAGE_*) does, at a foreign agent"
 _NOT_CO_LOCATED = 'the board forwards in C only what a foreign agent takes out of its tunnel ("mode": "foreign-agent")'
 _NOT_HERE = 'packets for it would have to come through a tunnel of the board\'s own ("mode": "co-located")'
@@ -17,6 +18,9 @@ def settle(config: dict, chip: Chip) -> list:
     Marks every downlink with "carried". Raises ConfigurationError where nothing would be left that is worth starting.
     """
     _check_chip(config, chip)
+    if not chip.ours:
+        # lwIP there puts no fragments together, so none may come about on the way: 1280 octets pass nearly everywhere
+        config["link_mtu"] = min(config["link_mtu"], _SURE_MTU)
     radio = [one for one in config["downlinks"] if one["kind"] == "wifi-ap"]
     serial = [one for one in config["downlinks"] if one["kind"] == "slip"]
     if config["mode"] == "auto":

@@ -36,8 +36,6 @@ Clock = clock.Clock
 seed = clock.seed
 UPLINK, DOWNLINK, FURTHER, check_links = fields.UPLINK, fields.DOWNLINK, fields.BOARD, fields.check_links
 _KEYSTORE = Keystore()
-# lwIP on MicroPython's images puts no fragments together, so none may come about: 1280 octets pass everywhere
-_SURE_MTU, _MTU = 1280, 1500
 _LONGEST = 1600  # octets of a packet of whatever kind
 
 
@@ -58,7 +56,7 @@ class Port:
         self._config = config
         self._log = log
         self._remembered = None
-        self._forwarder = Forwarder(_LONGEST, _MTU if chip.ours else _SURE_MTU)
+        self._forwarder = Forwarder(_LONGEST, config["link_mtu"])
         self._applications = Applications(self._forwarder)
         # An agent refuses a reverse tunnel to whoever is not certainly a neighbour (RFC 3024 §3.2)
         hears = chip.ours or not config["reverse_tunnel"]

@@ -15,7 +15,7 @@ from port_esp32.led import PATTERNS
 
 CONFIG = "/config.json"
 _TOO_OFTEN = const(3)  # starts in a row that came to nothing
-_WINDOW_MS = const(1500)  # for whoever wants the prompt, before anything begins
+WINDOW_MS = 1500  # for whoever wants the prompt, before anything begins
 _BLINKS = const(6)
 
 
@@ -43,7 +43,7 @@ def start(run, path: str = CONFIG) -> None:
 def _run(run, path: str, keystore: Keystore) -> int:
     """The exit code of the node, as main() has them; 1 for one that broke."""
     try:
-        time.sleep_ms(_WINDOW_MS)
+        time.sleep_ms(WINDOW_MS)
         hide(path, keystore)
         return run([path])
     except KeyboardInterrupt:

@@ -54,7 +54,7 @@ class Port:
         self._routes = Routes(netlink)
         self._uplink.use(self._routes)
         self._settled(settle_machine())
-        self._forwarder = Forwarder()
+        self._forwarder = Forwarder(link_mtu=config["link_mtu"])
         self._ethernets = [Downlink(one, self._routes) for one in config["downlinks"] if one["kind"] == "ethernet"]
         lines = [one for one in config["downlinks"] if one["kind"] == "slip"]
         self._lines = [

@@ -200,6 +200,7 @@ FIELDS = [
     ("sub_nai_type", 1, one_of(1, 2)),
     ("names", {}, _names),
     ("sessions", 16, number(1, 256)),  # a board's heap has room for so many, a Linux machine's for more
+    ("link_mtu", 1500, number(576, 1500)),  # what passes the way to the home agent whole
     ("applications", [], lambda value, folder: [_sub_nai(one) for one in a_list(value)]),
     ("foreign_agents", [], lambda value, folder: list_of(_FOREIGN_AGENT, value, folder)),
     ("control", "", _path_or_none),

@@ -25,5 +25,6 @@ _chip = chip.chip_of(os.getenv("MACHINE") or "Generic ESP32 module with ESP32")
 port.chip_of = start.chip_of = lambda machine: _chip
 programs.FOLDER = sys.argv[1].rpartition("/")[0] + "/applications"
 sys.path.append(sys.argv[1].rpartition("/")[0])
+start.WINDOW_MS = 100
 main._platform = lambda: port
 start.start(main.main, sys.argv[1])

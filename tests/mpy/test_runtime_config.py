@@ -68,7 +68,8 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "encapsulation": "ipip", "delivery": "direct", "simultaneous": False, "broadcast": False,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
         "sessions": 16, "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0,
-        "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps", "aaa": None,
+        "link_mtu": 1500, "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps",
+        "aaa": None,
     }  # fmt: skip
 
 

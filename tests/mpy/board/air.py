@@ -1,7 +1,8 @@
 """What surrounds a board that is not there. AIR names a JSON file, which a test writes:
 
 "networks": [{"ssid", "bssid", "channel", "rssi", "password", "address", "mask", "router"}], what the radio can reach;
-"stations": link addresses on our access point; "buttons": GPIOs that are held; "refused": how many sends find no room.
+"stations": link addresses on our access point; "buttons": GPIOs that are held; "refused": how many sends find no room;
+"broken": the radio's driver is; "uart": a pseudo-terminal.
 """
 
 import json

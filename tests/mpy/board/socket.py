@@ -34,7 +34,7 @@ class socket(io.IOBase):
         if kind != SOCK_STREAM:
             self._socket.setsockopt(1, 6, 1)  # lwIP asks nobody whether broadcasts are meant
             self._socket.setsockopt(0, 2, int(os.getenv("TTL") or 64))
-            self._socket.setsockopt(1, 33, _QUEUE // 2)
+            self._socket.setsockopt(1, 8, _QUEUE // 2)
 
     def __getattr__(self, name):
         if name in ("read", "readinto", "readline", "write", "recv", "send", "setblocking", "listen", "close"):
