@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,7 @@ from typing import Any
 from host_agents.cli.show import print_json, print_table
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
 from host_agents.runtime.control import ask
-from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import ConfigurationError
-from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
-from host_agents.runtime.home_agent_daemon import HomeAgentDaemon
-from host_agents.runtime.journal import start_logging
 from host_agents.runtime.sysctl import complaints
 
 _CONTROL = "the daemon's control socket, instead of --config"
@@ -86,6 +81,13 @@ def _add(
 
 
 def _run(args: argparse.Namespace) -> int:
+    import asyncio  # all of this here: whoever only asks a daemon is to be answered at once
+
+    from host_agents.runtime.daemon import Daemon
+    from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
+    from host_agents.runtime.home_agent_daemon import HomeAgentDaemon
+    from host_agents.runtime.journal import start_logging
+
     make: Callable[[], Daemon]
     if args.role == "ha":
         home = load_home_agent(args.config)
