@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from host_agents.cli import agents, decode, node
 from host_agents.runtime.errors import ConfigurationError, KernelRefused, StoreFailed
+from tools.attach import commands as attach
 from tools.bench import commands as bench
 from tools.board import commands as board
 from tools.lab import commands as lab
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     agents.add_commands(subparsers)
     node.add_commands(subparsers)
     decode.add_commands(subparsers)
+    attach.add_commands(subparsers)
     lab.add_commands(subparsers)
     bench.add_commands(subparsers)
     board.add_commands(subparsers)

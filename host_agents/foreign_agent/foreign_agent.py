@@ -83,7 +83,8 @@ class ForeignAgent:
         links = policy.interfaces if policy.challenge else ()
         self._challenges = {one.name: Challenges(random_octets) for one in links}
         self._denials = Denials(policy.lifetime, self._challenges)
-        self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms)
+        said = [visitor.said for visitor in visitors if visitor.said is not None]
+        self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms, said)
         self.draining = False
         served = {one.name for one in policy.interfaces}
         self._lost: list[Visitor] = []
@@ -217,7 +218,9 @@ class ForeignAgent:
         octets = relayed(request)
         association = self.policy.home_agents.get(request.home_agent)
         if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
-            octets += supplied + self._revocations.support(now).encode()
+            support = self._revocations.support(now)
+            request.said = support.timestamp
+            octets += supplied + support.encode()
             octets = association.sign(octets, ForeignHomeAuthentication)
         return Turn([SendDatagram(octets, request.home_agent, PORT)])
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import InstallTunnel, RemoveTunnel, Said, Turn
+from host_agents.effects import InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
 from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
@@ -35,6 +35,7 @@ Session = tuple[str, str]
 _ROWS = frozenset(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
 
 
+_TRY_AGAIN = 1.0  # s, when the lost device cannot be made anew
 _LONGEST_WAIT = 10_000  # ms; the event loop's clock stands still while the machine sleeps, and ours does not
 
 
@@ -117,8 +118,20 @@ class Daemon:
         """The engine's clock, ms."""
         return since_boot() - self._origin
 
+    def clock(self) -> int:
+        """What effects say `expires` by, ms."""
+        return self.now()
+
     def open(self) -> Turn:
         """Take hold of socket, device and state; the engine's first turn. Raises KernelRefused, StoreFailed."""
+        raise NotImplementedError
+
+    def restore(self, tunnels: list[InstallTunnel]) -> None:
+        """Those of the first turn, all at once. Raises KernelRefused."""
+        self.datapath.restore(tunnels)
+
+    def reroute(self) -> None:
+        """The device is another one: lead routes to it again. Raises KernelRefused."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -193,7 +206,10 @@ class Daemon:
             self.journal.warn(warning)
         gc.disable()
         try:
-            self.take(self.open())
+            first = self.open()
+            self.datapath.watch(self._lost)
+            self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
+            self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
             _leave_alone_what_is_there()
             await self._control.open()
             for one in self.beside:
@@ -245,6 +261,8 @@ class Daemon:
             for effect in turn.effects:
                 if type(effect) not in _ROWS:
                     self._effect(effect)
+                elif type(effect) is RenewBinding:
+                    self.datapath.extend(effect.binding.home_address, effect.binding.expires)
         except KernelRefused as error:
             self._refused(turn, str(error))
             return
@@ -267,6 +285,20 @@ class Daemon:
                 self.journal.dropped(effect, self.now())
             case _:
                 self.carry_out(effect)
+
+    def _lost(self) -> None:
+        self.journal.warn(f"{self.common.device} was deleted; it is made anew")
+        self._reopen()
+
+    def _reopen(self) -> None:
+        if self._stopped.is_set():
+            return
+        try:
+            self.datapath.open()
+            self.reroute()
+        except KernelRefused as error:
+            self.journal.warn(str(error))
+            asyncio.get_running_loop().call_later(_TRY_AGAIN, self._reopen)
 
     def _refused(self, turn: Turn, reason: str) -> None:
         self.journal.warn(reason)

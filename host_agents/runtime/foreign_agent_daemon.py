@@ -24,7 +24,7 @@ from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
-from host_agents.runtime.privileges import drop_privileges
+from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
@@ -69,7 +69,9 @@ class ForeignAgentDaemon(Daemon):
         self.store = ForeignAgentStore(str(common.state), loop)
         visitors = self.store.load()
         self._socket.open(policy.care_of_address, PORT)
-        self.datapath, why = open_datapath(common.datapath, common.device, policy.care_of_address, "visited", loop)
+        self.datapath, why = open_datapath(
+            common.datapath, common.device, policy.care_of_address, "visited", loop, (), policy.visitors, self.clock
+        )
         self.datapath.use(self._socket, lambda *_: None)  # keepalives go to home agents
         self.journal.info(why)
         if self.datapath.name != "none":
@@ -81,7 +83,7 @@ class ForeignAgentDaemon(Daemon):
             link = AgentLink(interface.name, [interface.address], self._arrived, self._restore, loop)
             link.open()
             self._links[interface.name] = link
-        drop_privileges()
+        drop_privileges(NEEDED | self.datapath.capabilities)
         self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now(), secrets.token_bytes)
         restored = self.engine.start()
         if self._router is not None:
@@ -90,6 +92,10 @@ class ForeignAgentDaemon(Daemon):
             f"foreign agent {show(policy.care_of_address)}: {len(self.engine.visitors)} visitors restored"
         )
         return restored
+
+    def reroute(self) -> None:
+        if self._router is not None:
+            self._router.open()
 
     def close(self) -> None:
         self._socket.close()
@@ -110,9 +116,11 @@ class ForeignAgentDaemon(Daemon):
                 self._told(effect.packet[_PAYLOAD:], "to", show_link(effect.link_address))
                 self._links[effect.interface].send(effect)
             case InstallDelivery() if self._router is not None:
+                self.datapath.guard(effect)
                 self._router.install(effect)
             case RemoveDelivery() if self._router is not None:
                 self._router.remove(effect)
+                self.datapath.unguard(effect)
             case InstallDelivery() | RemoveDelivery():
                 return
             case _:

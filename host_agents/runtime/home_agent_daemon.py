@@ -21,7 +21,7 @@ from host_agents.runtime.errors import BadRequest, KernelRefused
 from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.log_line import fields
-from host_agents.runtime.privileges import drop_privileges
+from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
@@ -56,7 +56,10 @@ class HomeAgentDaemon(Daemon):
         snapshot = self.store.load()
         self._socket.open(policy.address, self._config.port)
         prefixes = [network.prefix for network in policy.networks]
-        self.datapath, why = open_datapath(common.datapath, common.device, policy.address, "home", loop, prefixes)
+        sessions = sum(last - first + 1 for network in policy.networks for first, last in network.pool)
+        self.datapath, why = open_datapath(
+            common.datapath, common.device, policy.address, "home", loop, prefixes, sessions, self.clock
+        )
         self.datapath.use(self._socket, self._rebound)
         self.journal.info(why)
         if self.datapath.name != "none":
@@ -68,7 +71,7 @@ class HomeAgentDaemon(Daemon):
                 raise KernelRefused("start", complaint)
             self._links = HomeLinks(policy, self._router, self._occupied, self.now, loop, self.meters)
             self._links.open()
-        drop_privileges()
+        drop_privileges(NEEDED | self.datapath.capabilities)
         owners = sorted(snapshot.owners.items(), key=lambda item: item[1].released)
         self.engine = HomeAgent(
             policy,
@@ -83,6 +86,19 @@ class HomeAgentDaemon(Daemon):
         if self._links is not None:
             self._links.start([one.home_address for one in snapshot.bindings], snapshot.owners)
         return self.engine.start()
+
+    def clock(self) -> int:
+        return self.engine.clock(self.now())
+
+    def restore(self, tunnels: list[InstallTunnel]) -> None:
+        super().restore(tunnels)
+        if self._links is not None:
+            for tunnel in tunnels:
+                self._links.away(tunnel.home_address)
+
+    def reroute(self) -> None:
+        if self._router is not None:
+            self._router.open()
 
     def close(self) -> None:
         self._socket.close()
