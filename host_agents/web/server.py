@@ -68,7 +68,7 @@ class Server:
         self._ticker.start()
 
     async def close(self) -> None:
-        self._ticker.stop()
+        await self._ticker.stop()
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await self._serving
