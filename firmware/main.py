@@ -53,7 +53,15 @@ def _run(platform, config: dict) -> None:
     ntp_ms = clock.ntp_ms() if config["clock"] == "system" else 0
     log.info("started nai=%s home_agent=%s %s" % (config["nai"], show(config["home_agent"]), sys.version))
     node = MobileNode(config, ntp_ms, platform.seed(), port.remembered())
-    asyncio.run(Runtime(node, port, clock, log).run())
+    recorder = None
+    if config["recorder"] is not None:
+        from runtime.flight_recorder import FlightRecorder  # only then: a board has little room
+
+        instruments = platform.Instruments(config, clock, log)
+        recorder = FlightRecorder(config["recorder"], config["nai"], config["sub_nai_vendor"], instruments, clock, log)
+        if config["recorder"]["on"]:
+            recorder.begin()
+    asyncio.run(Runtime(node, port, clock, log, recorder).run())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from port_esp32.access_point import AccessPoint
 from port_esp32.carrying import settle
 from port_esp32.chip import chip_of
 from port_esp32.health import Health
+from port_esp32.instruments import Instruments as Instruments
 from port_esp32.keys import reveal
 from port_esp32.keystore import Keystore
 from port_esp32.led import Led

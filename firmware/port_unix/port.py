@@ -19,6 +19,7 @@ from port_unix import fields
 from port_unix.control_socket import be_the_only_one, listen
 from port_unix.device_packets import bring
 from port_unix.downlink import Downlink
+from port_unix.instruments import Instruments as Instruments
 from port_unix.links import Links
 from port_unix.netlink import Netlink
 from port_unix.own_link import LINK_ADDRESS, OwnLink

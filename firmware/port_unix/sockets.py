@@ -57,6 +57,21 @@ NOTHING = [(_RETURN, 0, 0, 0)]
 NOT_OURS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_AT_LEAST, 1, 0, 3), (_RETURN, 0, 0, _FRAME), (_RETURN, 0, 0, 0)]
 FOR_US = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 0), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 FOR_OTHERS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 3), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
+FOR_US_BUT_REPLIES = [  # what FOR_US accepts, without messages from UDP port 434 that are no tunnelled packets
+    (_LOAD_WORD, 0, 0, _PACKET_TYPE),
+    (_EQUALS, 0, 10, 0),
+    (_LOAD_OCTET, 0, 0, 23),
+    (_EQUALS, 0, 7, PROTO_UDP),
+    (_LOAD_HALF, 0, 0, 20),
+    (_HAS_BITS, 5, 0, 0x1FFF),
+    (_LOAD_HEADER_LENGTH, 0, 0, 14),
+    (_LOAD_HALF_AT, 0, 0, 14),
+    (_EQUALS, 0, 2, PORT),
+    (_LOAD_OCTET_AT, 0, 0, 22),
+    (_EQUALS, 0, 1, TUNNEL_DATA),
+    (_RETURN, 0, 0, _FRAME),
+    (_RETURN, 0, 0, 0),
+]
 # On a UDP socket offsets are those of the UDP header
 TUNNEL_DATA_ONLY = [(_LOAD_OCTET, 0, 0, 8), (_EQUALS, 0, 1, TUNNEL_DATA), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 

@@ -165,6 +165,16 @@ def _aaa(value, folder: str):
     return found
 
 
+def _recorder(value, folder: str):
+    """What the flight recorder is to do, or None: there is none."""
+    if value is None:
+        return None
+    try:
+        return fields(_RECORDER, value, folder)
+    except ValueError as error:
+        raise ValueError("." + error.args[0])
+
+
 _SPI = number(256, 0xFFFFFFFF)  # RFC 5944 §1.6: the lower ones are reserved
 _ALGORITHM = one_of(*sorted(ALGORITHMS))
 _FOREIGN_AGENT = [  # an MN-FA mobility security association
@@ -177,6 +187,16 @@ _AAA = [
     ("spi", REQUIRED, number(CHAP_SPI, 0xFFFFFFFF)),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
+]
+_RECORDER = [
+    ("path", "flight", _path),
+    ("size", 262144, number(16384, 1 << 24)),  # octets: some three hours of driving
+    ("on", True, one_of(True, False)),  # from the start; `entourage trial start` does it later
+    ("sample", 5, number(1, 3600)),  # seconds between samples of place, link and machine
+    ("write", 10, number(1, 3600)),  # seconds, the most that a power cut takes with it
+    ("pages_per_hour", 2000, number(100, 100000)),  # of 256 octets
+    ("gps", "", _path_or_none),
+    ("gps_baud", 9600, one_of(4800, 9600, 19200, 38400, 57600, 115200)),
 ]
 FIELDS = [
     ("nai", REQUIRED, _nai),
@@ -206,4 +226,5 @@ FIELDS = [
     ("control", "", _path_or_none),
     ("clock", "system", one_of("system", "none")),
     ("state", "node.state.json", _path_or_none),
+    ("recorder", None, _recorder),
 ]

@@ -69,7 +69,7 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
         "sessions": 16, "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0,
         "link_mtu": 1500, "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps",
-        "aaa": None,
+        "aaa": None, "recorder": None,
     }  # fmt: skip
 
 
@@ -234,3 +234,10 @@ def test_a_missing_file_or_argument_is_said_in_one_line(main, tmp_path):
 def test_no_error_shows_a_key(main):
     for key in ("swordfish", "hex:swordfish", "hex:0g"):
         assert "sword" not in main(text=json.dumps({**DESIGN, "key": key})).stderr
+
+
+def test_a_flight_recorder_that_is_asked_for_has_sensible_settings(read, tmp_path):
+    assert read({**LEAST, "recorder": {}})["recorder"] == {
+        "path": f"{tmp_path}/flight", "size": 262144, "on": True, "sample": 5, "write": 10, "pages_per_hour": 2000,
+        "gps": "", "gps_baud": 9600,
+    }  # fmt: skip
