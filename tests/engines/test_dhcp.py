@@ -421,6 +421,21 @@ def test_devices_are_remembered_for_the_next_life(node):
     assert node.said(Remember)[-1] == Remember([["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"]])
 
 
+def test_a_second_power_cut_before_all_are_registered_again_forgets_nobody():
+    remembered = [
+        ["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"],
+        ["pc2", "down0", "02:00:00:00:00:12", "10.10.0.12"],
+    ]
+    node = DrivenNode(names=NAMES)
+    node.engine._remembered = remembered
+    node.run(node.engine.start(0))
+    node.up()
+
+    node.answer(sub_nai="pc2")
+
+    assert node.said(Remember)[-1] == Remember(remembered)
+
+
 def test_what_is_remembered_is_taken_up_as_far_as_there_is_room_and_its_name_is_free():
     remembered = [["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"]]
     remembered += [[f"x{number}", "down0", f"02:00:00:00:01:{number:02}", "10.10.0.20"] for number in range(20)]
