@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from host_agents.cli import backup
 from host_agents.cli.show import print_json, print_table
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
 from host_agents.runtime.control import ask
@@ -53,6 +54,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     release.add_argument("--all", action="store_true", help="every session of every node")
     release.add_argument("--quietly", action="store_true", help="do not have the node told, which would register anew")
     release.set_defaults(handler=_release)
+    backup.add_commands(home)
     foreign = _add(subparsers, "fa", "foreign agent", "visitors")
     drain = foreign.add_parser("drain", help="revoke every visitor, and take no new one until the next start")
     drain.set_defaults(handler=_drain)

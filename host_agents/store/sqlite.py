@@ -30,7 +30,7 @@ from host_agents.store.group_commit import GroupCommit, Writer
 from host_agents.store.protocol import Done, HomeAgentRow, Owner, Row, Snapshot
 from host_agents.store.renewals import RenewalJournal
 
-_HOME_AGENT_FILE = 0x454E5448  # "ENTH"
+HOME_AGENT_FILE = 0x454E5448  # "ENTH"
 _FOREIGN_AGENT_FILE = 0x454E5446  # "ENTF"
 
 _HOME_AGENT_SCHEMA = """
@@ -118,7 +118,7 @@ class HomeAgentStore(_SqliteStore):
     """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _HomeAgentRows)
+        super().__init__(path, loop, HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _HomeAgentRows)
 
     def load(self) -> Snapshot:
         """As Store.load."""

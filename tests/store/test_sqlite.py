@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -330,14 +328,6 @@ def test_a_second_daemon_on_the_same_file_is_refused(tmp_path):
         child.kill()
     assert line.endswith("another daemon has it open")
     assert loaded(path) is not None  # and the killed one left no lock
-
-
-def test_a_newer_file_is_refused(tmp_path):
-    keep(tmp_path / "s", StoreBinding(PC1))
-    with contextlib.closing(sqlite3.connect(tmp_path / "s")) as connection:
-        connection.execute("PRAGMA user_version = 9")
-
-    assert refusal(tmp_path / "s").endswith("has version 9, this Entourage knows versions up to 1")
 
 
 def test_another_agents_file_is_refused(tmp_path):
