@@ -19,6 +19,8 @@ need dhclient isc-dhcp-client
 need dumpcap wireshark-common
 need nft nftables
 need tshark tshark
+need faketime faketime
+need systemd-analyze systemd
 need cc gcc
 [ -r /usr/include/stdio.h ] || need /usr/include/stdio.h libc6-dev
 [ -r /etc/udhcpc/default.script ] || need /etc/udhcpc/default.script udhcpc
