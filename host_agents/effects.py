@@ -46,6 +46,7 @@ class Visitor:
 
     link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
     it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style (RFC 3024 §2).
+    said: our own timestamp, which went to the home agent with the request; what we revoke has to be later.
     """
 
     nai: str
@@ -60,6 +61,7 @@ class Visitor:
     flags: int
     revocation: int | None = None
     hands_in: bool = False
+    said: int | None = None
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -74,7 +76,8 @@ class StoreBinding:
 class RenewBinding:
     """As StoreBinding, of a binding that is stored and has got a new lifetime, Identification and revocation time.
 
-    Nothing else of it differs: that is what a home agent does all day, and a store may have a shorter way for it.
+    Nothing else of it differs: that is what a home agent does all day, and a store may have a shorter way for it. To
+    the data path it says until when the tunnel may go on.
     """
 
     binding: MobilityBinding
@@ -147,12 +150,14 @@ class InstallTunnel:
     A home agent copies every packet to all of them (simultaneous bindings), and any of them may send.
     encapsulating_link: the visited link on which a visitor may hand in packets inside packets to its foreign agent,
     which go into the tunnel (RFC 3024 §2, encapsulating delivery style); "": none.
+    expires: when it has to end even if nobody is there to remove it; RenewBinding extends it.
     """
 
     home_address: int
     local: int
     ends: tuple[TunnelEnd, ...]
     encapsulating_link: str = ""
+    expires: int | None = None
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -140,8 +140,14 @@ class SessionTable:
                 return session
         return None
 
+    def find_name(self, sub_nai: str) -> Session | None:
+        for session in self._sessions:
+            if session.sub_nai == sub_nai:
+                return session
+        return None
+
     def has(self, sub_nai: str) -> bool:
-        return sub_nai in [session.sub_nai for session in self._sessions]
+        return self.find_name(sub_nai) is not None
 
     def name(self, link_address: bytes, called: list) -> str:
         """The sub-NAI of a device: its configured name, by link address or what it calls itself, else its link address.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from host_agents.cli.asking import default
 from host_agents.runtime.config import load_home_agent
 from host_agents.store.backup import back_up, restore
-
-_DEFAULT = Path("/etc/entourage/ha.toml")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them to `ha`."""
+    usual = default("ha")
     texts = {
         _backup: ("backup", "copy the state file, also of a running home agent"),
         _restore: ("restore", "put a copy in the place of the state file of a home agent that does not run"),
@@ -20,7 +20,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for handler, (name, text) in texts.items():
         command = commands.add_parser(name, help=text)
         command.add_argument("file", type=Path, metavar="FILE")
-        command.add_argument("--config", type=Path, default=_DEFAULT, metavar="FILE", help=f"default {_DEFAULT}")
+        command.add_argument("--config", type=Path, default=usual, metavar="FILE", help=f"default {usual}")
         command.set_defaults(handler=handler)
 
 

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 
 from host_agents.cli import agents, decode, node
 from host_agents.runtime.errors import ConfigurationError, KernelRefused, StoreFailed
+from tools.attach import commands as attach
 from tools.bench import commands as bench
 from tools.board import commands as board
 from tools.lab import commands as lab
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; whatever goes wrong is one line on stderr."""
+    """Run one command and give its exit code; each thing that is wrong is one line on stderr."""
     parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     agents.add_commands(subparsers)
     node.add_commands(subparsers)
     decode.add_commands(subparsers)
+    attach.add_commands(subparsers)
     lab.add_commands(subparsers)
     bench.add_commands(subparsers)
     board.add_commands(subparsers)
@@ -27,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.handler(args))
     except ConfigurationError as error:
-        print(f"entourage: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"entourage: {line}", file=sys.stderr)
         return 2
     except (KernelRefused, StoreFailed) as error:
         print(f"entourage: {error}", file=sys.stderr)

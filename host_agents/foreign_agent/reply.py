@@ -112,6 +112,7 @@ def admitted(pending: Pending, reply: RegistrationReply, policy: Policy, now: in
         flags=pending.request.message.flags,
         revocation=_negotiated(reply),
         hands_in=hands_in(pending.request.message),
+        said=pending.request.said,
     )
 
 

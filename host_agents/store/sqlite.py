@@ -51,7 +51,7 @@ _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
-    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL)
+    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL, said INTEGER)
 """
 
 _BINDING = (
@@ -60,7 +60,7 @@ _BINDING = (
 )
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
-    " revocation, hands_in"
+    " revocation, hands_in, said"
 )
 _COLUMNS = _BINDING.split(", ")
 _SHARED = [_COLUMNS.index(one) for one in ("nai", "sub_nai", "care_of_address", "lifetime", "flags")]
@@ -70,6 +70,7 @@ _PUT_BINDING = (
     f"INSERT INTO binding ({_BINDING}) VALUES ({', '.join('?' * len(_COLUMNS))})"
     f" ON CONFLICT (nai, sub_nai) DO UPDATE SET {', '.join(f'{one} = excluded.{one}' for one in _COLUMNS[2:])}"
 )
+_PUT_VISITOR = f"REPLACE INTO visitor ({_VISITOR}) VALUES ({', '.join('?' * len(_VISITOR.split(', ')))})"
 _binding_values = attrgetter(*_COLUMNS)
 _visitor_values = attrgetter(*_VISITOR.split(", "))
 
@@ -154,7 +155,7 @@ class ForeignAgentStore(_SqliteStore):
     def load(self) -> list[Visitor]:
         """As Store.load."""
         rows = self._all(f"SELECT {_VISITOR} FROM visitor")
-        return [Visitor(*[*row[:-1], bool(row[-1])]) for row in rows]
+        return [Visitor(*[*columns, bool(hands_in), said]) for *columns, hands_in, said in rows]
 
 
 class _HomeAgentRows:
@@ -216,7 +217,7 @@ class _ForeignAgentRows:
         match row:
             case StoreVisitor(visitor):
                 values = _visitor_values(visitor)
-                self._connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+                self._connection.execute(_PUT_VISITOR, values)
             case RemoveVisitor(visitor):
                 self._connection.execute(
                     "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",

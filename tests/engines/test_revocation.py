@@ -131,6 +131,23 @@ def test_nobody_answers_for_ever(world):
     assert min(later - earlier for earlier, later in pairwise(sent)) >= 1000
 
 
+@pytest.mark.parametrize("at_first", [NTP_2026, ((1 << 32) - 2) * 1000], ids=["", "when an era of NTP ends"])
+def test_a_foreign_agent_that_restarts_with_a_clock_put_back_is_still_believed_when_it_drains(world, at_first):
+    agent = world.foreign_agents["fa1"]
+    agent.start(at_first)
+    world.home_agent.start(at_first)
+    world.add_node()
+    world.pass_time(seconds=5)
+    agent.kill()
+    agent.start(NTP_2026 - 86_400_000)
+
+    agent.run(agent.engine.drain(world.now))
+    world.pass_time(seconds=ROUND_TRIP)
+
+    assert world.home_agent.bindings() == {}
+    assert agent.engine._revocations.deadline() is None
+
+
 HOME_ADDRESS = parse("10.10.0.10")
 STRANGER, ANOTHER = parse("203.0.113.99"), "another agent with a key"
 SILENCES = {

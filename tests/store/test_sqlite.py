@@ -154,7 +154,7 @@ def test_a_released_address_remembers_its_last_owner_until_somebody_holds_it_aga
 
 def test_visitors_come_back_until_they_are_removed(tmp_path):
     other = replace(LAPTOP, sub_nai="", home_address=9, expires=None)
-    handing_in = replace(LAPTOP, sub_nai="pc2", home_address=8, hands_in=True)
+    handing_in = replace(LAPTOP, sub_nai="pc2", home_address=8, hands_in=True, said=(1 << 32) - 1)
     keep(tmp_path / "s", *map(StoreVisitor, (handing_in, LAPTOP, other)), RemoveVisitor(other), kind=ForeignAgentStore)
 
     found = loaded(tmp_path / "s", ForeignAgentStore)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.effects import StoreBinding
+from host_agents.effects import StoreBinding, StoreVisitor
 from host_agents.store.database import VERSION
 from host_agents.store.protocol import Owner
 from host_agents.store.sqlite import ForeignAgentStore
@@ -67,6 +67,8 @@ def test_a_foreign_agents_file_of_version_1_has_its_visitors(path, age):
     written(path, f"{age}_fa")
 
     assert loaded(path, ForeignAgentStore) == [LAPTOP]
+    keep(path, StoreVisitor(replace(LAPTOP, said=7)), kind=ForeignAgentStore)
+    assert loaded(path, ForeignAgentStore) == [replace(LAPTOP, said=7)]
 
 
 def test_what_it_was_stays_beside_it_for_who_goes_back(path, age):

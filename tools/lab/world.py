@@ -107,6 +107,7 @@ class World:
                 if programs:
                     self.crew.start_dhcp_servers(VISITED_LINKS)
                     self.start("ha", *FOREIGN_AGENTS)
+                    self.crew.start_cables()
                     self.start(*(node.name for node in self.plan.nodes))
                     self.start(*self.plan.devices())
             except BaseException:

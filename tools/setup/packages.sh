@@ -22,6 +22,8 @@ need tshark tshark
 need faketime faketime
 need systemd-analyze systemd
 need cc gcc
+need chromium chromium
+need promtool prometheus
 [ -r /usr/include/stdio.h ] || need /usr/include/stdio.h libc6-dev
 [ -r /etc/udhcpc/default.script ] || need /etc/udhcpc/default.script udhcpc
 "$(dirname "$0")/python.sh" >/dev/null 2>&1 || missing="$missing python3 python3-venv"
