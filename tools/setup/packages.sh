@@ -20,6 +20,8 @@ need dumpcap wireshark-common
 need nft nftables
 need tshark tshark
 need tcpdump tcpdump
+need faketime faketime
+need systemd-analyze systemd
 need cc gcc
 need chromium chromium
 need promtool prometheus
