@@ -12,7 +12,7 @@ demo: setup
 
 # Side by side, since the lab's tests wait more than they compute; a file stays together, for what its tests share.
 test: setup
-	@$(PY) -m pytest -q -n 2 --dist loadfile
+	@$(PY) -m pytest -q -n 3 --dist loadfile
 
 check: setup
 	@$(PY) -m ruff check --quiet .

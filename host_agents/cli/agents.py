@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from host_agents.cli import asking
+from host_agents.cli import asking, backup
 from host_agents.runtime.config import Common, load_foreign_agent, load_home_agent
-from host_agents.runtime.daemon import Daemon
-from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
-from host_agents.runtime.home_agent_daemon import HomeAgentDaemon
-from host_agents.runtime.journal import start_logging
 from host_agents.runtime.sysctl import complaints
 
 
@@ -28,9 +23,18 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
             command.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"default {default}")
             command.set_defaults(handler=handler, role=role)
         asking.add_commands(commands, role, name)
+        if role == "ha":
+            backup.add_commands(commands)
 
 
 def _run(args: argparse.Namespace) -> int:
+    import asyncio  # all of this here: whoever only asks a daemon is to be answered at once
+
+    from host_agents.runtime.daemon import Daemon
+    from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
+    from host_agents.runtime.home_agent_daemon import HomeAgentDaemon
+    from host_agents.runtime.journal import start_logging
+
     make: Callable[[], Daemon]
     common: Common
     if args.role == "ha":
