@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from host_agents.cli.show import print_json, print_table
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
@@ -98,7 +99,7 @@ def _run(args: argparse.Namespace) -> int:
     async def serve() -> None:
         await make().run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
     return 0
 
 

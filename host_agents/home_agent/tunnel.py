@@ -10,6 +10,8 @@ from mip4.const import FLAG_B
 
 def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
     """The ends in an order that does not change with the care-of address that was registered last."""
+    if not binding.others:
+        return InstallTunnel(binding.home_address, local, (end_of(binding),))
     ends = [end_of(one) for one in each(binding)]
     return InstallTunnel(binding.home_address, local, tuple(sorted(ends, key=lambda end: (end.remote, end.port))))
 
