@@ -43,6 +43,7 @@ def _prepare(connection: sqlite3.Connection, path: str, application_id: int, sch
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = OFF")  # some builds would overwrite all of a journal that is done with
     connection.execute("BEGIN IMMEDIATE")
     (kind,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
