@@ -1,8 +1,11 @@
 """The one place where shared code asks which interpreter it runs on."""
 
 try:
+    import hashlib
+
     from micropython import const
 
+    md5 = hashlib.md5
     STRUCT_CHECKS = False  # its struct.pack wraps what does not fit without a word
     STRICT_UTF8 = False  # its bytes.decode lets surrogates and overlong forms through
 
@@ -22,6 +25,11 @@ try:
 except ImportError:  # CPython
     from hmac import compare_digest as equal
 
+    try:
+        from _md5 import md5  # without OpenSSL, whose contexts cost more than the digest of a message
+    except ImportError:
+        from hashlib import md5
+
     STRUCT_CHECKS = STRICT_UTF8 = True
 
     def const(value):
@@ -31,4 +39,4 @@ except ImportError:  # CPython
         return digest(octets).copy
 
 
-__all__ = ["STRICT_UTF8", "STRUCT_CHECKS", "const", "equal", "started"]
+__all__ = ["STRICT_UTF8", "STRUCT_CHECKS", "const", "equal", "md5", "started"]

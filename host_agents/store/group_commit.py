@@ -14,7 +14,7 @@ from host_agents.store.protocol import Done, Row
 
 CAPACITY = 65536  # submissions that may wait for a disk that hangs; beyond it they are refused at once
 
-_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, TypeError, ValueError, OverflowError)
+_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, KeyError, TypeError, ValueError, OverflowError)
 
 _Submission = tuple[Sequence[Row], Done]
 _Outcome = tuple[Done, StoreFailed | None]
@@ -24,7 +24,7 @@ class Writer(Protocol):
     """What a row is to the database. Called in the writer thread, within a transaction."""
 
     def put(self, row: Row) -> None:
-        """Raises sqlite3.Error; TypeError, ValueError or OverflowError where the row is at fault."""
+        """Raises sqlite3.Error; KeyError, TypeError, ValueError or OverflowError where the row is at fault."""
         ...
 
     def finish(self) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from host_agents.effects import StoreBinding
-from host_agents.store.latest import Latest, Session
-from host_agents.store.protocol import HomeAgentRow, Row
-from host_agents.store.rows import BIND, COLUMNS, FORGET, IDENTIFY, UNBIND, record
+from host_agents.store.latest import IDENTIFICATION, Latest, Session
+from host_agents.store.protocol import Row
+from host_agents.store.rows import BIND, COLUMNS, FORGET, IDENTIFY, UNBIND, Record, record
 
 FOLD_FROM = 50_000  # rows in the journal
 FOLD_AT_ONCE = 500  # of each table, so that nobody waits long for his own commit
@@ -40,24 +40,25 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._latest = Latest()
-        self._does: dict[int, Callable[..., None]] = {
+        self._does: dict[int, Callable[[Record], None]] = {
             BIND: self._latest.bind,
             UNBIND: self._latest.unbind,
             IDENTIFY: self._latest.identify,
             FORGET: self._latest.forget,
         }
         self._written = 0  # rows in the journal
-        self._records: list[tuple[Any, ...]] = []  # of this transaction
+        self._records: list[Record] = []  # of this transaction
         self._given: list[int] = []  # places in it of bindings that may have a new address
         self._folded: list[tuple[dict[Any, Any], Any]] = []  # in it: a table of Latest, a key
         self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(list[tuple[Any, ...]]).decode
 
     def recover(self) -> None:
         """Fold what a former run left. Raises sqlite3.Error, also where the journal makes no sense."""
         try:
             for (records,) in self._connection.execute("SELECT records FROM journal ORDER BY number"):
-                for kind, *values in msgspec.msgpack.decode(records):
-                    self._does[kind](*values)
+                for one in self._decode(records):
+                    self._does[one[0]](one)
             self.fold()
         except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
             raise sqlite3.DatabaseError(f"the journal is damaged: {error}") from error
@@ -73,9 +74,7 @@ class Journal:
         self._written = 0
 
     def put(self, row: Row) -> None:
-        """Raises ValueError, OverflowError for what is no row of a home agent's."""
-        if not isinstance(row, HomeAgentRow):
-            raise ValueError(f"a home agent does not keep {type(row).__name__}")
+        """Raises KeyError, OverflowError for what is no row of a home agent's."""
         if type(row) is StoreBinding:
             self._given.append(len(self._records))
         self._records.append(record(row))
@@ -99,8 +98,8 @@ class Journal:
                 self._written = 0
             for table, key in self._folded:
                 table.pop(key, None)
-            for kind, *values in self._records:
-                self._does[kind](*values)
+            for one in self._records:
+                self._does[one[0]](one)
             self._written += len(self._records)
         self._records.clear()
         self._given.clear()
@@ -114,11 +113,11 @@ class Journal:
         for home_address, *names in self._connection.execute(_HOLDERS, (json.dumps(unknown),)) if unknown else ():
             session = (names[0], names[1])
             holders[home_address] = None if session in latest.bindings else session
-        for kind, *values in self._records:
-            if kind == UNBIND:
-                holders[values[2]] = None
-            elif kind == BIND:
-                session, home_address = (values[1], values[2]), values[3]
+        for one in self._records:
+            if one[0] == UNBIND:
+                holders[one[3]] = None
+            elif one[0] == BIND:
+                session, home_address = one[2:4], one[4]
                 if holders.get(home_address) not in (None, session):
                     raise sqlite3.IntegrityError("a home address of two sessions")
                 holders[home_address] = session
@@ -135,10 +134,10 @@ class Journal:
         alone = [one for one in islice(latest.identifications, most) if one not in latest.bindings]
         named = [*(one for one in sessions if one in latest.identifications), *alone]
         owners = list(islice(latest.owners, most))
-        last = [(*one.columns[:2], one.identification, one.nonce) for one in bound]
+        last = [(*one[2:4], one[IDENTIFICATION], one[1]) for one in bound]
         told = {session: latest.identifications[session] for session in named}
         for statement, rows in (
-            (_PUT_BINDING, sorted((one.columns for one in bound), key=_key)),
+            (_PUT_BINDING, sorted((one[2:] for one in bound), key=_key)),
             (_REMOVE_BINDING, sorted(gone)),
             (_PUT_IDENTIFICATION, sorted(last, key=_key)),
             (_PUT_IDENTIFICATION, sorted((*session, *one) for session, one in told.items() if one is not None)),
@@ -152,5 +151,5 @@ class Journal:
         self._folded += [(latest.owners, one) for one in owners]
 
 
-def _key(row: tuple[Any, ...]) -> Session:
+def _key(row: Record) -> Session:
     return row[0], row[1]

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from host_agents.store.rows import COLUMNS, Record
 
 Session = tuple[str, str]
-Columns = tuple[Any, ...]  # of a binding, as of rows.py
 
-
-@dataclass(slots=True, frozen=True)
-class Bound:
-    """A session's binding, and the nonce that its Identification came with."""
-
-    home_address: int
-    identification: bytes
-    nonce: int | None
-    columns: Columns
+IDENTIFICATION = 2 + COLUMNS.index("identification")  # in a record of a binding
 
 
 @dataclass(slots=True)
 class Latest:
     """In the order in which it was written. None: nothing is to be there.
 
-    identifications: (octets, nonce), of sessions whose binding does not have it. owners: (NAI, sub-NAI, released) of an
+    bindings: as rows.py records them, nonce and columns; their Identification is the session's last one.
+    identifications: (octets, nonce), where that is another. owners: (NAI, sub-NAI, released) of an
     address that was given back. holders: whose an address is that has changed hands; of others the table knows, where
     it speaks of a session that is not in `bindings`.
     """
 
-    bindings: dict[Session, Bound | None] = field(default_factory=dict)
+    bindings: dict[Session, Record | None] = field(default_factory=dict)
     identifications: dict[Session, tuple[bytes, int | None] | None] = field(default_factory=dict)
     owners: dict[int, tuple[str, str, int] | None] = field(default_factory=dict)
     holders: dict[int, Session | None] = field(default_factory=dict)
@@ -36,35 +29,37 @@ class Latest:
     def __len__(self) -> int:
         return len(self.bindings) + len(self.identifications) + len(self.owners)
 
-    def bind(self, nonce: int | None, *columns: Any) -> None:
-        session, home_address = columns[:2], columns[2]
+    def bind(self, record: Record) -> None:
+        session, home_address = record[2:4], record[4]
         former = self.bindings.pop(session, None)
-        self.bindings[session] = Bound(home_address, columns[-2], nonce, columns)  # the last one: it will rest a while
+        self.bindings[session] = record  # the last one: it will rest a while
         if self.identifications:
             self.identifications.pop(session, None)
-        if former is not None and former.home_address == home_address:
+        if former is not None and former[4] == home_address:
             return
         if former is not None:
-            self.holders[former.home_address] = None
+            self.holders[former[4]] = None
         self.owners.pop(home_address, None)
         self.owners[home_address] = None
         self.holders[home_address] = session
 
-    def unbind(self, nai: str, sub_nai: str, home_address: int, released: int) -> None:
+    def unbind(self, record: Record) -> None:
+        _, nai, sub_nai, home_address, released = record
         session = (nai, sub_nai)
         former = self.bindings.pop(session, None)
         if former is not None:
-            self.identifications.setdefault(session, (former.identification, former.nonce))
+            self.identifications.setdefault(session, (former[IDENTIFICATION], former[1]))
         self.bindings[session] = None
         self.owners.pop(home_address, None)
         self.owners[home_address] = (nai, sub_nai, released)
         self.holders[home_address] = None
 
-    def identify(self, nai: str, sub_nai: str, identification: bytes, nonce: int | None) -> None:
+    def identify(self, record: Record) -> None:
+        _, nai, sub_nai, identification, nonce = record
         self.identifications[nai, sub_nai] = (identification, nonce)
 
-    def forget(self, nai: str, sub_nai: str) -> None:
-        self.identifications[nai, sub_nai] = None
+    def forget(self, record: Record) -> None:
+        self.identifications[record[1:3]] = None
 
     def clear(self) -> None:
         for one in (self.bindings, self.identifications, self.owners, self.holders):

@@ -7,7 +7,7 @@ they compare in the same order as the numbers, and hex() shows them as a packet 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -19,7 +19,9 @@ from host_agents.effects import (
     StoreBinding,
     StoreIdentification,
 )
-from host_agents.store.protocol import HomeAgentRow
+from host_agents.store.protocol import Row
+
+Record = tuple[Any, ...]
 
 BIND, UNBIND, IDENTIFY, FORGET = range(4)  # what a record begins with
 
@@ -27,25 +29,16 @@ _PLAIN = ("nai", "sub_nai", "home_address", "care_of_address", "lifetime", "expi
     "udp_remote", "udp_port", "supplied")  # fmt: skip
 COLUMNS = (*_PLAIN, "identification", "others")  # of a binding
 _plain = attrgetter(*_PLAIN)
+_owner = attrgetter(*_PLAIN[:3])
 # What the session's bindings do not share, in the order of MobilityBinding
 _of_place = attrgetter("care_of_address", "lifetime", "expires", "flags", "identification", "direct", "revocation",
     "udp_remote", "udp_port", "supplied")  # fmt: skip
 
 
-def record(row: HomeAgentRow) -> tuple[Any, ...]:
+def record(row: Row) -> Record:
     """BIND, nonce, COLUMNS…; UNBIND, NAI, sub-NAI, home address, released; IDENTIFY, NAI, sub-NAI, octets, nonce;
-    FORGET, NAI, sub-NAI. Raises OverflowError for an Identification of more than 64 bits."""
-    match row:
-        case RenewBinding(one):
-            return (BIND, None, *columns(one))
-        case StoreBinding(one, nonce):
-            return (BIND, nonce, *columns(one))
-        case RemoveBinding(one, released):
-            return (UNBIND, one.nai, one.sub_nai, one.home_address, released)
-        case StoreIdentification(nai, sub_nai, identification, nonce):
-            return (IDENTIFY, nai, sub_nai, octets(identification), nonce)
-        case ForgetIdentification(nai, sub_nai):
-            return (FORGET, nai, sub_nai)
+    FORGET, NAI, sub-NAI. Raises OverflowError for an Identification of more than 64 bits, KeyError for another row."""
+    return _RECORDS[type(row)](row)
 
 
 def columns(one: MobilityBinding) -> tuple[Any, ...]:
@@ -81,3 +74,12 @@ def octets(identification: int) -> bytes:
 def _text(others: tuple[MobilityBinding, ...]) -> str:
     """Further care-of addresses are a part of their session's row, so that they come and go with it in one write."""
     return json.dumps([_of_place(one) for one in others])
+
+
+_RECORDS: dict[type, Callable[[Any], Record]] = {
+    RenewBinding: lambda row: (BIND, None, *columns(row.binding)),
+    StoreBinding: lambda row: (BIND, row.nonce, *columns(row.binding)),
+    RemoveBinding: lambda row: (UNBIND, *_owner(row.binding), row.released),
+    StoreIdentification: lambda row: (IDENTIFY, row.nai, row.sub_nai, octets(row.identification), row.nonce),
+    ForgetIdentification: lambda row: (FORGET, row.nai, row.sub_nai),
+}
