@@ -39,19 +39,23 @@ CREATE TABLE identification (
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE owner (
     address INTEGER PRIMARY KEY, nai TEXT NOT NULL, sub_nai TEXT NOT NULL, released INTEGER NOT NULL);
-CREATE TABLE journal (number INTEGER PRIMARY KEY, records BLOB NOT NULL)
+CREATE TABLE renewals (number INTEGER PRIMARY KEY, records BLOB NOT NULL)
 """
+# Renewals that a version 1 had not folded yet are lost: nodes renew again soon.
+_HOME_AGENT_CHANGES = ("DROP TABLE renewals; CREATE TABLE journal (number INTEGER PRIMARY KEY, records BLOB NOT NULL)",)
 _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
     expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL)
 """
+_FOREIGN_AGENT_CHANGES = ("ALTER TABLE visitor ADD COLUMN said INTEGER",)
 
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
-    " revocation, hands_in"
+    " revocation, hands_in, said"
 )
+_PUT_VISITOR = f"REPLACE INTO visitor ({_VISITOR}) VALUES ({', '.join('?' * len(_VISITOR.split(', ')))})"
 _SHARED = [COLUMNS.index(one) for one in ("nai", "sub_nai", "care_of_address", "lifetime", "flags")]
 _visitor_values = attrgetter(*_VISITOR.split(", "))
 
@@ -66,9 +70,10 @@ class _SqliteStore:
         application_id: int,
         schema: str,
         writer: Callable[[sqlite3.Connection], Writer],
+        changes: Sequence[str] = (),
     ) -> None:
         self._path = path
-        self._connection = open_database(path, application_id, schema)
+        self._connection = open_database(path, application_id, schema, changes)
         try:
             self._commit = GroupCommit(self._connection, writer(self._connection), loop, path)
         except sqlite3.Error as error:
@@ -100,7 +105,8 @@ class HomeAgentStore(_SqliteStore):
     """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, self._journalled)
+        writer, changes = self._journalled, _HOME_AGENT_CHANGES
+        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, writer, changes)
 
     def _journalled(self, connection: sqlite3.Connection) -> Journal:
         self._journal = Journal(connection)
@@ -140,12 +146,13 @@ class ForeignAgentStore(_SqliteStore):
     """Visitors. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _ForeignAgentRows)
+        writer, changes = _ForeignAgentRows, _FOREIGN_AGENT_CHANGES
+        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, writer, changes)
 
     def load(self) -> list[Visitor]:
         """As Store.load."""
         rows = self._all(f"SELECT {_VISITOR} FROM visitor")
-        return [Visitor(*[*row[:-1], bool(row[-1])]) for row in rows]
+        return [Visitor(*[*columns, bool(hands_in), said]) for *columns, hands_in, said in rows]
 
 
 class _ForeignAgentRows:
@@ -158,7 +165,7 @@ class _ForeignAgentRows:
         match row:
             case StoreVisitor(visitor):
                 values = _visitor_values(visitor)
-                self._connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+                self._connection.execute(_PUT_VISITOR, values)
             case RemoveVisitor(visitor):
                 self._connection.execute(
                     "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",
