@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from host_agents.cli.show import print_json, print_table
+from host_agents.datapath.choose import lacking
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
 from host_agents.runtime.control import ask
 from host_agents.runtime.daemon import Daemon
@@ -112,7 +113,7 @@ def _check(args: argparse.Namespace) -> int:
         common, links = foreign.common, foreign.interfaces
     found = [*common.warnings]
     if common.datapath != "none":
-        found += complaints(common.device, links)
+        found += complaints(common.device, links) + lacking(common.datapath, common.device)
     for line in found:
         print(f"entourage: {line}", file=sys.stderr)
     return 1 if found else 0

@@ -21,7 +21,7 @@ from mip4.const import INFINITE, PORT
 from mip4.errors import Malformed
 from mip4.nai import check_nai, check_sub_nai
 
-DATAPATHS = ("auto", "tun", "none")
+DATAPATHS = ("auto", "bpf", "ipip", "tun", "none")
 REPLAY = ("timestamps", "nonces")
 _NARROWEST = 8  # prefix length of the largest home network
 

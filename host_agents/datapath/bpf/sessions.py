@@ -48,10 +48,11 @@ class Sessions:
         self._free = [slot for slot in range(max(taken, default=-1)) if slot not in taken]
         self._next = max(taken, default=-1) + 1
 
-    def describe(self, local: int, port: int, device: int) -> None:
-        """The agent: its address, its UDP port (0: none yet), the index of its device."""
-        octets = _AGENT.pack(_key(local), port.to_bytes(2, "big"), device)
-        self._agent.put(bytes(4), octets)
+    def describe(self, local: int, device: int, port: int | None = None) -> None:
+        """The agent: its address, the index of its device, its UDP port; None: as it was."""
+        former = self._agent.get(bytes(4)) if port is None else None
+        octets = port.to_bytes(2, "big") if port is not None else _AGENT.unpack(former[0])[1] if former else bytes(2)
+        self._agent.put(bytes(4), _AGENT.pack(_key(local), octets, device))
 
     def put(self, home_address: int, entry: Entry) -> None:
         """Insert or replace; counts and link go on."""
