@@ -11,6 +11,7 @@ from mip4.address import show
 from mobile_node.mobile_node import MobileNode
 from runtime.config import read
 from runtime.errors import ConfigurationError, KernelRefused
+from runtime.flight_recorder import FlightRecorder
 from runtime.log import Log
 from runtime.runtime import Runtime
 
@@ -53,7 +54,13 @@ def _run(platform, config: dict, clock, log: Log) -> None:
     ntp_ms = clock.ntp_ms() if config["clock"] == "system" else 0
     log.info("started nai=%s home_agent=%s %s" % (config["nai"], show(config["home_agent"]), sys.version))
     node = MobileNode(config, ntp_ms, platform.seed(), port.remembered())
-    asyncio.run(Runtime(node, port, clock, log).run())
+    recorder = None
+    if config["recorder"] is not None:
+        instruments = platform.Instruments(config, clock, log)
+        recorder = FlightRecorder(config["recorder"], config["nai"], config["sub_nai_vendor"], instruments, clock, log)
+        if config["recorder"]["on"]:
+            recorder.begin()
+    asyncio.run(Runtime(node, port, clock, log, recorder).run())
 
 
 if __name__ == "__main__":

@@ -22,12 +22,13 @@ _LONGEST_WAIT_MS = 60000  # ticks wrap on a board, so no wait is near that
 class Runtime:
     """Everything happens in one thread, and an event is dealt with to its last effect before the next begins."""
 
-    def __init__(self, node, port, clock, log):
-        """node: the engine. log: runtime.log.Log."""
+    def __init__(self, node, port, clock, log, recorder=None):
+        """node: the engine. log: runtime.log.Log. recorder: runtime.flight_recorder.FlightRecorder, None without."""
         self._node = node
         self._port = port
         self._clock = clock
         self._log = log
+        self._recorder = recorder
         self._runners = {Dropped: self._drop, Said: self._say}
         self._runners.update(port.runners)
         self._dropped = {}  # kind -> how many
@@ -39,7 +40,9 @@ class Runtime:
         sources = self._port.sources()
         listener = self._port.control()
         if listener is not None:
-            sources.append(("control", Control(listener, {b"status": self._status}, self._log).serve))
+            sources.append(("control", Control(listener, self._answers(), self._log).serve))
+        if self._recorder is not None:
+            sources += self._recorder.sources()
         self.tell("start")
         tasks = [asyncio.create_task(self._keep(name, source)) for name, source in sources]
         tasks.append(asyncio.create_task(self._keep("timer", lambda runtime: self._wake_in_time())))
@@ -47,7 +50,11 @@ class Runtime:
 
     def tell(self, what: str, *arguments) -> None:
         """Tell the engine that something happened, in its own words, and do what it answers."""
-        self.run_effects(getattr(self._node, what)(*arguments, self._clock.now()))
+        now = self._clock.now()
+        effects = getattr(self._node, what)(*arguments, now)
+        self.run_effects(effects)
+        if self._recorder is not None:
+            self._recorder.told(what, arguments, effects, now)
         deadline = self._node.deadline()
         if deadline != self._deadline:
             self._deadline = deadline
@@ -106,6 +113,13 @@ class Runtime:
     def _say(self, effect: Said) -> None:
         (self._log.warning if effect.level == "warning" else self._log.info)(effect.text)
 
+    def _answers(self) -> dict:
+        """What the control socket is asked, and what answers."""
+        answers = {b"status": self._status}
+        if self._recorder is not None:
+            answers.update(self._recorder.answers())
+        return answers
+
     def _status(self) -> dict:
         """The engine's status with the runtime's own under "runtime"."""
         document = self._node.status(self._clock.now())
@@ -117,4 +131,6 @@ class Runtime:
             "dropped": self._dropped,
         }
         document["runtime"].update(self._port.status())
+        if self._recorder is not None:
+            document["runtime"]["recorder"] = self._recorder.status()
         return document

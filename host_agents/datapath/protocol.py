@@ -15,12 +15,16 @@ Rebound = Callable[[int, int, int], None]  # home address, source, port
 
 @dataclass(slots=True)
 class Counters:
-    """Packets of one home address and their octets, outer headers not counted. in: towards the device."""
+    """Packets of one home address and their octets, outer headers not counted. in: towards the device.
+
+    heard: when the last one came from the device, ms since boot; None where none has, or nobody took note.
+    """
 
     packets_in: int = 0
     packets_out: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    heard: int | None = None
 
     def __add__(self, more: Counters) -> Counters:
         return Counters(
@@ -28,6 +32,7 @@ class Counters:
             self.packets_out + more.packets_out,
             self.bytes_in + more.bytes_in,
             self.bytes_out + more.bytes_out,
+            max((one for one in (self.heard, more.heard) if one is not None), default=None),
         )
 
 

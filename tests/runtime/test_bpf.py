@@ -221,7 +221,7 @@ def test_a_transfer_crosses_the_tunnel_in_large_pieces_whatever_the_link_can_do(
 
         assert printed == b"4194304 True\n"
         sent, arrived = world.home.counters(parse(H)), world.visited.counters(parse(H))
-        assert sent == arrived  # segment for segment
+        assert replace(sent, heard=None) == replace(arrived, heard=None)  # segment for segment
         assert sent.packets_in > 4194304 // 1428
         assert sent.bytes_in > 4194304 + 40 * sent.packets_in
 

@@ -32,7 +32,7 @@ from mip4.const import PROTO_IPIP, PROTO_UDP
 OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
 
 _CARRIED = {"ipip": PROTO_IPIP, "udp": PROTO_UDP}
-_LEAST, _MOST = 1 << 10, 1 << 20  # sessions that there is room for: 32 octets of each processor for each of them
+_LEAST, _MOST = 1 << 10, 1 << 20  # sessions that there is room for: 40 octets of each processor for each of them
 
 
 class BpfDatapath:

@@ -44,13 +44,14 @@ static __always_inline struct agent *own(void)
 	return bpf_map_lookup_elem(&mip_agent, &only);
 }
 
-static __always_inline int expired(const struct session *session)
+static __always_inline int expired(const struct session *session, __u64 now)
 {
-	return session->expires && session->expires <= bpf_ktime_get_boot_ns();
+	return session->expires && session->expires <= now;
 }
 
 /* segments: of the inner packet, of which `headers` octets are repeated by each. */
-static __always_inline void count(__u32 slot, int inwards, __u32 length, __u32 segments, __u32 headers)
+static __always_inline void count(__u32 slot, int inwards, __u32 length, __u32 segments, __u32 headers,
+				  __u64 now)
 {
 	struct counts *counts = bpf_map_lookup_elem(&mip_counts, &slot);
 	__u32 packets = segments > 1 ? segments : 1;
@@ -63,6 +64,7 @@ static __always_inline void count(__u32 slot, int inwards, __u32 length, __u32 s
 	} else {
 		counts->packets_out += packets;
 		counts->bytes_out += length;
+		counts->heard = now;
 	}
 }
 
@@ -90,7 +92,7 @@ static __always_inline int is_odd(struct __sk_buff *skb, const struct iphdr *inn
  */
 static __always_inline int wrap(struct __sk_buff *skb, const struct iphdr *inner, const struct agent *agent,
 				const struct session *session, const struct bpf_fib_lookup *way, int neighbour_known,
-				__u32 headers, enum side side, int in_udp)
+				__u32 headers, __u64 now, enum side side, int in_udp)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	__u32 added = in_udp ? IN_UDP : IN_IP, length = skb->len + added;
@@ -135,7 +137,7 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct iphdr *inner
 	/* POINT OF NO RETURN */
 	if (bpf_skb_change_head(skb, ETH_HLEN, 0) || bpf_skb_store_bytes(skb, 0, &outer, ETH_HLEN + added, 0))
 		return drop(NO_ROOM);
-	count(session->slot, side == HOME, length - added, segments, headers);
+	count(session->slot, side == HOME, length - added, segments, headers, now);
 	if (neighbour_known)
 		return bpf_redirect(way->ifindex, 0);
 	/* The kernel asks the routes once more. With a next hop from us it would not, and a packet that waits for its
@@ -155,7 +157,8 @@ static __always_inline int enter(struct __sk_buff *skb, enum side side)
 	struct session *session = bpf_map_lookup_elem(&mip_sessions, side == HOME ? &inner.daddr : &inner.saddr);
 	if (!session)
 		return NOT_OURS;
-	if (expired(session))
+	__u64 now = bpf_ktime_get_boot_ns();
+	if (expired(session, now))
 		return drop(EXPIRED);
 	if (!session->carried || is_odd(skb, &inner, session, agent))
 		return NOT_OURS;
@@ -189,8 +192,8 @@ static __always_inline int enter(struct __sk_buff *skb, enum side side)
 
 	int neighbour_known = found == BPF_FIB_LKUP_RET_SUCCESS;
 	if (in_udp)
-		return wrap(skb, &inner, agent, session, &way, neighbour_known, headers, side, 1);
-	return wrap(skb, &inner, agent, session, &way, neighbour_known, headers, side, 0);
+		return wrap(skb, &inner, agent, session, &way, neighbour_known, headers, now, side, 1);
+	return wrap(skb, &inner, agent, session, &way, neighbour_known, headers, now, side, 0);
 }
 
 /* A checksum that a virtual network card has left undone holds the sum of the pseudo header. Such a packet is for the
@@ -264,7 +267,8 @@ static __always_inline int leave(struct __sk_buff *skb, enum side side)
 	struct session *session = bpf_map_lookup_elem(&mip_sessions, side == HOME ? &inner.saddr : &inner.daddr);
 	if (!session || session->carried != outer.protocol || inner.daddr == 0xffffffff)
 		return NOT_OURS;
-	if (expired(session))
+	__u64 now = bpf_ktime_get_boot_ns();
+	if (expired(session, now))
 		return drop(EXPIRED);
 	if (session->remote != outer.saddr || session->port != port)
 		/* In UDP it may be a keepalive after a NAT has forgotten us (RFC 3519 4.9), at a foreign agent what a
@@ -277,7 +281,7 @@ static __always_inline int leave(struct __sk_buff *skb, enum side side)
 	if (tos < 0)
 		return drop(CONGESTION);
 	__u32 headers = skb->gso_size ? repeated(skb, ETH_HLEN + taken, inner.ihl, inner.protocol) : 0;
-	count(session->slot, side == VISITED, bpf_ntohs(inner.tot_len), skb->gso_segs, headers);
+	count(session->slot, side == VISITED, bpf_ntohs(inner.tot_len), skb->gso_segs, headers, now);
 
 	/* POINT OF NO RETURN */
 	if (bpf_skb_adjust_room(skb, -(__s32)taken, BPF_ADJ_ROOM_MAC, flags))
@@ -298,7 +302,7 @@ static __always_inline int admit(struct __sk_buff *skb)
 	struct session *session = bpf_map_lookup_elem(&mip_sessions, &source);
 	if (!session || !session->link)
 		return NOT_OURS;
-	if (expired(session))
+	if (expired(session, bpf_ktime_get_boot_ns()))
 		return drop(EXPIRED);
 	if (session->link != skb->ifindex)
 		return drop(LINK);

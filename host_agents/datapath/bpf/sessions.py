@@ -17,7 +17,7 @@ DROPS = ("expired", "outer source", "link", "link address", "inner TTL", "conges
 
 _AGENT = struct.Struct("=4s2s2xI")  # struct agent
 _SESSION = struct.Struct("=Q4s2sBxII6s2x")  # struct session
-_COUNTS = struct.Struct("=4Q")  # struct counts
+_COUNTS = struct.Struct("=5Q")  # struct counts
 _SLOT = struct.Struct("=I")
 _COUNT = struct.Struct("=Q")
 
@@ -100,7 +100,10 @@ class Sessions:
         """Zeros for one that is not there."""
         former, slot = self._find(home_address)
         each = self._counts.get(_SLOT.pack(slot)) if former else None
-        return Counters(*(sum(numbers) for numbers in zip(*map(_COUNTS.unpack, each or []), strict=True)))
+        numbers = list(zip(*map(_COUNTS.unpack, each or []), strict=True)) or [(0,)] * 5
+        packets_in, packets_out, bytes_in, bytes_out = (sum(one) for one in numbers[:4])
+        heard = max(numbers[4]) // 1_000_000 or None
+        return Counters(packets_in, packets_out, bytes_in, bytes_out, heard)
 
     def dropped(self) -> Counter[str]:
         """Reason -> packets."""
