@@ -41,6 +41,7 @@ docs: setup
 setup:
 	@tools/setup/packages.sh
 	@tools/setup/venv.sh
+	@tools/setup/bpf.sh
 
 lock:
 	python3 -m venv build/uv && build/uv/bin/pip install --quiet uv
