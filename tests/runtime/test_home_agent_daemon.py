@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,7 @@ class Home:
         self.socket.settimeout(PATIENCE)
         self._identifications = Timestamps(NTP_UNIX * 1000, b"seed")
         self._association = SecurityAssociation(256, bytes.fromhex(KEY))
+        self.environment: dict[str, str] = {}  # of the daemon, besides ours
         self.process: subprocess.Popen[bytes] | None = None
 
     def inside(self, command: list[str]) -> list[str]:
@@ -93,7 +95,7 @@ class Home:
             path.unlink(missing_ok=True)
             ready.bind(str(path))
             ready.settimeout(PATIENCE)
-            environment = {**os.environ, "NOTIFY_SOCKET": str(path)}
+            environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": str(path)}
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(self.entourage("ha", "run"), stderr=log, env=environment)
             assert ready.recv(100) == b"READY=1"
@@ -135,10 +137,15 @@ class Home:
         """Take the clock of the last 133, as a node does."""
         self._identifications.resynchronise(self.last.identification, time.time_ns() // 1_000_000)
 
-    def bindings(self) -> dict[str, str]:
+    def shown(self) -> list[dict[str, Any]]:
+        """As `show bindings --json` has them."""
         shown = self.run("ha", "show", "bindings", "--json")
         assert shown.returncode == 0, shown.stderr
-        return {one["sub_nai"]: one["home_address"] for one in json.loads(shown.stdout)["bindings"]}
+        found: list[dict[str, Any]] = json.loads(shown.stdout)["bindings"]
+        return found
+
+    def bindings(self) -> dict[str, str]:
+        return {one["sub_nai"]: one["home_address"] for one in self.shown()}
 
 
 @pytest.fixture
