@@ -99,7 +99,8 @@ class Daemon:
         self.handoffs = Handoffs()
         self.answers = Answers()
         self.beside: list[Beside] = []
-        self.began = time.time()
+        self.began = time.time()  # as the machine's clock has it, which may be set
+        self._woke = since_boot()
         self._reloading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
@@ -164,13 +165,14 @@ class Daemon:
             "role": self.role,
             "version": version("entourage"),
             "pid": os.getpid(),
-            "uptime": round(time.time() - self.began),
+            "uptime": (since_boot() - self._woke) // 1000,
             "datapath": self.datapath.name,
             "device": common.device,
             "config": str(common.path),
             "state": str(common.state),
             "http": None if common.http is None else "http://{}:{}".format(*common.http),
             "warnings": self.journal.counts["warning"],
+            "watchers": self.journal.events.watchers,
             "debugged": sorted(self.journal.debugged),
         }
 
