@@ -6,10 +6,12 @@ A turn's rows become durable, then the kernel learns of it, then messages leave;
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol, get_args
@@ -80,7 +82,9 @@ class Beside(Protocol):
 
 
 class Daemon:
-    """Runs one engine. A subclass knows which effects there are besides rows, tunnels and log lines.
+    """Runs one engine. does: what is done for each kind of effect, once the turn is durable; it raises KernelRefused.
+
+    A subclass adds what there is besides rows, tunnels and log lines.
 
     role: "ha" or "fa". beside: opened when the daemon is about to be ready.
     """
@@ -101,7 +105,14 @@ class Daemon:
         self.beside: list[Beside] = []
         self.began = time.time()  # as the machine's clock has it, which may be set
         self._woke = since_boot()
-        self._reloading: asyncio.Task[None] | None = None
+        self.does: dict[type, Callable[[Any], None]] = {
+            InstallTunnel: self.install,
+            RemoveTunnel: self.remove,
+            RenewBinding: self._extend,
+            Said: self.say,
+            Dropped: self._drop,
+        }
+        self._hung_up = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
@@ -194,16 +205,13 @@ class Daemon:
         dropped = {f"packet-{reason}": count for reason, count in self.datapath.dropped.items()}
         return {**self.journal.counts, **dropped}
 
-    def carry_out(self, effect: Any) -> None:
-        """An effect that is particular to this agent. Raises KernelRefused."""
-        raise NotImplementedError
-
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises KernelRefused, StoreFailed, ConfigurationError before it is ready."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        reloading = asyncio.create_task(self._reload_when_hung_up())
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
@@ -222,21 +230,19 @@ class Daemon:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            reloading.cancel()
             for one in self.beside:
                 await one.close()
             await self._control.close()
             self.close()
 
-    def _hung_up(self) -> None:
-        """SIGHUP. One that comes while we read is answered by what we read."""
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.ensure_future(self._reload_quietly())
-
-    async def _reload_quietly(self) -> None:
-        try:
-            await self.reload()
-        except BadRequest:
-            return  # it is in the log
+    async def _reload_when_hung_up(self) -> None:
+        """At SIGHUP. One that comes while the file is read has it read again: it may have changed since."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            with contextlib.suppress(BadRequest):  # it is in the log
+                await self.reload()
 
     def take(self, turn: Turn, since: float = 0.0) -> None:
         """Run a turn: at once where nothing has to be durable first.
@@ -261,10 +267,11 @@ class Daemon:
     def _carry_out(self, turn: Turn, since: float) -> None:
         try:
             for effect in turn.effects:
-                if type(effect) not in _ROWS:
-                    self._effect(effect)
-                elif type(effect) is RenewBinding:
-                    self.datapath.extend(effect.binding.home_address, effect.binding.expires)
+                does = self.does.get(type(effect))
+                if does is not None:
+                    does(effect)
+                elif type(effect) not in _ROWS:
+                    raise TypeError(f"no {self.role} does {effect}")
         except KernelRefused as error:
             self._refused(turn, str(error))
             return
@@ -275,18 +282,22 @@ class Daemon:
             if after.effects:
                 self.take(after)
 
-    def _effect(self, effect: Any) -> None:
-        match effect:
-            case InstallTunnel():
-                self.datapath.install(effect)
-            case RemoveTunnel():
-                self.datapath.remove(effect)
-            case Said():
-                self.journal.said(effect, self.now())
-            case Dropped():
-                self.journal.dropped(effect, self.now())
-            case _:
-                self.carry_out(effect)
+    def install(self, effect: InstallTunnel) -> None:
+        """Raises KernelRefused."""
+        self.datapath.install(effect)
+
+    def remove(self, effect: RemoveTunnel) -> None:
+        """Raises KernelRefused."""
+        self.datapath.remove(effect)
+
+    def say(self, effect: Said) -> None:
+        self.journal.said(effect, self.now())
+
+    def _extend(self, effect: RenewBinding) -> None:
+        self.datapath.extend(effect.binding.home_address, effect.binding.expires)
+
+    def _drop(self, effect: Dropped) -> None:
+        self.journal.dropped(effect, self.now())
 
     def _lost(self) -> None:
         self.journal.warn(f"{self.common.device} was deleted; it is made anew")
