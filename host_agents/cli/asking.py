@@ -52,11 +52,8 @@ def add_commands(commands: Commands, role: str, name: str) -> None:
 
 def _add(commands: Commands, role: str, name: str, handler: Callable[..., int], text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text)
-    where = command.add_mutually_exclusive_group()
-    where.add_argument("--config", type=Path, default=default(role), metavar="FILE", help=f"default {default(role)}")
-    where.add_argument(
-        "--control", type=Path, metavar="SOCKET", help="the daemon's control socket, instead of --config"
-    )
+    command.add_argument("--config", type=Path, default=default(role), metavar="FILE", help=f"default {default(role)}")
+    command.add_argument("--control", type=Path, metavar="SOCKET", help="its control socket, instead of --config")
     command.set_defaults(handler=handler, role=role)
     if name in ("show", "watch"):
         text = "one JSON document on stdout" if name == "show" else "one JSON object a line"

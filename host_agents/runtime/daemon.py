@@ -6,6 +6,7 @@ A turn's rows become durable, then the kernel learns of it, then messages leave;
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -102,7 +103,8 @@ class Daemon:
         self.handoffs = Handoffs()
         self.answers = Answers()
         self.beside: list[Beside] = []
-        self.began = time.time()
+        self.began = time.time()  # as the machine's clock has it, which may be set
+        self._woke = since_boot()
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
@@ -110,7 +112,7 @@ class Daemon:
             Said: self.say,
             Dropped: self._drop,
         }
-        self._reloading: asyncio.Task[None] | None = None
+        self._hung_up = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
@@ -174,13 +176,14 @@ class Daemon:
             "role": self.role,
             "version": version("entourage"),
             "pid": os.getpid(),
-            "uptime": round(time.time() - self.began),
+            "uptime": (since_boot() - self._woke) // 1000,
             "datapath": self.datapath.name,
             "device": common.device,
             "config": str(common.path),
             "state": str(common.state),
             "http": None if common.http is None else "http://{}:{}".format(*common.http),
             "warnings": self.journal.counts["warning"],
+            "watchers": self.journal.events.watchers,
             "debugged": sorted(self.journal.debugged),
         }
 
@@ -207,7 +210,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        reloading = asyncio.create_task(self._reload_when_hung_up())
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
@@ -226,21 +230,19 @@ class Daemon:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            reloading.cancel()
             for one in self.beside:
                 await one.close()
             await self._control.close()
             self.close()
 
-    def _hung_up(self) -> None:
-        """SIGHUP. One that comes while we read is answered by what we read."""
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.ensure_future(self._reload_quietly())
-
-    async def _reload_quietly(self) -> None:
-        try:
-            await self.reload()
-        except BadRequest:
-            return  # it is in the log
+    async def _reload_when_hung_up(self) -> None:
+        """At SIGHUP. One that comes while the file is read has it read again: it may have changed since."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            with contextlib.suppress(BadRequest):  # it is in the log
+                await self.reload()
 
     def take(self, turn: Turn, since: float = 0.0) -> None:
         """Run a turn: at once where nothing has to be durable first.
