@@ -1,11 +1,11 @@
-# make demo | test | check | bench | soak | docs. Each sets up what it needs first; the second time that takes no time.
+# make demo | test | check | bench | soak | docs | deb. Each sets up what it needs first; the second time that takes no time.
 # MICROPYTHON=PATH names another build of the unix port; PYTHON=PATH the Python that .venv is made with.
 PATH := $(PATH):/usr/sbin:/sbin
 export PATH
 PY := .venv/bin/python
 ROUNDS ?= 10
 
-.PHONY: demo test check bench soak docs setup lock clean
+.PHONY: demo test check bench soak docs deb setup lock clean
 
 demo: setup
 	@$(PY) -m host_agents.cli.main lab demo
@@ -35,6 +35,10 @@ soak: setup
 # docs/conformance.md, from the checklist's lines and the names of the tests.
 docs: setup
 	@$(PY) -m tests.conformance
+
+# build/entourage_VERSION_ARCHITECTURE.deb, for Debian with the Python that .venv has.
+deb: setup
+	@$(PY) -m tools.package.deb
 
 setup:
 	@tools/setup/packages.sh
