@@ -17,11 +17,11 @@ class MobilityBinding:
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
-    direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
-    told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another place than
-    the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet. supplied: whether a foreign agent
-    supplied the sub-NAI, not the node. others: the session's bindings at further care-of addresses, the newest first
-    and each without others, where the node wanted several at a time.
+    direct: whether the node registered without a foreign agent. revocation: what was agreed() with the foreign agent,
+    if it can be told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another
+    place than the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet. supplied: whether a foreign
+    agent supplied the sub-NAI, not the node. others: the session's bindings at further care-of addresses, the newest
+    first and each without others, where the node wanted several at a time.
     """
 
     nai: str
@@ -44,9 +44,10 @@ class MobilityBinding:
 class Visitor:
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
-    link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
-    it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style (RFC 3024 §2).
-    said: our own timestamp, which went to the home agent with the request; what we revoke has to be later.
+    link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: what was agreed() with the
+    home agent, if it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style
+    (RFC 3024 §2). said: our own timestamp, which went to the home agent with the request, and is earlier than any
+    revocation of ours.
     """
 
     nai: str

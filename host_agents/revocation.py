@@ -28,8 +28,8 @@ _TRIES = 5  # then the other agent lets the registration run out by itself
 _OUTSTANDING = 65536  # revocations without an acknowledgement; beyond it the peer is told once and not again
 _REMEMBERED = 4096  # revocations that we carried out, whose acknowledgement may be asked for again
 
-# (home address, who speaks of it) -> (the other agent of its registration, that agent's timestamp or None where
-# nothing was negotiated). Of several registrations at a time the one with who speaks, if there is one.
+# (home address, who speaks of it) -> (the other agent of its registration, what was agreed() with it or None where
+# nothing was). Of several registrations at a time the one with who speaks, if there is one.
 Find = Callable[[int, int], tuple[int, int | None] | None]
 
 
@@ -196,8 +196,18 @@ class Revocations:
             self._carried_out.popitem(last=False)
 
 
+def agreed(support: RevocationSupport) -> int:
+    """What is kept with a registration of the other agent's word: its timestamp, and above its 32 bits the I bit."""
+    return int(support.timestamp | support.inform << 32)
+
+
+def informs(kept: int) -> bool:
+    """Whether the node may be told, or is not spoken of (RFC 3543 §3.1). kept: as of agreed()."""
+    return bool(kept >> 32)
+
+
 def _is_later(one: int, other: int) -> bool:
-    """Of two times on the wire, of 32 bits each, which begin anew every 136 years, next in February 2036."""
+    """Of two times, of which 32 bits count, and which begin anew every 136 years, next in February 2036."""
     return 0 < (one - other) % _ERA < _ERA // 2
 
 

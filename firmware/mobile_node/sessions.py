@@ -109,13 +109,13 @@ class SessionTable:
         return effects + ([self.remember()] if session.kind == DEVICE else [])
 
     def remember(self) -> Remember:
-        return Remember(
-            [
-                [session.sub_nai, session.downlink, show_link(session.link_address), show(session.attached)]
-                for session in self._sessions
-                if session.kind == DEVICE and session.wanted and session.attached
-            ]
-        )
+        """Also who has an address to ask for and has not got it yet: one power cut may follow another."""
+        kept = []
+        for session in self._sessions:
+            address = session.attached or session.registration.home_address
+            if session.kind == DEVICE and session.wanted and address:
+                kept.append([session.sub_nai, session.downlink, show_link(session.link_address), show(address)])
+        return Remember(kept)
 
     def source(self) -> int:
         """The home address of the node itself, 0 while it has none."""

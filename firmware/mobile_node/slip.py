@@ -103,18 +103,19 @@ class SlipEncoder:
         stream.seek(self._filled)
         size = 2 + end - at
         stream.write(_END)
-        while at < end:
-            special, code = octets.find(_END, at, end), _ESC_END
-            escape = octets.find(_ESC, at, end if special < 0 else special)
-            if escape >= 0:
-                special, code = escape, _ESC_ESC
-            until = end if special < 0 else special
+        one, other = _next(octets, _END, at, end), _next(octets, _ESC, at, end)
+        while one < end or other < end:
+            is_end = one < other
+            until = one if is_end else other
             write_part(stream, octets, at, until - at)
-            at = until
-            if special >= 0:
-                stream.write(code)
-                size += 1
-                at += 1
+            stream.write(_ESC_END if is_end else _ESC_ESC)
+            size += 1
+            at = until + 1
+            if is_end:
+                one = _next(octets, _END, at, end)
+            else:
+                other = _next(octets, _ESC, at, end)
+        write_part(stream, octets, at, end - at)
         stream.write(_END)
         self._filled += size
         return True
@@ -132,3 +133,9 @@ class SlipEncoder:
         self._sent += count
         if self._sent == self._filled:
             self._sent = self._filled = 0
+
+
+def _next(octets, special: bytes, at: int, end: int) -> int:
+    """Where the next `special` is, `end` if there is none."""
+    found = octets.find(special, at, end)
+    return end if found < 0 else found

@@ -31,6 +31,7 @@ from runtime.sockets import readable, would_block
 _FIRST = const(2)  # entourage2 and entourage3 are the first line's; own_link.py has the two before
 _NOWHERE = b""  # the place of a device as the forwarder knows it: the line is all there is to say
 _BATCH = const(32)  # reads per turn, so that a flood leaves room for timers
+_QUEUE = const(65536)  # octets that may wait for the line
 _PACKET = const(24)  # octets before it in a frame: struct virtio_net_hdr and an Ethernet header
 _PAUSE_MS = const(1000)  # between looks for a device that is not there
 _ENETDOWN = const(100)
@@ -47,7 +48,7 @@ class SerialDownlink(Attachments):
         self._baud = config["baud"]
         self._forwarder = forwarder
         self._log = log
-        self._line = SlipLine()
+        self._line = SlipLine(_QUEUE)
         self._runtime = None
         self._carried = False  # whether the forwarder has the packets, and not the kernel
         self._link_address = bytes((2, 0xE7, 0, 0, 1, 2 * number))  # of the near end
@@ -75,7 +76,7 @@ class SerialDownlink(Attachments):
         said = ""
         while True:
             try:
-                self._line.begin(_open(self._path, self._baud))
+                self._line.begin(open_terminal(self._path, self._baud))
             except KernelRefused as error:  # an adapter that is not plugged in, which it may be at any time
                 if str(error) != said:
                     said = str(error)
@@ -169,7 +170,7 @@ class SerialDownlink(Attachments):
         self._line.deliver(buffer, start, end, link_address)
 
 
-def _open(path: str, baud: int):
+def open_terminal(path: str, baud: int):
     """The terminal, raw and never blocking. Raises KernelRefused."""
     try:
         # stty opens it without waiting for a carrier, and from then on none is waited for

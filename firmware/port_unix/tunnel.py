@@ -95,16 +95,16 @@ class _RawTunnel:
         """The source of packets from the home agent."""
         while True:
             await readable(self.socket)
-            size = self.socket.readinto(self._place)
-            if size:
-                self._take(forwarder, ROOM + size)
+            self.bring(forwarder)
 
-    def _take(self, forwarder, end: int) -> None:
-        """Outer packets, one behind another, as readinto() puts them together: each says itself how long it is.
+    def bring(self, forwarder) -> None:
+        """What has come by now: packets one behind another, as readinto() puts them together. Raises OSError.
 
-        So no object is made for any of them. One that is cut at the end of the buffer is lost.
+        Each says itself how long it is, so no object is made for any of them. One that is cut at the end of the buffer
+        is lost.
         """
         buffer, at = self._buffer, ROOM
+        end = ROOM + (self.socket.readinto(self._place) or 0)
         try:
             while at < end:
                 until = packet_end(buffer, at, end)

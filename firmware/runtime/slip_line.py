@@ -21,7 +21,7 @@ class SlipLine:
     queue: octets that may wait for the line. A packet that finds no room is lost, as on any link.
     """
 
-    def __init__(self, queue: int = 16384):
+    def __init__(self, queue: int = 6144):
         self.stream = None
         self._waits = asyncio.Event()
         self._decoder = SlipDecoder(_LONGEST, ROOM)
@@ -60,10 +60,10 @@ class SlipLine:
         """As the forwarder's link; there is one device alone, whatever its address. Raises OSError."""
         if self.stream is None or not self._encoder.put(buffer, start, end):
             raise OSError(errno.ENOBUFS)
-        if not self._flush():
+        if not self.flush():
             self._waits.set()
 
-    def _flush(self) -> bool:
+    def flush(self) -> bool:
         """Write what the line takes now; whether that was all. Raises OSError."""
         encoder, piece = self._encoder, self._piece
         size = encoder.peek(piece)
@@ -81,7 +81,7 @@ class SlipLine:
             await self._waits.wait()
             self._waits.clear()
             try:
-                while self.stream is not None and not self._flush():
+                while self.stream is not None and not self.flush():
                     await writable(self.stream)
             except OSError:
                 pass  # the line is gone, which whoever reads it will notice

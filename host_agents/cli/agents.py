@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from host_agents.cli import asking, backup
 from host_agents.runtime.config import Common, load_foreign_agent, load_home_agent
-from host_agents.runtime.daemon import Daemon
-from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
-from host_agents.runtime.home_agent_daemon import HomeAgentDaemon
-from host_agents.runtime.journal import start_logging
 from host_agents.runtime.sysctl import complaints
 
 
@@ -33,6 +28,13 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _run(args: argparse.Namespace) -> int:
+    import asyncio  # all of this here: whoever only asks a daemon is to be answered at once
+
+    from host_agents.runtime.daemon import Daemon
+    from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
+    from host_agents.runtime.home_agent_daemon import HomeAgentDaemon
+    from host_agents.runtime.journal import start_logging
+
     make: Callable[[], Daemon]
     common: Common
     if args.role == "ha":

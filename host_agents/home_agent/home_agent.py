@@ -35,7 +35,7 @@ from host_agents.home_agent.request import Request, judge, name, recognise, veri
 from host_agents.home_agent.simultaneous import accepted, beside, each, is_over, rebound, shortened, without
 from host_agents.home_agent.tunnel import tunnel
 from host_agents.limiter import Limiter
-from host_agents.revocation import REVOCATION_MESSAGES, Revocations
+from host_agents.revocation import REVOCATION_MESSAGES, Revocations, agreed, informs
 from mip4.address import show
 from mip4.const import (
     ACCEPTED,
@@ -247,7 +247,8 @@ class HomeAgent:
         effects = self._end(binding, _all, "released", now)
         for one in each(binding):
             if one.revocation is not None:
-                effects += self._revocations.revoke(one.home_address, one.care_of_address, inform, session, now)
+                tell = inform and informs(one.revocation)
+                effects += self._revocations.revoke(one.home_address, one.care_of_address, tell, session, now)
         return Turn(effects)
 
     # ---- revocation (RFC 3543)
@@ -383,12 +384,12 @@ class HomeAgent:
         return self._opened(request, former, effects)
 
     def _negotiate(self, request: Request, now: int) -> int | None:
-        """The foreign agent's timestamp, if it can revoke and be revoked: it says so, under its authenticator."""
+        """What the foreign agent agrees to, if it can revoke and be revoked: it says so, under its authenticator."""
         offered = [one for one in find(request.message.extensions, RevocationSupport) if one.at > request.added]
         if not offered or request.foreign is None:
             return None
         request.support = self._revocations.support(now)
-        return int(offered[0].timestamp)
+        return agreed(offered[0])
 
     def _replace(
         self, former: MobilityBinding | None, binding: MobilityBinding, now: int, effects: list[object]

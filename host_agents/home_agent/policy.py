@@ -32,12 +32,19 @@ class HomeNetwork:
     def in_pool(self, address: int) -> bool:
         return any(first <= address <= last for first, last in self.pool)
 
-    def pool_size(self, home_agent: int) -> int:
-        """Addresses of the pool that sessions may get, wherever its ranges overlap. home_agent: its address."""
-        size, end = 0, -1
+    def ranges(self) -> list[tuple[int, int]]:
+        """Of the pool, none within another."""
+        found: list[tuple[int, int]] = []
         for first, last in sorted(self.pool):
-            size += max(0, last - max(first, end + 1) + 1)
-            end = max(end, last)
+            if found and first <= found[-1][1]:
+                found[-1] = found[-1][0], max(found[-1][1], last)
+            else:
+                found.append((first, last))
+        return found
+
+    def pool_size(self, home_agent: int) -> int:
+        """Addresses of the pool that sessions may get. home_agent: its address."""
+        size = sum(last - first + 1 for first, last in self.ranges())
         return size - sum(self.in_pool(one) for one in {home_agent, self.gateway, self.address})
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 from host_agents.runtime.errors import BadRequest, NotAllowed
 from host_agents.runtime.where import Where
@@ -16,6 +17,14 @@ Reply = Document | AsyncIterator[Document]
 _AT_ONCE = 500  # records that are looked at before others have their turn
 
 T = TypeVar("T")
+Shown = TypeVar("Shown", covariant=True)
+
+
+class Table(Protocol[Shown]):
+    """What has records in an order, and knows how many."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Shown]: ...
 
 
 async def unhurried(records: Iterable[T]) -> AsyncIterator[T]:
@@ -50,25 +59,28 @@ class Answers:
     def list(
         self,
         what: str,
-        records: Callable[[], Iterable[T]],
+        records: Callable[[], Table[T]],
         holds: Callable[[T, Where], bool],
-        describe: Callable[[T], Document],
+        describe: Callable[[T], Iterable[Document]],
     ) -> None:
         """Records in a table, those for which `where` holds, and of those `limit` from `offset` on.
 
-        With a limit, `matched` is how many there are. describe: only called for those that are shown.
+        With a limit, `matched` is how many there are. describe: what is shown of one, mostly one document; only called
+        for those that are shown.
         """
 
         async def answer(request: Request) -> Document:
+            where = Where.of(request.get("where"))
             limit, first = _number(request, "limit"), _number(request, "offset") or 0
-            where, chosen, matched = Where.of(request.get("where")), [], 0
-            async for record in unhurried(records()):
-                if not holds(record, where):
-                    continue
-                if matched >= first and (limit is None or matched < first + limit):
-                    chosen.append(describe(record))
-                matched += 1
-            return {what: chosen} if limit is None else {what: chosen, "matched": matched}
+            if where.is_any:
+                chosen = list(islice(records(), first, None if limit is None else first + limit))
+                matched = len(records())
+            else:
+                found = [record async for record in unhurried(records()) if holds(record, where)]
+                chosen = found[first : None if limit is None else first + limit]
+                matched = len(found)
+            shown = [document async for record in unhurried(chosen) for document in describe(record)]
+            return {what: shown} if limit is None else {what: shown, "matched": matched}
 
         self._shown[what] = answer
 

@@ -44,6 +44,10 @@ class Events:
     def __init__(self) -> None:
         self._listeners: set[_Listener] = set()
 
+    @property
+    def listened_to(self) -> bool:
+        return bool(self._listeners)
+
     def happened(self, event: Event) -> None:
         for listener in self._listeners:
             listener.put(event)

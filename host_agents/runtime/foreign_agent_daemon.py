@@ -59,7 +59,7 @@ class ForeignAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
         self._links: dict[str, AgentLink] = {}
         self._router: VisitedRouter | None = None
-        self.answers.list("visitors", self._visitors, _holds, self._show)
+        self.answers.list("visitors", self._visitors, _holds, lambda one: [self._show(one)])
         self.answers.show("peers", self._peers)
         self.answers.add("drain", self._drain, changes=True)
 

@@ -28,6 +28,8 @@ from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
+_AT_ONCE = 5000  # addresses that are counted before others have their turn
+
 
 class HomeAgentDaemon(Daemon):
     """`entourage ha run`."""
@@ -42,7 +44,7 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
-        self.answers.list("bindings", self._bindings, _holds, self._show)
+        self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
         self.answers.add("release", self._release, changes=True)
@@ -163,15 +165,16 @@ class HomeAgentDaemon(Daemon):
             self.journal.warn("reload: the file has other changes too, which count from the next start")
         return done
 
-    def _bindings(self) -> list[MobilityBinding]:
-        return [one for session in self.engine.bindings for one in each(session)]
-
     async def _pools(self) -> list[Document]:
         """Of each home network: addresses that sessions may get, and what has become of them."""
         networks = self.engine.policy.networks
-        bound: Counter[int] = Counter()
-        async for one in unhurried(self.engine.bindings):
-            bound.update(at for at, network in enumerate(networks) if network.in_pool(one.home_address))
+        bound = [0] * len(networks)
+        addresses = self.engine.bindings.home_addresses()
+        for at, network in enumerate(networks):
+            for first, last in network.ranges():
+                for begin in range(0, len(addresses), _AT_ONCE):
+                    bound[at] += sum(first <= one <= last for one in addresses[begin : begin + _AT_ONCE])
+                    await asyncio.sleep(0)
         taken = [address for address in self.engine.policy.reserved() if self.engine.bindings.holder(address) is None]
         found = []
         for at, network in enumerate(networks):
@@ -231,6 +234,9 @@ class HomeAgentDaemon(Daemon):
         wanted = end_of(binding)
         return wanted.encapsulation if wanted in self.datapath.ends(binding.home_address) else "none"
 
+    def _shown(self, session: MobilityBinding) -> list[Document]:
+        return [self._show(one) for one in each(session)]
+
     def _show(self, binding: MobilityBinding) -> Document:
         """One care-of address of a session; packets are counted for all of them together."""
         clock = self.engine.clock(self.now())
@@ -251,5 +257,6 @@ class HomeAgentDaemon(Daemon):
         }
 
 
-def _holds(binding: MobilityBinding, where: Where) -> bool:
-    return where.holds(binding.nai, binding.sub_nai, binding.home_address, binding.care_of_address)
+def _holds(session: MobilityBinding, where: Where) -> bool:
+    care_of = [one.care_of_address for one in each(session)]
+    return where.holds(session.nai, session.sub_nai, session.home_address, *care_of)

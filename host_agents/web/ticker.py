@@ -40,9 +40,13 @@ class Ticker:
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Every stream ends, and so does every page's connection."""
         if self._task is not None:
             self._task.cancel()
+            self._task = None
+        async with self._ticked:
+            self._ticked.notify_all()
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events for one page, until it is closed; nothing but a comment for one page too many."""
@@ -53,7 +57,7 @@ class Ticker:
         sent: dict[str, str] = {}
         try:
             yield _message("history", json.dumps(list(self.series)))
-            while True:
+            while self._task is not None:
                 async with self._ticked:
                     await self._ticked.wait()
                     parts = dict(self._parts)

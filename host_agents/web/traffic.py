@@ -25,10 +25,7 @@ class Traffic:
         if not samples or now - samples[-1][0] >= _APART:
             samples.append((now, octets))
         found = list(samples)
-        rates = [
-            max(0, after[1] - before[1]) / (after[0] - before[0])
-            for before, after in itertools.pairwise(found)
-        ]
+        rates = [max(0, after[1] - before[1]) / (after[0] - before[0]) for before, after in itertools.pairwise(found)]
         return _points(rates), _rate(rates[-1]) if rates else ""
 
 

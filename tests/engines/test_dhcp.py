@@ -90,6 +90,16 @@ def test_an_offer_waits_for_the_home_agent_and_then_says_everything(node):
     assert len(offer.datagram) >= 300
 
 
+def test_a_device_is_told_of_a_way_on_which_less_than_a_frame_passes_whole():
+    node = DrivenNode(names=NAMES, link_mtu=1280).up()
+    node.answer()
+    node.device(DISCOVER, PC1)
+
+    (offer,) = _answers(_grant(node))
+
+    assert _read(offer)[1]["interface-mtu"] == 1260
+
+
 def test_a_request_of_what_was_offered_is_acknowledged(node):
     _granted(node)
 
@@ -419,6 +429,21 @@ def test_devices_are_remembered_for_the_next_life(node):
     _granted(node)
 
     assert node.said(Remember)[-1] == Remember([["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"]])
+
+
+def test_a_second_power_cut_before_all_are_registered_again_forgets_nobody():
+    remembered = [
+        ["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"],
+        ["pc2", "down0", "02:00:00:00:00:12", "10.10.0.12"],
+    ]
+    node = DrivenNode(names=NAMES)
+    node.engine._remembered = remembered
+    node.run(node.engine.start(0))
+    node.up()
+
+    node.answer(sub_nai="pc2")
+
+    assert node.said(Remember)[-1] == Remember(remembered)
 
 
 def test_what_is_remembered_is_taken_up_as_far_as_there_is_room_and_its_name_is_free():

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from host_agents.runtime.control import ask
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
 from mip4.extensions import MobileHomeAuthentication, Nai
@@ -64,6 +65,7 @@ class Home:
         self.config = folder / "ha.toml"
         self.config.write_text(CONFIG)
         self.config.chmod(0o600)
+        self.control = folder / "ha.sock"
         self.log = folder / "log"
         network.node("ha")
         for address in (HOME_AGENT, CARE_OF):
@@ -341,6 +343,46 @@ def test_a_wrong_configuration_is_exit_2_and_one_line_with_file_and_key(
     assert len(done.stderr.strip().splitlines()) == 1
     assert f"{home.config}: {complaint}" in done.stderr
     assert KEY not in done.stderr
+
+
+def test_a_broken_file_keeps_the_former_one_in_force_and_says_so(home: Home) -> None:
+    home.start()
+    home.ask("camera")
+    address = home.answer()[2]
+    home.config.write_text(CONFIG.replace("spi = 256", "spi = 1").replace("sessions = 5000", "sessions = 0"))
+    assert home.process is not None
+
+    home.process.send_signal(signal.SIGHUP)
+    refused = ask(home.control, {"reload": True})["error"].splitlines()
+    home.ask("printer")
+
+    assert home.answer()[:2] == ("printer", 0)
+    assert refused == [
+        "reload refused, the former subscribers and keys stay in force:",
+        f"{home.config}: subscriber[0].sessions: outside 1..65536",
+        f"{home.config}: subscriber[0]: SPI 1 is outside 256..4294967295",
+    ]
+    assert home.log.read_text().count(f"reload refused: {home.config}: subscriber[0].sessions: outside") == 2
+    home.config.write_text(CONFIG)
+    assert home.bindings()["camera"] == address
+
+
+def test_a_removed_subscribers_bindings_are_gone_and_an_added_one_is_known_at_once(home: Home) -> None:
+    home.start()
+    home.ask("camera")
+    home.answer()
+    home.config.write_text(CONFIG.replace(NAI.decode(), "other@example.net"))
+
+    reloaded = ask(home.control, {"reload": True})
+
+    assert {key: reloaded[key] for key in ("added", "removed", "revoked", "restart_needed")} == {
+        "added": 1, "removed": 1, "revoked": 1, "restart_needed": False,
+    }  # fmt: skip
+    assert ask(home.control, {"show": "bindings"}) == {"bindings": []}
+    home.config.write_text(CONFIG.replace("[home_agent]", "[home_agent]\nlifetime = 60"))
+    assert ask(home.control, {"reload": True})["restart_needed"]
+    home.ask("camera")
+    assert home.answer()[1] == 0
 
 
 def _put_ahead(state: Path, seconds: int) -> None:

@@ -14,12 +14,12 @@ function draw() {
   if (chart) chart.destroy();
   const grid = { stroke: colour("--line"), width: 1 };
   const axis = { stroke: colour("--soft"), grid, ticks: grid, font: "11px system-ui, sans-serif" };
-  const line = (label, name) => ({ label, stroke: colour(name), fill: colour(name) + "22", width: 1.5, points: { show: false } });
+  const bars = uPlot.paths.bars({ size: [1, 12], gap: 0 });
+  const line = (label, name) => ({ label, stroke: colour(name), fill: colour(name), paths: bars, points: { show: false } });
   chart = new uPlot({
     width: box.clientWidth, height: 190, legend: { show: false }, cursor: { y: false },
-    scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-    axes: [{ ...axis, space: 80, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1],
-      [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] }, { ...axis, size: 46 }],
+    scales: { x: { range: (_, low, high) => [high - SECONDS, high] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+    axes: [{ ...axis, space: 80, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1]] }, { ...axis, size: 46 }],
     series: [{}, line("accepted", "--accent"), line("denied", "--bad")],
   }, series, box);
 }
@@ -78,6 +78,7 @@ async function release() {
   }).catch(() => null);
   if (answer && answer.ok) {
     sessionStorage.setItem("token", given);
+    asked = null; // its button is about to go
     dialog.close();
     htmx.trigger("#rows", "sse:tick");
     return;
