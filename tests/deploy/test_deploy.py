@@ -155,6 +155,21 @@ def test_the_packages_examples_are_good_as_they_are_and_an_upgrade_does_not_over
     assert {"/etc/entourage/ha.toml.example", "/etc/entourage/fa.toml.example"} <= set(conffiles)
 
 
+def test_what_root_restores_is_the_agents(internet, followed):
+    router = internet.machines["router"]
+
+    done = router.run(
+        "systemctl stop entourage-ha; entourage ha restore /root/ha.backup; systemctl start entourage-ha;"
+        "stat -c '%U %a' /var/lib/entourage/ha.sqlite; entourage ha show bindings --json"
+    )
+
+    assert done.returncode == 0, done.stderr
+    first, owner, shown = done.stdout.split("\n", 2)
+    assert first.startswith("/var/lib/entourage/ha.sqlite is /root/ha.backup now")
+    assert owner == "entourage 600"
+    assert [one["home_address"] for one in json.loads(shown)["bindings"]] == ["10.10.0.7"]
+
+
 def test_purged_it_leaves_nothing_behind(internet, followed):
     router = internet.machines["router"]
 
