@@ -28,7 +28,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _run(args: argparse.Namespace) -> int:
-    import asyncio  # all of this here: whoever only asks a daemon is to be answered at once
+    import uvloop  # all of this here: whoever only asks a daemon is to be answered at once
 
     from host_agents.runtime.daemon import Daemon
     from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
             daemon.beside.append(Server(daemon))
         await daemon.run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
     return 0
 
 
