@@ -25,7 +25,7 @@ from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRef
 from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
-from host_agents.runtime.notify import notify
+from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.telling import tell
 from host_agents.runtime.where import Where
 from host_agents.store.protocol import Row, Store
@@ -215,6 +215,7 @@ class Daemon:
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
+        watchdog = Watchdog()
         try:
             first = self.open()
             self.datapath.watch(self._lost)
@@ -225,9 +226,11 @@ class Daemon:
             for one in self.beside:
                 await one.open()
             notify("READY=1")
+            watchdog.start()
             await self._stopped.wait()
             notify("STOPPING=1")
         finally:
+            watchdog.stop()
             if self._timer is not None:
                 self._timer.cancel()
             reloading.cancel()
