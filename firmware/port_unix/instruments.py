@@ -13,6 +13,7 @@ _LOOKS = 64  # frames looked at in a tick: the device's bulk traffic shall not f
 _HEAD = 80  # octets of a frame as PacketSocket has it, to the end of the IPv4 header behind any other
 _PROTOCOL, _DESTINATION = 33, 40  # offsets there
 _INNER = {PROTO_IPIP: 20, PROTO_GRE: 24, PROTO_UDP: 32}  # how far behind is the header of a tunnelled packet
+_EMPTY = 3  # reads in a row that say it has hung up, since there was something to read each time
 _PAUSE_MS = 2000  # between looks for a receiver that is not there
 
 
@@ -36,12 +37,12 @@ class Instruments:
             self._frames.bind(index, b"")
 
     def traffic(self, homes: dict, now: int) -> list:
-        """Of each of `homes` that packets have come for since the last look: (home address, about when, ms).
+        """Of each of `homes` that packets have come for since the last look: (home address, when, give or take), ms.
 
-        The moment is halfway between the two looks; in order of arrival only as far as they tell.
+        Halfway between the two looks: a busy machine looks late, and says so.
         """
         found = []
-        when, self._looked = (self._looked + now) // 2, now
+        when, within, self._looked = (self._looked + now) // 2, (now - self._looked + 1) // 2, now
         for _ in range(_LOOKS):
             try:
                 frame = self._frames.socket.recv(_HEAD)
@@ -51,8 +52,8 @@ class Instruments:
             if home not in homes and len(frame) == _HEAD:
                 inner = _DESTINATION + _INNER.get(frame[_PROTOCOL], 0)
                 home = frame[inner : inner + 4]
-            if home in homes and (home, when) not in found:
-                found.append((home, when))
+            if home in homes and (home, when, within) not in found:
+                found.append((home, when, within))
         return found
 
     def utc(self) -> int:
@@ -101,13 +102,11 @@ class Instruments:
             await asyncio.sleep_ms(_PAUSE_MS)
 
     def _open(self):
-        """The terminal, raw and never blocking. Raises OSError."""
+        """The terminal, raw, and with nothing to read a read ends at once. Raises OSError."""
         os.stat(self._gps)
-        os.system("stty -F %s raw -echo clocal %d 2>/dev/null" % (self._gps, self._baud))
-        stream = open(self._gps, "r+b")
-        # MicroPython cannot set O_NONBLOCK, but whoever shares the open file can
-        os.system("dd if=/dev/null count=0 oflag=nonblock >&%d 2>/dev/null" % stream.fileno())
-        return stream
+        # Not O_NONBLOCK, which MicroPython cannot set, nor a shell for it: dash knows no descriptor above 9
+        os.system("stty -F %s raw -echo clocal min 0 time 0 %d 2>/dev/null" % (self._gps, self._baud))
+        return open(self._gps, "r+b")
 
     def _number(self, name: str):
         for line in _lines("/sys/class/net/%s/%s" % (self._interface, name)):
@@ -117,17 +116,16 @@ class Instruments:
 
 async def _read(stream, position) -> None:
     """Until the receiver is gone."""
-    nmea, buffer = Nmea(), bytearray(256)
+    nmea, buffer, empty = Nmea(), bytearray(256), 0
     with stream:
-        while True:
+        while empty < _EMPTY:
             await readable(stream)
             try:
-                size = stream.readinto(buffer)
+                size = stream.readinto(buffer) or 0
             except OSError:  # EIO, of a terminal that has hung up
                 return
-            if size == 0:
-                return
-            for fix in nmea.feed(bytes(buffer[: size or 0])):
+            empty = 0 if size else empty + 1
+            for fix in nmea.feed(bytes(buffer[:size])):
                 position(fix)
 
 

@@ -45,7 +45,7 @@ class FlightRecorder:
         self._refilled = 0
         self._sampled = 0
         self._fix = None
-        self._homes = {}  # home address, octets -> when a packet for it last came, ms or None
+        self._homes = {}  # home address, octets -> (when a packet for it last came, give or take), ms, or None
         self._silent = {}  # of those that have had none since the last link or agent was lost: the same
         self._since = 0
         self._agent_awaited = False
@@ -150,10 +150,10 @@ class FlightRecorder:
                 self._tick(self._clock.now())
 
     def _tick(self, now: int) -> None:
-        for home, when in self._instruments.traffic(self._homes, now):
+        for home, when, within in self._instruments.traffic(self._homes, now):
             if home in self._silent and when >= self._since:
-                self._add(now, "packet", (home, when, self._silent.pop(home)))
-            self._homes[home] = when
+                self._add(now, "packet", (home, when, within, self._silent.pop(home)))
+            self._homes[home] = (when, within)
         if now - self._sampled >= self._config["sample"] * 1000:
             self._add(now, "sample", self._sample())
         # A write stops a board for tens of ms: not in the middle of a handoff, unless room gets short
@@ -166,8 +166,8 @@ class FlightRecorder:
         return bool(self._silent) and now - self._since < 5000
 
     def _link_down(self, arguments: tuple, effects: list, now: int) -> None:
-        for home, when in self._instruments.traffic(self._homes, now):  # what had come before
-            self._homes[home] = when
+        for home, when, within in self._instruments.traffic(self._homes, now):  # what had come before
+            self._homes[home] = (when, within)
         self._fall_silent(now)
         self._agent_awaited = False
         self._care_of = b""
@@ -289,8 +289,9 @@ class FlightRecorder:
         }
 
     def _packet_body(self, made_of: tuple) -> dict:
-        home, when, last = made_of
-        return {"h": show(int.from_bytes(home, "big")), "at": when, "last": last}
+        home, when, within, last = made_of
+        before = last if last else (None, 0)
+        return {"h": show(int.from_bytes(home, "big")), "at": when, "last": before[0], "u": within + before[1]}
 
 
 _BODIES = {

@@ -11,6 +11,7 @@ from host_agents.runtime.errors import ConfigurationError, KernelRefused, StoreF
 from tools.bench import commands as bench
 from tools.board import commands as board
 from tools.lab import commands as lab
+from tools.trial import commands as trial
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lab.add_commands(subparsers)
     bench.add_commands(subparsers)
     board.add_commands(subparsers)
+    trial.add_commands(subparsers)
     args = parser.parse_args(arguments)
     try:
         return int(args.handler(args))
