@@ -11,7 +11,6 @@ from mip4.address import show
 from mobile_node.mobile_node import MobileNode
 from runtime.config import read
 from runtime.errors import ConfigurationError, KernelRefused
-from runtime.flight_recorder import FlightRecorder
 from runtime.log import Log
 from runtime.runtime import Runtime
 
@@ -56,6 +55,8 @@ def _run(platform, config: dict, clock, log: Log) -> None:
     node = MobileNode(config, ntp_ms, platform.seed(), port.remembered())
     recorder = None
     if config["recorder"] is not None:
+        from runtime.flight_recorder import FlightRecorder  # a board without one has none of it in its heap
+
         instruments = platform.Instruments(config, clock, log)
         recorder = FlightRecorder(config["recorder"], config["nai"], config["sub_nai_vendor"], instruments, clock, log)
         if config["recorder"]["on"]:

@@ -17,11 +17,11 @@ class MobilityBinding:
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
-    direct: whether the node registered without a foreign agent. revocation: the foreign agent's timestamp, if it can be
-    told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another place than
-    the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet. supplied: whether a foreign agent
-    supplied the sub-NAI, not the node. others: the session's bindings at further care-of addresses, the newest first
-    and each without others, where the node wanted several at a time.
+    direct: whether the node registered without a foreign agent. revocation: what was agreed() with the foreign agent,
+    if it can be told of the end (RFC 3543 §2). udp_remote, udp_port: where a UDP tunnel ends, which a NAT makes another
+    place than the care-of address (RFC 3519); remote 0: it is none; port 0: not known yet. supplied: whether a foreign
+    agent supplied the sub-NAI, not the node. others: the session's bindings at further care-of addresses, the newest
+    first and each without others, where the node wanted several at a time.
     """
 
     nai: str
@@ -44,8 +44,10 @@ class MobilityBinding:
 class Visitor:
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
-    link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: the home agent's timestamp, if
-    it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style (RFC 3024 §2).
+    link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: what was agreed() with the
+    home agent, if it can be told of the end (RFC 3543 §2). hands_in: whether it has the encapsulating delivery style
+    (RFC 3024 §2). said: our own timestamp, which went to the home agent with the request, and is earlier than any
+    revocation of ours.
     """
 
     nai: str
@@ -60,6 +62,7 @@ class Visitor:
     flags: int
     revocation: int | None = None
     hands_in: bool = False
+    said: int | None = None
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -74,7 +77,8 @@ class StoreBinding:
 class RenewBinding:
     """As StoreBinding, of a binding that is stored and has got a new lifetime, Identification and revocation time.
 
-    Nothing else of it differs: that is what a home agent does all day, and a store may have a shorter way for it.
+    Nothing else of it differs: that is what a home agent does all day, and a store may have a shorter way for it. To
+    the data path it says until when the tunnel may go on.
     """
 
     binding: MobilityBinding
@@ -147,12 +151,14 @@ class InstallTunnel:
     A home agent copies every packet to all of them (simultaneous bindings), and any of them may send.
     encapsulating_link: the visited link on which a visitor may hand in packets inside packets to its foreign agent,
     which go into the tunnel (RFC 3024 §2, encapsulating delivery style); "": none.
+    expires: when it has to end even if nobody is there to remove it; RenewBinding extends it.
     """
 
     home_address: int
     local: int
     ends: tuple[TunnelEnd, ...]
     encapsulating_link: str = ""
+    expires: int | None = None
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from host_agents.effects import SendDatagram
@@ -22,13 +22,14 @@ from mip4.sub_nai import SubNai
 
 REVOCATION_MESSAGES = (bytes((REGISTRATION_REVOCATION,)), bytes((REVOCATION_ACKNOWLEDGEMENT,)))
 
+_ERA = 1 << 32  # seconds
 _FIRST_RETRY = 1000  # ms; more often than that no binding may be spoken of (RFC 3543 §3.3)
 _TRIES = 5  # then the other agent lets the registration run out by itself
 _OUTSTANDING = 65536  # revocations without an acknowledgement; beyond it the peer is told once and not again
 _REMEMBERED = 4096  # revocations that we carried out, whose acknowledgement may be asked for again
 
-# (home address, who speaks of it) -> (the other agent of its registration, that agent's timestamp or None where
-# nothing was negotiated). Of several registrations at a time the one with who speaks, if there is one.
+# (home address, who speaks of it) -> (the other agent of its registration, what was agreed() with it or None where
+# nothing was). Of several registrations at a time the one with who speaks, if there is one.
 Find = Callable[[int, int], tuple[int, int | None] | None]
 
 
@@ -56,14 +57,22 @@ class Revocations:
     """Revocations on their way to other agents, and those of other agents.
 
     own: our address in a registration. peers: the agents we share a key with, by address. ntp_ms: NTP time at now = 0.
+    said: timestamps of a former life, below which the clock does not go, although the machine's was put back.
     """
 
-    def __init__(self, own: int, peers: Mapping[int, SecurityAssociation], is_home_agent: bool, ntp_ms: int) -> None:
+    def __init__(
+        self,
+        own: int,
+        peers: Mapping[int, SecurityAssociation],
+        is_home_agent: bool,
+        ntp_ms: int,
+        said: Iterable[int] = (),
+    ) -> None:
         self._own = own
         self._peers = peers
         self._is_home_agent = is_home_agent
         self._ntp_ms = ntp_ms
-        self._last = 0
+        self._last = max((_seconds(one, ntp_ms // 1000) for one in said), default=0)
         self._outstanding: dict[tuple[int, int], _Outstanding] = {}
         self._again: list[tuple[int, tuple[int, int]]] = []
         self._carried_out: OrderedDict[tuple[int, int], int] = OrderedDict()
@@ -149,9 +158,9 @@ class Revocations:
         ends = registration is not None and registration[0] == source
         if ends and registration is not None:
             timestamp = registration[1]
-            if timestamp is None or message.identifier <= timestamp:
+            if timestamp is None or not _is_later(message.identifier, timestamp):
                 raise Unexpected(f"a revocation of {show(message.home_address)} from before its registration")
-        elif before is None or message.identifier < before:
+        elif before is None or _is_later(before, message.identifier):
             raise Unexpected(f"a revocation of {show(message.home_address)}, which is not registered")
         self._remember((source, message.home_address), message.identifier)
         kept = [one for one in message.extensions if not isinstance(one, ForeignHomeAuthentication)]
@@ -185,6 +194,26 @@ class Revocations:
         self._carried_out[key] = identifier
         if len(self._carried_out) > _REMEMBERED:
             self._carried_out.popitem(last=False)
+
+
+def agreed(support: RevocationSupport) -> int:
+    """What is kept with a registration of the other agent's word: its timestamp, and above its 32 bits the I bit."""
+    return int(support.timestamp | support.inform << 32)
+
+
+def informs(kept: int) -> bool:
+    """Whether the node may be told, or is not spoken of (RFC 3543 §3.1). kept: as of agreed()."""
+    return bool(kept >> 32)
+
+
+def _is_later(one: int, other: int) -> bool:
+    """Of two times, of which 32 bits count, and which begin anew every 136 years, next in February 2036."""
+    return 0 < (one - other) % _ERA < _ERA // 2
+
+
+def _seconds(said: int, clock: int) -> int:
+    """What was said in 32 bits, near `clock`."""
+    return clock + (said - clock + _ERA // 2) % _ERA - _ERA // 2
 
 
 def _naming(nai: str, sub_nai: str) -> list[Record]:

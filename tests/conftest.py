@@ -52,3 +52,15 @@ def on_micropython(micropython: Path) -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The budgets that were measured in this run, each against its limit."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    rows = {str(row): row for report in reports for name, row in report.user_properties if name == "budget"}
+    if not rows:
+        return
+    terminalreporter.section("budgets of a plain ESP32: boards/budgets.toml")
+    for what, value, limit in sorted(rows.values()):
+        bound = "of at least" if what.startswith("left") else "of at most"
+        terminalreporter.write_line(f"{what:20} {value:>9,} {bound} {limit:,}")

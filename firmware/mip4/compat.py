@@ -1,5 +1,7 @@
 """The one place where shared code asks which interpreter it runs on."""
 
+from io import BytesIO
+
 try:
     from micropython import const
 
@@ -19,6 +21,18 @@ try:
             difference |= one ^ other
         return difference == 0
 
+    def octet_stream(size):
+        """A BytesIO that has its `size` octets from the beginning."""
+        return BytesIO(size)
+
+    def write_part(stream, octets, at, size):
+        """stream.write(octets[at : at + size]), without an object for the part."""
+        stream.write(octets, at, size)
+
+    def read_part(stream, into, size):
+        """Read `size` octets, that are there, to the beginning of `into`."""
+        stream.readinto(into, size)
+
 except ImportError:  # CPython
     from hmac import compare_digest as equal
 
@@ -30,5 +44,14 @@ except ImportError:  # CPython
     def started(digest, octets):
         return digest(octets).copy
 
+    def octet_stream(size):
+        return BytesIO()
 
-__all__ = ["STRICT_UTF8", "STRUCT_CHECKS", "const", "equal", "started"]
+    def write_part(stream, octets, at, size):
+        stream.write(memoryview(octets)[at : at + size])
+
+    def read_part(stream, into, size):
+        stream.readinto(memoryview(into)[:size])
+
+
+__all__ = ["STRICT_UTF8", "STRUCT_CHECKS", "const", "equal", "octet_stream", "read_part", "started", "write_part"]

@@ -6,6 +6,8 @@ All of it happens in place, in a buffer with room before the packet, and next to
 does this for every packet of its devices. buffer: bytearray or memoryview; start, end: where in it the packet lies.
 """
 
+import struct
+
 from mip4.const import PROTO_IPIP, TUNNEL_DATA
 from mip4.cursor import pack
 from mip4.errors import Malformed
@@ -44,7 +46,7 @@ class OuterHeader:
         identification = 0  # lawful where nobody fragments (RFC 6864 §4.1)
         if not whole:
             identification = self._identification = self._identification + 1 & 0xFFFF
-        buffer[at:start] = self._octets
+        struct.pack_into("20s", buffer, at, self._octets)  # a slice would be an object
         buffer[at + 1] = tos
         _put(buffer, at + 2, size)
         _put(buffer, at + 4, identification)
@@ -78,7 +80,7 @@ def unwrap_ip_in_ip(buffer, start: int, end: int) -> int:
 
 def wrap_gre(buffer, start: int) -> int:
     """Put a GRE header without key, sequence number and checksum before the packet; return where it begins."""
-    buffer[start - GRE_HEADER : start] = _GRE
+    struct.pack_into("4s", buffer, start - GRE_HEADER, _GRE)
     return start - GRE_HEADER
 
 

@@ -78,8 +78,11 @@ class AgentDiscovery:
     def heard(self, octets: bytes, link_address: bytes, now: int) -> bool:
         """Take an IPv4 packet with an advertisement. True when `current` wants new registrations from everybody.
 
-        Raises MipError for anything but an agent's advertisement from this very link (RFC 5944 §2.1).
+        Raises MipError for anything but an agent's advertisement from this very link (RFC 5944 §2.1), and for one that
+        comes ahead of link_up(): frames may pass a link before it is ready, and what answers them may not come back.
         """
+        if not self.up:
+            raise Unexpected("a packet of a link that is not up")
         packet = Packet.decode(octets)
         if packet.protocol != PROTO_ICMP or packet.ttl != 1:
             raise Unexpected("no advertisement of this link")

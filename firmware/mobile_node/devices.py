@@ -17,8 +17,17 @@ _PATIENCE = const(120000)  # ms after its last word for which a device without a
 class Devices:
     """Each device that asks becomes a session, and is answered when the home agent has answered."""
 
-    def __init__(self, home_agent: int, sessions: SessionTable, plain: PlainHomeAgents, registrations: Registrations):
+    def __init__(
+        self,
+        home_agent: int,
+        sessions: SessionTable,
+        plain: PlainHomeAgents,
+        registrations: Registrations,
+        lines: list,
+    ):
+        """lines: names of the downlinks that are serial lines, with one device at the other end of each."""
         self._home_agent = home_agent
+        self._lines = lines
         self._sessions = sessions
         self._plain = plain
         self._registrations = registrations
@@ -50,7 +59,7 @@ class Devices:
         if message.kind in (DISCOVER, REQUEST):
             return self._asked(downlink, message, now)
         if message.kind in (RELEASE, DECLINE):
-            return self._released(message, now)
+            return self._released(downlink, message, now)
         raise Unexpected("DHCP message type %d" % message.kind)
 
     def deadline(self) -> int | None:
@@ -73,13 +82,14 @@ class Devices:
 
     def _asked(self, downlink: str, message: DhcpMessage, now: int) -> list:
         """DISCOVER or REQUEST: answered at once if the home agent has given an address, else when it has."""
-        session = self._sessions.find_link(message.link_address)
+        session = self._find(downlink, message.link_address)
         if message.kind == REQUEST and message.server:
             if session is None or (session.attached and message.server != session.gateway):
                 raise Unexpected("a DHCP request that follows no offer of ours")
         effects = []
         if session is None:
-            name = self._sessions.name(message.link_address, message.names)
+            on_line = downlink in self._lines
+            name = downlink if on_line else self._sessions.name(message.link_address, message.names)
             if self._plain.full(self._home_agent):
                 raise NoRoom("device %s is refused: the home agent carries another session alone" % name)
             session = self._sessions.add(DEVICE, name, downlink, message.link_address, 0)
@@ -88,18 +98,24 @@ class Devices:
         elif not session.wanted:
             session.wanted = True
             effects += self._registrations.register(session, now)
-        if session.downlink != downlink:
+        if (session.downlink, session.link_address) != (downlink, message.link_address):
             attached = session.attached
             effects += session.detach()
-            session.downlink = downlink
+            session.downlink, session.link_address = downlink, message.link_address
             effects += self._sessions.attach(session) if attached else []
         if not session.attached:
             session.lease_ends = now + _PATIENCE
         session.waiting = message
         return effects + answer_waiting(session, now)
 
-    def _released(self, message: DhcpMessage, now: int) -> list:
-        session = self._sessions.find_link(message.link_address)
+    def _find(self, downlink: str, link_address: bytes) -> Session | None:
+        """On a line, who is at its other end, whatever link address it makes up: SLIP has none."""
+        if downlink in self._lines:
+            return self._sessions.find_name(downlink)
+        return self._sessions.find_link(link_address)
+
+    def _released(self, downlink: str, message: DhcpMessage, now: int) -> list:
+        session = self._find(downlink, message.link_address)
         if session is None or not session.wanted:
             raise Unexpected("a DHCP release of nothing")
         if message.kind == RELEASE and message.client_address != session.registration.home_address:

@@ -33,7 +33,8 @@ class MobileNode:
         self._registrations = Registrations(
             self._sessions, self._care_of, self._carriage, self._singly, plain, self._handoffs
         )
-        self._devices = Devices(settings.home_agent, self._sessions, plain, self._registrations)
+        lines = [one["name"] for one in config["downlinks"] if one["kind"] == "slip"]
+        self._devices = Devices(settings.home_agent, self._sessions, plain, self._registrations, lines)
         self._remembered = remembered
         if config["own_session"] is not None:
             self._sessions.add(OWN, config["own_session"], "", b"", 0)

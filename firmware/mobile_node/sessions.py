@@ -109,13 +109,13 @@ class SessionTable:
         return effects + ([self.remember()] if session.kind == DEVICE else [])
 
     def remember(self) -> Remember:
-        return Remember(
-            [
-                [session.sub_nai, session.downlink, show_link(session.link_address), show(session.attached)]
-                for session in self._sessions
-                if session.kind == DEVICE and session.wanted and session.attached
-            ]
-        )
+        """Also who has an address to ask for and has not got it yet: one power cut may follow another."""
+        kept = []
+        for session in self._sessions:
+            address = session.attached or session.registration.home_address
+            if session.kind == DEVICE and session.wanted and address:
+                kept.append([session.sub_nai, session.downlink, show_link(session.link_address), show(address)])
+        return Remember(kept)
 
     def source(self) -> int:
         """The home address of the node itself, 0 while it has none."""
@@ -140,8 +140,14 @@ class SessionTable:
                 return session
         return None
 
+    def find_name(self, sub_nai: str) -> Session | None:
+        for session in self._sessions:
+            if session.sub_nai == sub_nai:
+                return session
+        return None
+
     def has(self, sub_nai: str) -> bool:
-        return sub_nai in [session.sub_nai for session in self._sessions]
+        return self.find_name(sub_nai) is not None
 
     def name(self, link_address: bytes, called: list) -> str:
         """The sub-NAI of a device: its configured name, by link address or what it calls itself, else its link address.

@@ -22,7 +22,7 @@ async def bring(link, forwarder) -> None:
                     raise
                 break
             if is_finished(octets):
-                forwarder.from_device(link, memoryview(octets)[_PACKET:], link_address)
+                forwarder.from_device(link, octets, _PACKET, len(octets), link_address)
             else:
                 for packet in finish(octets):
-                    forwarder.from_device(link, packet, link_address)
+                    forwarder.from_device(link, packet, 0, len(packet), link_address)

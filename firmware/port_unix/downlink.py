@@ -14,26 +14,18 @@ _DATAGRAM = 1500
 _ALL_STATIONS = b"\xff\xff\xff\xff\xff\xff"
 
 
-class Downlink:
-    """One downlink of kind "ethernet". name: what the engine calls it."""
+class Attachments:
+    """The home addresses that are behind one interface, as the kernel's routes and neighbours have them.
 
-    def __init__(self, config: dict, routes: Routes):
-        """Raises KernelRefused."""
-        self.name = config["name"]
-        self.interface = config["interface"]
+    name: what the engine calls the link. interface: the kernel's name of it.
+    """
+
+    def __init__(self, name: str, interface: str, routes: Routes):
+        self.name = name
+        self.interface = interface
         self._routes = routes
         self._index = 0
-        self.frames = PacketSocket(NOTHING)
-        self._server = UdpSocket(_SERVER_PORT)
         self._attached = {}  # home address -> Attach
-
-    def appeared(self, index: int, link_address: bytes) -> list:
-        """The interface is there, perhaps anew. Returns the settings changed. Raises KernelRefused."""
-        self._index = index
-        changed = settle_downlink(self.interface)
-        self.frames.bind(index, link_address)
-        self._server.bind(self.interface)
-        return changed
 
     def came_up(self) -> None:
         """Raises KernelRefused."""
@@ -42,6 +34,49 @@ class Downlink:
 
     def went_down(self) -> None:
         """Whoever is attached stays so until the engine says otherwise."""
+
+    def attach(self, effect: Attach) -> None:
+        """Raises KernelRefused."""
+        self._attached[effect.home_address] = effect
+        if self._index:
+            self._install(effect)
+
+    def _install(self, effect: Attach) -> None:
+        if effect.gateway:
+            self._routes.put_address(self._index, effect.gateway, 32)
+        self._routes.put_neighbour(self._index, effect.home_address, effect.link_address)
+        self._routes.put_host(self._index, effect.home_address)
+
+    def detach(self, home_address: int) -> None:
+        """Forget it, if it is attached here; the gateway's address goes with the last one. Raises KernelRefused."""
+        effect = self._attached.pop(home_address, None)
+        if effect is None:
+            return
+        self._routes.remove_host(self._index, home_address)
+        self._routes.remove_neighbour(self._index, home_address)
+        if effect.gateway != ANY and not [1 for other in self._attached.values() if other.gateway == effect.gateway]:
+            self._routes.remove_address(self._index, effect.gateway, 32)
+
+    def status(self) -> dict:
+        return {"name": self.name, "interface": self.interface, "attached": [show(one) for one in self._attached]}
+
+
+class Downlink(Attachments):
+    """One downlink of kind "ethernet"."""
+
+    def __init__(self, config: dict, routes: Routes):
+        """Raises KernelRefused."""
+        super().__init__(config["name"], config["interface"], routes)
+        self.frames = PacketSocket(NOTHING)
+        self._server = UdpSocket(_SERVER_PORT)
+
+    def appeared(self, index: int, link_address: bytes) -> list:
+        """The interface is there, perhaps anew. Returns the settings changed. Raises KernelRefused."""
+        self._index = index
+        changed = settle_downlink(self.interface)
+        self.frames.bind(index, link_address)
+        self._server.bind(self.interface)
+        return changed
 
     async def serve(self, runtime) -> None:
         """The source of DHCP messages. Tells "dhcp"."""
@@ -70,31 +105,10 @@ class Downlink:
         else:
             self._routes.remove_blind_rule(self.interface)
 
-    def deliver(self, view, start: int, end: int, link_address: bytes) -> None:
+    def place(self, link_address: bytes) -> bytes:
+        """Where the forwarder is to believe a device with this link address to be."""
+        return link_address
+
+    def deliver(self, buffer: bytearray, start: int, end: int, link_address: bytes) -> None:
         """As the forwarder's link. Raises OSError."""
-        self.frames.send_from(view, start, end, link_address)
-
-    def attach(self, effect: Attach) -> None:
-        """Raises KernelRefused."""
-        self._attached[effect.home_address] = effect
-        if self._index:
-            self._install(effect)
-
-    def _install(self, effect: Attach) -> None:
-        if effect.gateway:
-            self._routes.put_address(self._index, effect.gateway, 32)
-        self._routes.put_neighbour(self._index, effect.home_address, effect.link_address)
-        self._routes.put_host(self._index, effect.home_address)
-
-    def detach(self, home_address: int) -> None:
-        """Forget it, if it is attached here; the gateway's address goes with the last one. Raises KernelRefused."""
-        effect = self._attached.pop(home_address, None)
-        if effect is None:
-            return
-        self._routes.remove_host(self._index, home_address)
-        self._routes.remove_neighbour(self._index, home_address)
-        if effect.gateway != ANY and not [1 for other in self._attached.values() if other.gateway == effect.gateway]:
-            self._routes.remove_address(self._index, effect.gateway, 32)
-
-    def status(self) -> dict:
-        return {"name": self.name, "interface": self.interface, "attached": [show(one) for one in self._attached]}
+        self.frames.send_from(buffer, start, end, link_address)

@@ -2,7 +2,7 @@
 
 from mip4.address import is_unicast, parse
 from mip4.const import ANY
-from runtime.fields import REQUIRED, one_of, text
+from runtime.fields import REQUIRED, number, one_of, text
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -25,10 +25,14 @@ def _uplink_address(value, folder: str):
     return parse(address), int(length)
 
 
+def _device(value, folder: str):
+    return value if value is None or text(value).startswith("/") else folder + "/" + value
+
+
 def _kind(value, folder: str) -> str:
-    if value in ("slip", "wifi-ap"):
-        raise ValueError("%s is not supported yet on this platform" % value)
-    return one_of("ethernet")(value, folder)
+    if value == "wifi-ap":
+        raise ValueError("there is no %s on this platform" % value)
+    return one_of("ethernet", "slip")(value, folder)
 
 
 def _gateway(value, folder: str) -> int:
@@ -48,6 +52,8 @@ UPLINK = [
 ]
 DOWNLINK = [
     ("kind", "ethernet", _kind),
-    ("interface", REQUIRED, _interface),
+    ("interface", None, lambda value, folder: None if value is None else _interface(value, folder)),
+    ("device", None, _device),
+    ("baud", 115200, number(300, 4000000)),
     ("name", None, lambda value, folder: None if value is None else text(value)),
 ]

@@ -24,6 +24,7 @@ from port_unix.links import Links
 from port_unix.netlink import Netlink
 from port_unix.own_link import LINK_ADDRESS, OwnLink
 from port_unix.routes import Routes
+from port_unix.serial_downlink import SerialDownlink
 from port_unix.sysctl import settle_machine
 from port_unix.uplink import Uplink
 from runtime.errors import KernelRefused
@@ -45,27 +46,35 @@ class Port:
         if config["control"]:
             be_the_only_one(config["control"])  # before anything of the other's is swept
         self._uplink = Uplink(config["uplinks"][0], log)
-        self._links = Links([one["interface"] for one in config["uplinks"] + config["downlinks"]])
         netlink = Netlink()
         self._routes = Routes(netlink)
         self._uplink.use(self._routes)
-        self._downlinks = {one["name"]: Downlink(one, self._routes) for one in config["downlinks"]}
-        self._by_interface = {one.interface: one for one in self._downlinks.values()}
+        self._settled(settle_machine())
+        self._forwarder = Forwarder()
+        self._ethernets = [Downlink(one, self._routes) for one in config["downlinks"] if one["kind"] == "ethernet"]
+        lines = [one for one in config["downlinks"] if one["kind"] == "slip"]
+        self._lines = [
+            SerialDownlink(one, number, netlink, self._routes, self._forwarder, log) for number, one in enumerate(lines)
+        ]
+        self._downlinks = {one.name: one for one in self._ethernets + self._lines}
+        self._by_interface = {one.interface: one for one in self._ethernets}
+        self._links = Links([self._uplink.interface] + list(self._by_interface))
         self._attached = {}  # home address -> Attach
         self._lo = self._routes.index_of("lo")
-        self._settled(settle_machine())
+        for line in self._lines:
+            self._settled(line.settled)
         there = [self._lo]
-        for name in [self._uplink.interface] + list(self._by_interface):
+        names = [self._uplink.interface] + [one.interface for one in self._downlinks.values()]
+        for name in names:
             index = self._routes.index_of(name)
             if index:
                 there.append(index)
             else:
                 log.warning("interface %s is not there yet" % name)
-        swept = self._routes.sweep(there, [self._uplink.interface] + list(self._by_interface))
+        swept = self._routes.sweep(there, names)
         if swept:
             log.info("swept %d entries of a former run from the kernel" % swept)
         self._told = ANY  # the own address that the engine knows of
-        self._forwarder = Forwarder()
         self._tunnel = None  # the UseTunnel in force
         self._forwarding = False
         self._may_forward = config["mode"] != "foreign-agent" or config["delivery"] == "encapsulating"
@@ -110,11 +119,13 @@ class Port:
             ("gratuitous ARP", self._uplink.arp.repeat),
             ("lease", lambda runtime: self._uplink.lease(lambda: self._tell_address(runtime))),
         ]
-        for downlink in self._downlinks.values():
+        for downlink in self._ethernets:
             found.append(("dhcp on %s" % downlink.name, downlink.serve))
+        for line in self._lines:
+            found += line.sources()
         if not self._may_forward:
             return found
-        for downlink in self._downlinks.values():
+        for downlink in self._ethernets:
             found.append(("packets on %s" % downlink.name, lambda runtime, link=downlink: bring(link, self._forwarder)))
         if self._own_link is not None:
             found.append(("packets of our own", lambda runtime: bring(self._own_link, self._forwarder)))
@@ -225,7 +236,8 @@ class Port:
         self._attached[effect.home_address] = effect
         if effect.downlink:
             downlink = self._downlinks[effect.downlink]
-            self._forwarder.attach(effect.home_address, downlink, effect.link_address, effect.gateway, False)
+            place = downlink.place(effect.link_address)
+            self._forwarder.attach(effect.home_address, downlink, place, effect.gateway, False)
             downlink.attach(effect)
         else:
             self._forwarder.attach(effect.home_address, self._own_link, LINK_ADDRESS, ANY, True)

@@ -1,5 +1,6 @@
 """Packet and UDP sockets of the unix port, with filters that keep the devices' bulk traffic out of Python."""
 
+import errno
 import socket
 import struct
 
@@ -54,7 +55,6 @@ SIGNALLING = [  # messages to UDP port 434 and ICMP router advertisements, for u
 ]
 NOTHING = [(_RETURN, 0, 0, 0)]
 NOT_OURS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_AT_LEAST, 1, 0, 3), (_RETURN, 0, 0, _FRAME), (_RETURN, 0, 0, 0)]
-EVERYTHING = [(_RETURN, 0, 0, _ALL)]
 FOR_US = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 0), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 FOR_OTHERS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 3), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 FOR_US_BUT_REPLIES = [  # what FOR_US accepts, without messages from UDP port 434 that are no tunnelled packets
@@ -76,6 +76,11 @@ FOR_US_BUT_REPLIES = [  # what FOR_US accepts, without messages from UDP port 43
 TUNNEL_DATA_ONLY = [(_LOAD_OCTET, 0, 0, 8), (_EQUALS, 0, 1, TUNNEL_DATA), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 
 
+def packets_from(address: int) -> list:
+    """A filter for a raw socket, where offsets are those of the IP header."""
+    return [(_LOAD_WORD, 0, 0, 12), (_EQUALS, 0, 1, address), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
+
+
 def attach_filter(sock, program: list) -> None:
     """Have the kernel drop what `program` does not accept. Raises OSError."""
     octets = b"".join([struct.pack("HBBI", *instruction) for instruction in program])
@@ -88,6 +93,12 @@ def bind_to_device(sock, interface: str) -> None:
         sock.setsockopt(_SOL_SOCKET, _SO_BINDTODEVICE, interface.encode() + b"\0")
     except OSError as error:
         raise KernelRefused("socket on %s: %s" % (interface, error_name(error.errno)))
+
+
+def write(sock, buffer: bytearray, start: int, end: int) -> None:
+    """buffer[start:end] to where a socket is bound or connected, without an object for the part. Raises OSError."""
+    if sock.write(buffer, start, end - start) is None:
+        raise OSError(errno.EAGAIN)
 
 
 def socket_address(address: int, port: int) -> bytes:
@@ -136,11 +147,13 @@ class PacketSocket:
         self.socket.setblocking(False)
         self._interface = b""
         self._link_address = b""
+        self._header = self._header_to = b""  # of the last frame that was sent from a buffer, and where it went
 
     def bind(self, index: int, link_address: bytes) -> None:
         """To the interface `index`, which has `link_address`. Raises KernelRefused."""
         self._interface = struct.pack("H", _AF_PACKET) + self._type + struct.pack("i", index) + bytes(12)
         self._link_address = link_address
+        self._header_to = b""
         try:
             self.socket.bind(self._interface)
         except OSError as error:
@@ -164,10 +177,17 @@ class PacketSocket:
         octets = self.socket.recv(_VNET_HEADER + _ETHERNET + (_LONGEST if uncut else _FRAME))
         return octets, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12]
 
-    def send_from(self, view, start: int, end: int, link_address: bytes) -> None:
-        """A packet in a buffer with room before it. Raises OSError."""
-        view[start - 24 : start] = _NO_OFFLOAD + link_address + self._link_address + self._type
-        self.socket.sendto(view[start - 24 : end], self._interface)
+    def send_from(self, buffer: bytearray, start: int, end: int, link_address: bytes) -> None:
+        """A packet in a buffer with room before it. Makes no object for one that goes where the last one went.
+
+        Raises OSError.
+        """
+        if link_address != self._header_to:
+            self._header_to = link_address
+            self._header = _NO_OFFLOAD + link_address + self._link_address + self._type
+        at = start - _VNET_HEADER - _ETHERNET
+        struct.pack_into("24s", buffer, at, self._header)
+        write(self.socket, buffer, at, end)
 
     def send(self, link_address: bytes, packet: bytes) -> None:
         """Raises OSError."""

@@ -9,13 +9,14 @@ from mip4.const import CHAP_SPI
 from mip4.errors import Malformed
 from mip4.nai import check_nai, check_sub_nai
 from runtime.errors import ConfigurationError
-from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, text
+from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, text, unique
 
 
-def read(path: str, uplink: list, downlink: list) -> dict:
+def read(path: str, uplink: list, downlink: list, more=(), check=None) -> dict:
     """What the engine and the port are given: every key present, addresses int, keys bytes, paths absolute.
 
-    uplink, downlink: field tables of the platform, as FIELDS below. Raises ConfigurationError: file, key, reason.
+    uplink, downlink: field tables of the platform, as FIELDS below; more: its own fields beside them. check(config):
+    what it says of them together, a ValueError that begins with the key. Raises ConfigurationError: file, key, reason.
     """
     try:
         with open(path) as file:
@@ -29,21 +30,30 @@ def read(path: str, uplink: list, downlink: list) -> dict:
         ("downlinks", [], lambda value, at: list_of(downlink, value, at)),
     ]
     try:
-        config = fields(table, document, _folder(path))
+        config = fields(table + list(more), document, _folder(path))
         _check_together(config)
+        (check or _check_interfaces)(config)
     except ValueError as error:
         raise ConfigurationError("%s: %s" % (path, error.args[0]))
     return config
 
 
-def _check_together(config: dict) -> None:
+def _check_interfaces(config: dict) -> None:
+    """Of a platform whose links are interfaces with names."""
     if len(config["uplinks"]) != 1:
         raise ValueError("uplinks: exactly one for now, not %d" % len(config["uplinks"]))
-    for one in config["downlinks"]:
+    for at, one in enumerate(config["downlinks"]):
+        wanted, other = ("device", "interface") if one["kind"] == "slip" else ("interface", "device")
+        if one[wanted] is None or one[other] is not None:
+            raise ValueError('downlinks[%d]: of kind "%s" it has a "%s", and no other' % (at, one["kind"], wanted))
         if one["name"] is None:
-            one["name"] = one["interface"]
-    _unique("downlinks", [one["name"] for one in config["downlinks"]])
-    _unique("uplinks and downlinks", [one["interface"] for one in config["uplinks"] + config["downlinks"]])
+            one["name"] = one[wanted]
+    unique("downlinks", [one["name"] for one in config["downlinks"]])
+    unique("uplinks and downlinks", [one["interface"] or one["device"] for one in config["downlinks"]]
+           + [one["interface"] for one in config["uplinks"]])  # fmt: skip
+
+
+def _check_together(config: dict) -> None:
     if config["requested_home_agent"] and is_unicast(config["home_agent"]):
         raise ValueError('requested_home_agent: "home_agent" names another one already')
     if config["mode"] != "foreign-agent" and not is_unicast(config["home_agent"]):
@@ -52,7 +62,8 @@ def _check_together(config: dict) -> None:
     own = [config["own_session"]] if config["own_session"] else []
     if len(config["applications"]) + (config["own_session"] is not None) > config["sessions"]:
         raise ValueError("applications: more than %d sessions, with the node's own" % config["sessions"])
-    _unique("names and applications", own + list(config["names"].values()) + config["applications"])
+    lines = [one["name"] for one in config["downlinks"] if one["kind"] == "slip"]
+    unique("names and applications", own + lines + list(config["names"].values()) + config["applications"])
 
 
 def _check_tunnel(config: dict) -> None:
@@ -68,12 +79,6 @@ def _check_tunnel(config: dict) -> None:
             raise ValueError('delivery: it is to an agent: not with "mode": "co-located"')
     if config["delivery"] == "encapsulating" and not config["reverse_tunnel"]:
         raise ValueError('delivery: there is no "encapsulating" one without "reverse_tunnel"')
-
-
-def _unique(what: str, values: list) -> None:
-    for at, value in enumerate(values):
-        if value in values[:at]:
-            raise ValueError('%s: "%s" is there twice' % (what, value))
 
 
 def _folder(path: str) -> str:

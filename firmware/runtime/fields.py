@@ -74,3 +74,10 @@ def a_list(value, folder: str = "") -> list:
     if not isinstance(value, list):
         raise ValueError("not a list")
     return value
+
+
+def unique(what: str, values: list) -> None:
+    """Raises ValueError if one of `values` is there twice."""
+    for at, value in enumerate(values):
+        if value in values[:at]:
+            raise ValueError('%s: "%s" is there twice' % (what, value))

@@ -1,6 +1,7 @@
 """Carries packets between sessions and the home agent where the node's own care-of address is in use (RFC 5944 §4.2).
 
-One buffer, and packets worked on in it: a copy in, headers put on in place, a copy out.
+Packets are worked on where they lie, headers put on in place, and no object is made per packet: a board's heap is small
+and its collector stops everything. A packet without room before it is copied first.
 """
 
 from mip4.address import show
@@ -10,51 +11,62 @@ from mip4.errors import Malformed
 from mip4.tunnel import count_down, leave_tunnel, packet_end
 from runtime.icmp import TIME_EXCEEDED, TOO_BIG, UNREACHABLE, error_about, fragments
 
-ROOM = const(64)  # octets before a packet in the buffer, for whatever its link or tunnel puts there
-_SIZE = const(65536)
+ROOM = const(64)  # octets before a packet in a buffer, for whatever its link or tunnel puts there
+_LONGEST = const(65535)
 _OVERHEAD = {"ipip": 20, "gre": 24, "udp": 32, "handed in": 20}
 _ETHERNET = const(1500)
 _EVERYBODY = b"\xff\xff\xff\xff"  # 255.255.255.255, with two octets more also the link address of all
+_KEEPALIVE = b"MI"  # the identifier of our keepalives
 
 
 class _Session:
-    """Where packets of a home address go. local: whether that is this machine itself, so that nobody forwards."""
+    """Where packets of a home address go. local: whether that is this machine itself, so that nobody forwards.
 
-    def __init__(self, link, link_address: bytes, local: bool):
+    Addresses in halves: more than 30 bits would be an object each time on a board.
+    """
+
+    def __init__(self, home_address: int, link, link_address: bytes, gateway: int, local: bool):
+        self.high = home_address >> 16
         self.link = link
         self.link_address = link_address
+        self.gateway_high, self.gateway_low = gateway >> 16, gateway & 0xFFFF
         self.local = local
+
+    def has_gateway(self, octets, at: int) -> bool:
+        """Whether that is the address there."""
+        if self.gateway_low != octets[at + 2] << 8 | octets[at + 3]:
+            return False
+        return self.gateway_high == octets[at] << 8 | octets[at + 1]
 
 
 class Forwarder:
-    """Off until use() names a tunnel. dropped: reason -> packets.
+    """Off until use() names a tunnel. dropped: reason -> packets. longest: octets of a packet that has to be copied.
 
-    A link has deliver(buffer, start, end, link address); a tunnel has carry(buffer, start, end). Both may write before
-    `start`, and raise OSError. answered(packet): to be called with answers to keepalives, octets.
+    A link has deliver(buffer, start, end, link address); a tunnel has carry(buffer, start, end). buffer is a bytearray;
+    both may write before `start`, and raise OSError. answered(packet): to be called with answers to keepalives, octets.
     """
 
-    def __init__(self):
+    def __init__(self, longest: int = _LONGEST):
         self.sent = self.received = 0
         self.dropped = {}
         self.answered = lambda packet: None
-        self._sessions = {}  # home address, octets -> _Session
-        self._gateways = {}  # home address, octets -> the address we answer for, octets
+        self._sessions = {}  # lower half of a home address -> list of _Session
         self._home_agent = b""
         self._tunnel = None
         self._mtu = 0
         self._broadcasts = ()  # destinations, octets
-        self._buffer = bytearray(ROOM + _SIZE)
-        self._view = memoryview(self._buffer)
+        self._buffer = bytearray(ROOM + longest)
 
     def attach(self, home_address: int, link, link_address: bytes, gateway: int, local: bool) -> None:
-        key = home_address.to_bytes(4, "big")
-        self._sessions[key] = _Session(link, link_address, local)
-        self._gateways[key] = gateway.to_bytes(4, "big")
+        self.detach(home_address)
+        session = _Session(home_address, link, link_address, gateway, local)
+        self._sessions.setdefault(home_address & 0xFFFF, []).append(session)
 
     def detach(self, home_address: int) -> None:
-        key = home_address.to_bytes(4, "big")
-        self._sessions.pop(key, None)
-        self._gateways.pop(key, None)
+        low, high = home_address & 0xFFFF, home_address >> 16
+        left = [one for one in self._sessions.pop(low, []) if one.high != high]
+        if left:
+            self._sessions[low] = left
 
     def use(self, tunnel, home_agent: int, kind: str, broadcast: int) -> None:
         """tunnel None: there is none, and everything is dropped. kind, broadcast: as of UseTunnel.
@@ -66,84 +78,89 @@ class Forwarder:
         self._mtu = _ETHERNET - _OVERHEAD.get(kind, 0)
         self._broadcasts = (broadcast.to_bytes(4, "big"), _EVERYBODY) if broadcast else ()
 
-    def from_device(self, link, packet, link_address: bytes) -> None:
+    def may_send(self, link, octets, at: int, link_address: bytes) -> _Session | None:
+        """The session whose source address is at `at` in the packet, if its place is `link_address` on `link`."""
+        session = self._find(octets, at)
+        if session is None or session.link is not link or session.link_address != link_address:
+            self.drop("source")
+            return None
+        return session
+
+    def from_device(self, link, octets, start: int, end: int, link_address: bytes) -> None:
         """An IPv4 packet that came on `link`; one that is not a session's, from its very place, goes nowhere."""
         try:
-            end = packet_end(packet, 0, len(packet))
+            end = packet_end(octets, start, end)
         except Malformed as error:
-            self._drop(str(error))
+            self.drop(str(error))
             return
-        source, destination = bytes(packet[12:16]), bytes(packet[16:20])
-        session = self._sessions.get(source)
-        if session is None or session.link is not link or session.link_address != link_address:
-            self._drop("source")
+        session = self.may_send(link, octets, start + 12, link_address)
+        if session is None or session.has_gateway(octets, start + 16):  # this machine answers
             return
-        if destination == self._gateways[source]:
-            return  # this machine answers
-        if destination[0] >= 224:
-            self._drop("multicast")
+        if octets[start + 16] >= 224:
+            self.drop("multicast")
             return
-        view = self._take(packet, 0, end)
-        end += ROOM
-        if not session.local and not count_down(view, ROOM):
-            self._complain(session, source, TIME_EXCEEDED, 0, 0, end)
+        if _has_no_room(octets, start):
+            octets, start, end = self._take(octets, start, end), ROOM, ROOM + end - start
+        if not session.local and not count_down(octets, start):
+            self._complain(session, octets, start, end, TIME_EXCEEDED, 0, 0)
             return
-        other = self._sessions.get(destination)
+        other = self._find(octets, start + 16)
         if other is not None:
-            self._deliver(other, ROOM, end)
-        elif end - ROOM <= self._mtu:
-            self._carry(ROOM, end)
-        elif view[ROOM + 6] & 0x40:
-            self._complain(session, source, UNREACHABLE, TOO_BIG, self._mtu, end)
+            self._deliver(other, octets, start, end)
+        elif end - start <= self._mtu:
+            self._carry(octets, start, end)
+        elif octets[start + 6] & 0x40:
+            self._complain(session, octets, start, end, UNREACHABLE, TOO_BIG, self._mtu)
         else:
-            for piece in fragments(bytes(view[ROOM:end]), self._mtu):
-                self._carry(ROOM, ROOM + len(self._put(piece)))
+            for piece in fragments(bytes(memoryview(octets)[start:end]), self._mtu):
+                self.send(piece)
 
-    def from_tunnel(self, octets, start: int, outer_tos: int) -> None:
-        """A datagram or packet from the home agent, itself already made sure of; the inner packet begins at `start`."""
+    def from_tunnel(self, octets, start: int, end: int, outer_tos: int) -> None:
+        """What came from the home agent, itself already made sure of; the inner packet is in octets[start:end]."""
         try:
-            end = packet_end(octets, start, len(octets))
+            end = packet_end(octets, start, end)
         except Malformed as error:
-            self._drop(str(error))
+            self.drop(str(error))
             return
-        destination = bytes(octets[start + 16 : start + 20])
-        session = self._sessions.get(destination)
+        session = self._find(octets, start + 16)
         if session is None:
-            if destination in self._broadcasts:
+            if bytes(octets[start + 16 : start + 20]) in self._broadcasts:
                 self._tell_all(octets, start, end, outer_tos)
             else:
-                self._drop("destination")
+                self.drop("destination")
             return
-        if octets[start + 9] == PROTO_ICMP and octets[start + 12 : start + 16] == self._home_agent:
-            if octets[start + (octets[start] & 15) * 4] == ICMP_ECHO_REPLY and _is_ours(octets, start):
-                self.answered(bytes(octets[start:end]))
-                return
-        view = self._take(octets, start, end)
-        end += ROOM - start
-        if not leave_tunnel(view, ROOM, outer_tos):
-            self._drop("congestion")
-        elif not session.local and not count_down(view, ROOM):
-            self._drop("TTL")
+        if octets[start + 9] == PROTO_ICMP and self._answers_us(octets, start, end):
+            self.answered(bytes(octets[start:end]))
+            return
+        if _has_no_room(octets, start):
+            octets, start, end = self._take(octets, start, end), ROOM, ROOM + end - start
+        if not leave_tunnel(octets, start, outer_tos):
+            self.drop("congestion")
+        elif not session.local and not count_down(octets, start):
+            self.drop("TTL")
         else:
-            self._deliver(session, ROOM, end)
+            self._deliver(session, octets, start, end)
 
     def _tell_all(self, octets, start: int, end: int, outer_tos: int) -> None:
         """A broadcast of the home network: once on every link that a session is on, as if it were a part of it."""
-        view = self._take(octets, start, end)
-        if not leave_tunnel(view, ROOM, outer_tos):
-            self._drop("congestion")
+        buffer = self._take(octets, start, end)
+        if not leave_tunnel(buffer, ROOM, outer_tos):
+            self.drop("congestion")
             return
         links = []
-        for session in self._sessions.values():
-            if session.link not in links:
-                links.append(session.link)
-                everybody = _Session(session.link, _EVERYBODY + b"\xff\xff", True)
-                self._deliver(everybody, ROOM, ROOM + end - start)
+        for sessions in self._sessions.values():
+            for session in sessions:
+                if session.link not in links:
+                    links.append(session.link)
+                    everybody = _Session(0, session.link, _EVERYBODY + b"\xff\xff", 0, True)
+                    self._deliver(everybody, buffer, ROOM, ROOM + end - start)
 
     def send(self, packet: bytes) -> None:
         """Into the tunnel with a packet of our own."""
-        self._put(packet)
-        self._carry(ROOM, ROOM + len(packet))
+        self._carry(self._take(packet, 0, len(packet)), ROOM, ROOM + len(packet))
+
+    def drop(self, reason: str) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def status(self) -> dict:
         home_agent = int.from_bytes(self._home_agent, "big") if self._tunnel is not None else 0
@@ -154,42 +171,53 @@ class Forwarder:
             "home_agent": show(home_agent) if home_agent else None,
         }
 
-    def _take(self, octets, start: int, end: int):
-        self._view[ROOM : ROOM + end - start] = memoryview(octets)[start:end]
-        return self._view
+    def _find(self, octets, at: int) -> _Session | None:
+        """The session with the home address at `at`."""
+        sessions = self._sessions.get(octets[at + 2] << 8 | octets[at + 3])
+        if sessions is not None:
+            high = octets[at] << 8 | octets[at + 1]
+            for session in sessions:
+                if session.high == high:
+                    return session
+        return None
 
-    def _put(self, packet: bytes) -> bytes:
-        self._view[ROOM : ROOM + len(packet)] = packet
-        return packet
+    def _take(self, octets, start: int, end: int) -> bytearray:
+        """A copy of the packet, with room before it."""
+        self._buffer[ROOM : ROOM + end - start] = memoryview(octets)[start:end]
+        return self._buffer
 
-    def _carry(self, start: int, end: int) -> None:
+    def _carry(self, octets, start: int, end: int) -> None:
         if self._tunnel is None:
-            self._drop("no tunnel")
+            self.drop("no tunnel")
             return
         try:
-            self._tunnel.carry(self._view, start, end)
+            self._tunnel.carry(octets, start, end)
             self.sent += 1
         except OSError:  # a full queue, a link that has just gone: a packet lost, as on any link
-            self._drop("uplink")
+            self.drop("uplink")
 
-    def _deliver(self, session: _Session, start: int, end: int) -> None:
+    def _deliver(self, session: _Session, octets, start: int, end: int) -> None:
         try:
-            session.link.deliver(self._view, start, end, session.link_address)
+            session.link.deliver(octets, start, end, session.link_address)
             self.received += 1
         except OSError:
-            self._drop("downlink")
+            self.drop("downlink")
 
-    def _complain(self, session: _Session, source: bytes, kind: int, code: int, mtu: int, end: int) -> None:
+    def _complain(self, session: _Session, octets, start: int, end: int, kind: int, code: int, mtu: int) -> None:
         """ICMP to a device, in the name of its gateway."""
-        self._drop("too big" if kind == UNREACHABLE else "TTL")
-        message = error_about(self._view[ROOM:end], self._gateways[source], kind, code, mtu)
+        self.drop("too big" if kind == UNREACHABLE else "TTL")
+        gateway = (session.gateway_high << 16 | session.gateway_low).to_bytes(4, "big")
+        message = error_about(memoryview(octets)[start:end], gateway, kind, code, mtu)
         if message:
-            self._deliver(session, ROOM, ROOM + len(self._put(message)))
+            self._deliver(session, self._take(message, 0, len(message)), ROOM, ROOM + len(message))
 
-    def _drop(self, reason: str) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+    def _answers_us(self, octets, start: int, end: int) -> bool:
+        """Whether an ICMP message from the tunnel is the home agent's answer to a keepalive."""
+        at = start + (octets[start] & 15) * 4
+        if end - at < 8 or octets[at] != ICMP_ECHO_REPLY or octets[at + 4 : at + 6] != _KEEPALIVE:
+            return False
+        return octets[start + 12 : start + 16] == self._home_agent
 
 
-def _is_ours(octets, start: int) -> bool:
-    at = start + (octets[start] & 15) * 4 + 4
-    return octets[at : at + 2] == b"MI"  # the identifier of our keepalives
+def _has_no_room(octets, start: int) -> bool:
+    return start < ROOM or type(octets) is not bytearray

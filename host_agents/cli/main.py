@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
-from host_agents.cli import agents, decode, node
 from host_agents.runtime.errors import ConfigurationError, KernelRefused, StoreFailed
-from tools.bench import commands as bench
-from tools.board import commands as board
-from tools.lab import commands as lab
-from tools.trial import commands as trial
+
+# Imported when it is wanted: with all of it a daemon starts in 0.45 s of CPU instead of 0.28, and takes 10 MB more
+_COMMANDS = {
+    "ha": "host_agents.cli.agents",
+    "fa": "host_agents.cli.agents",
+    "node": "host_agents.cli.node",
+    "decode": "host_agents.cli.decode",
+    "attach": "tools.attach.commands",
+    "lab": "tools.lab.commands",
+    "bench": "tools.bench.commands",
+    "board": "tools.board.commands",
+    "trial": "tools.trial.commands",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; whatever goes wrong is one line on stderr."""
+    """Run one command and give its exit code; each thing that is wrong is one line on stderr."""
     parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    agents.add_commands(subparsers)
-    node.add_commands(subparsers)
-    decode.add_commands(subparsers)
-    lab.add_commands(subparsers)
-    bench.add_commands(subparsers)
-    board.add_commands(subparsers)
-    trial.add_commands(subparsers)
-    args = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    wanted = _COMMANDS.get(words[0]) if words else None
+    for module in dict.fromkeys(_COMMANDS.values()) if wanted is None else (wanted,):
+        importlib.import_module(module).add_commands(subparsers)
+    args = parser.parse_args(words)
     try:
         return int(args.handler(args))
     except ConfigurationError as error:
-        print(f"entourage: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"entourage: {line}", file=sys.stderr)
         return 2
     except (KernelRefused, StoreFailed) as error:
         print(f"entourage: {error}", file=sys.stderr)

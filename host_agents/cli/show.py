@@ -15,6 +15,13 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def print_line(event: Mapping[str, Any], as_json: bool) -> None:
+    """One event, at once."""
+    told = event.get("text", f"{event.get('count')} events were too fast for us")
+    text = f"{event.get('time', '')} {event.get('level', '')} {told}".strip()
+    print(json.dumps(event, ensure_ascii=False) if as_json else text, flush=True)
+
+
 def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     """columns: key of a row -> heading."""
     console = Console()
@@ -24,6 +31,7 @@ def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], t
 def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     """A rich table; what is null shows as a dash, and no cell is taken for markup."""
     table = Table(title=title or None, title_justify="left", header_style="bold")
+    columns = {key: heading for key, heading in columns.items() if not rows or key in rows[0]}
     for key, heading in columns.items():
         table.add_column(heading, justify="right" if rows and isinstance(rows[0].get(key), int) else "left")
     for row in rows:
@@ -32,4 +40,8 @@ def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], ti
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
     return "–" if value in (None, "") else str(value).replace("[", "\\[")

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from host_agents.datapath.broadcasts import Broadcasts
@@ -30,7 +30,7 @@ from host_agents.datapath.raw_carrier import BATCH, RawCarrier
 from host_agents.datapath.sender import Sender
 from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_packet
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
-from host_agents.effects import InstallTunnel, RemoveTunnel, TunnelEnd
+from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.socket_filter import Instruction
 from mip4.address import is_unicast, show
@@ -49,6 +49,7 @@ class TunDatapath:
     """
 
     name = "tun"
+    capabilities: frozenset[int] = frozenset()
 
     def __init__(
         self,
@@ -66,6 +67,8 @@ class TunDatapath:
         self._broadcasts = Broadcasts(local, home_prefixes, loop)
         self._tunnels: dict[int, Tunnel] = {}
         self._device = -1
+        self._holds = False  # the sockets
+        self._lost: Callable[[], None] = lambda: None
         self._buffer = bytearray(65536)
         self._view = memoryview(self._buffer)
         self._paths = PathMtu(local)
@@ -82,11 +85,12 @@ class TunDatapath:
     def open(self) -> None:
         """As Datapath.open."""
         with contextlib.ExitStack() as undone:
-            for one in self._held:
+            for one in () if self._holds else self._held:
                 one.open()
                 undone.callback(one.close)
             self._device = open_device(self._name)
             undone.pop_all()
+        self._holds = True
         self._loop.add_reader(self._device, self._drain_device)
 
     def use(self, port: UdpPort, rebound: Rebound) -> None:
@@ -94,15 +98,17 @@ class TunDatapath:
         self._udp.use(port)
         self._keepalives.report_to(rebound)
 
+    def watch(self, lost: Callable[[], None]) -> None:
+        """As Datapath.watch."""
+        self._lost = lost
+
     def close(self) -> None:
         """As Datapath.close. Packets for the device are lost until somebody opens it again."""
-        if self._device < 0:
-            return
-        self._loop.remove_reader(self._device)
-        for one in (*self._held, self._delivery):
-            one.close()
-        os.close(self._device)
-        self._device = -1
+        self._let_go()
+        if self._holds:
+            for one in (*self._held, self._delivery):
+                one.close()
+            self._holds = False
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install. A tunnel that moves keeps its counters."""
@@ -123,9 +129,24 @@ class TunDatapath:
         counters = old.counters if old else Counters()
         self._tunnels[effect.home_address] = Tunnel(ends, effect.encapsulating_link, counters)
 
+    def restore(self, effects: Iterable[InstallTunnel]) -> None:
+        """As Datapath.restore. Of a former run nothing is left."""
+        self._tunnels.clear()
+        for effect in effects:
+            self.install(effect)
+
+    def extend(self, home_address: int, expires: int | None) -> None:
+        """As Datapath.extend. A tunnel of ours ends when it is removed, or with us."""
+
     def remove(self, effect: RemoveTunnel) -> None:
         """As Datapath.remove."""
         self._tunnels.pop(effect.home_address, None)
+
+    def guard(self, effect: InstallDelivery) -> None:
+        """As Datapath.guard. Of frames we see nothing."""
+
+    def unguard(self, effect: RemoveDelivery) -> None:
+        """As Datapath.unguard."""
 
     def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
         """As Datapath.ends."""
@@ -141,6 +162,12 @@ class TunDatapath:
         """Of its packets take only those that the program accepts: the kernel carries the others. Raises OSError."""
         self._raw[encapsulation].hear(program)
 
+    def _let_go(self) -> None:
+        if self._device >= 0:
+            self._loop.remove_reader(self._device)
+            os.close(self._device)
+            self._device = -1
+
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1
 
@@ -152,7 +179,8 @@ class TunDatapath:
                 return
             except OSError:  # deleted under us: it would be readable for ever
                 self.dropped["device is gone"] += 1
-                self.close()
+                self._let_go()
+                self._lost()
                 return
             self._encapsulate(self._view[:size])
 

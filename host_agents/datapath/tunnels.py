@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -75,6 +76,7 @@ class Tunnel:
         else:
             self.counters.packets_out += 1
             self.counters.bytes_out += len(inner.packet)
+            self.counters.heard = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 def is_tunnel_packet(inner: Inner, port: int) -> bool:

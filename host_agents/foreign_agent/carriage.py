@@ -34,7 +34,7 @@ def carry(visitor: Visitor) -> list[object]:
     reverse = bool(visitor.flags & FLAG_T) and not visitor.hands_in
     link = visitor.interface if visitor.hands_in else ""
     return [
-        InstallTunnel(visitor.home_address, visitor.care_of_address, (end,), link),
+        InstallTunnel(visitor.home_address, visitor.care_of_address, (end,), link, visitor.expires),
         InstallDelivery(visitor.home_address, visitor.interface, visitor.link_address, reverse),
     ]
 

@@ -12,7 +12,7 @@ from host_agents.foreign_agent.advertiser import Advertiser
 from host_agents.foreign_agent.answer import Denials, cannot, describe, pass_on
 from host_agents.foreign_agent.carriage import carry, dismantle, refuse_address
 from host_agents.foreign_agent.challenges import Challenges, RandomOctets
-from host_agents.foreign_agent.policy import Policy
+from host_agents.foreign_agent.policy import AaaKeys, Associations, Keys, Policy
 from host_agents.foreign_agent.reply import (
     admitted,
     for_node,
@@ -83,8 +83,9 @@ class ForeignAgent:
         links = policy.interfaces if policy.challenge else ()
         self._challenges = {one.name: Challenges(random_octets) for one in links}
         self._denials = Denials(policy.lifetime, self._challenges)
-        self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms)
-        self._draining = False
+        said = [visitor.said for visitor in visitors if visitor.said is not None]
+        self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms, said)
+        self.draining = False
         served = {one.name for one in policy.interfaces}
         self._lost: list[Visitor] = []
         for visitor in visitors:
@@ -128,11 +129,15 @@ class ForeignAgent:
             effects += self._forget(visitor, "lifetime over")
         return Turn([*effects, *self._revocations.wake(now)])
 
-    # ---- revocation (RFC 3543)
+    # ---- what the operator does
+
+    def reload(self, home_agents: Associations, mobile_nodes: Keys, aaa: AaaKeys) -> None:
+        """Take these keys for those of the policy; they count from the next message on. Visitors stay."""
+        self.policy.replace(home_agents, mobile_nodes, aaa)
 
     def drain(self, now: int) -> Turn:
         """Revoke everybody and take nobody any more: nodes look for another agent, home agents stop tunnelling."""
-        self._draining = True
+        self.draining = True
         effects: list[object] = [advertiser.farewell() for advertiser in self._advertisers.values()]
         for visitor in list(self.visitors):
             session = (visitor.nai, visitor.sub_nai)
@@ -141,6 +146,8 @@ class ForeignAgent:
                 peer = visitor.home_agent
                 effects += self._revocations.revoke(visitor.home_address, peer, False, session, now)
         return Turn(effects)
+
+    # ---- revocation (RFC 3543)
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         try:
@@ -181,7 +188,7 @@ class ForeignAgent:
         AgentSolicitation.decode(packet.payload)
         if packet.ttl != 1:
             raise Unexpected("solicitation from off the link")
-        if self._draining:
+        if self.draining:
             return Turn([])
         return Turn(list(self._advertisers[interface].solicited(link_address, self.visitors.full, now)))
 
@@ -198,7 +205,7 @@ class ForeignAgent:
         try:
             judge(request, packet.ttl, self.policy, self._challenges.get(interface))
             refuse_address(request.message.home_address, self.policy)
-            if self._draining and request.message.lifetime:
+            if self.draining and request.message.lifetime:
                 raise Denied(FA_PROHIBITED, "this foreign agent is about to go")
             if self._comes_newly(pending) and self.visitors.full:
                 raise Denied(FA_RESOURCES, "no room for another visitor")
@@ -211,7 +218,9 @@ class ForeignAgent:
         octets = relayed(request)
         association = self.policy.home_agents.get(request.home_agent)
         if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
-            octets += supplied + self._revocations.support(now).encode()
+            support = self._revocations.support(now)
+            request.said = support.timestamp
+            octets += supplied + support.encode()
             octets = association.sign(octets, ForeignHomeAuthentication)
         return Turn([SendDatagram(octets, request.home_agent, PORT)])
 

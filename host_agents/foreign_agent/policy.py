@@ -1,10 +1,15 @@
-"""What the operator has decided for a foreign agent, and the links it serves. Read once, never changed."""
+"""What the operator has decided for a foreign agent, and the links it serves. Only keys are ever read anew."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mip4.authentication import AaaAssociation, SecurityAssociation
+
+Associations = dict[int, SecurityAssociation]  # by the agent's address
+Keys = dict[str, dict[int, SecurityAssociation]]  # NAI -> SPI -> association
+AaaKeys = dict[str, dict[int, AaaAssociation]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,18 +41,29 @@ class Policy:
     registration_required: bool
     reverse_tunnel: bool
     requests_per_minute: int
-    home_agents: dict[int, SecurityAssociation] = field(default_factory=dict)
-    mobile_nodes: dict[str, dict[int, SecurityAssociation]] = field(default_factory=dict)
+    home_agents: Associations = field(default_factory=dict)
+    mobile_nodes: Keys = field(default_factory=dict)
     connected: tuple[tuple[int, int], ...] = ()
     visitors: int = 4096
     sub_nai_vendor: int = 0
     sub_nai_from_link: bool = False
     home_agent_default: int = 0
     challenge: bool = False
-    aaa: dict[str, dict[int, AaaAssociation]] = field(default_factory=dict)
+    aaa: AaaKeys = field(default_factory=dict)
     reverse_tunnel_required: bool = False
     encapsulations: tuple[str, ...] = ()
     encapsulating_delivery: bool = True
+
+    def replace(self, home_agents: Associations, mobile_nodes: Keys, aaa: AaaKeys) -> None:
+        """The keys, in place: whoever has the policy, or these tables of it, has the new ones."""
+        tables: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
+            (self.home_agents, home_agents),
+            (self.mobile_nodes, mobile_nodes),
+            (self.aaa, aaa),
+        ]
+        for former, new in tables:
+            former.clear()
+            former.update(new)
 
     def own_addresses(self) -> frozenset[int]:
         return frozenset((self.care_of_address, *(one.address for one in self.interfaces)))

@@ -6,6 +6,7 @@ from host_agents.effects import Visitor
 from host_agents.foreign_agent.policy import Policy
 from host_agents.foreign_agent.tunnel import hands_in
 from host_agents.foreign_agent.visitor_table import Pending, VisitorTable
+from host_agents.revocation import agreed
 from mip4.address import show
 from mip4.const import (
     ACCEPTED,
@@ -112,12 +113,13 @@ def admitted(pending: Pending, reply: RegistrationReply, policy: Policy, now: in
         flags=pending.request.message.flags,
         revocation=_negotiated(reply),
         hands_in=hands_in(pending.request.message),
+        said=pending.request.said,
     )
 
 
 def _negotiated(reply: RegistrationReply) -> int | None:
-    """The home agent's timestamp, if both agents can revoke: it stands where our common authenticator covers it."""
+    """What the home agent agrees to, if both agents can revoke: it stands where our common authenticator covers it."""
     own = find(reply.extensions, MobileHomeAuthentication)
     last = find(reply.extensions, ForeignHomeAuthentication)
     offered = find(reply.extensions, RevocationSupport) if own and last else []
-    return next((int(one.timestamp) for one in offered if own[0].at < one.at < last[0].at), None)
+    return next((agreed(one) for one in offered if own[0].at < one.at < last[0].at), None)

@@ -54,7 +54,8 @@ class Request:
 
     sub_nai: how the node named its session, None for not at all. home_agent: where it goes; 0: nobody knows.
     challenge: the one of ours that it answers. vouched: whether its MN-AAA Authentication was verified here.
-    given: the challenge that goes to the node with the reply, b"" for none.
+    given: the challenge that goes to the node with the reply, b"" for none. said: the timestamp with which we told its
+    home agent that we can revoke, None where we did not.
     """
 
     datagram: bytes
@@ -67,6 +68,7 @@ class Request:
     challenge: Challenge | None = None
     vouched: bool = False
     given: bytes = b""
+    said: int | None = None
 
     @property
     def authentic(self) -> bool:

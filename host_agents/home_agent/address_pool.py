@@ -33,8 +33,7 @@ class AddressPool:
         owners: (address, last session) of those given back, oldest first.
         """
         self._ranges = tuple(ranges)
-        self._reserved = dict(reserved)
-        self._reserved_for = {session: address for address, session in reserved.items()}
+        self.reserve(reserved)
         self._never = frozenset(never)
         self._holder = holder
         self._given_back: OrderedDict[int, Session] = OrderedDict()
@@ -43,6 +42,11 @@ class AddressPool:
         for address, session in owners:
             self.give_back(address, session)
         self._range, self._candidate = 0, self._ranges[0][0] if self._ranges else 0
+
+    def reserve(self, reserved: Mapping[int, Session]) -> None:
+        """For these sessions, and no longer for others; who holds such an address keeps it until its binding ends."""
+        self._reserved = dict(reserved)
+        self._reserved_for = {session: address for address, session in reserved.items()}
 
     def choose(self, session: Session, asked: int) -> int:
         """The address `session` may have. asked: the request's Home Address field, 0 for any.

@@ -31,6 +31,9 @@ class MobilityBindingTable:
     def __iter__(self) -> Iterator[MobilityBinding]:
         return iter(self._by_home_address.values())
 
+    def home_addresses(self) -> list[int]:
+        return list(self._by_home_address)
+
     def find(self, session: Session) -> MobilityBinding | None:
         sessions = self._by_nai.get(session[0])
         return None if sessions is None else sessions.get(session[1])

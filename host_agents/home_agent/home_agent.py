@@ -27,7 +27,7 @@ from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.log_lines import LogLines, describe, show_session
 from host_agents.home_agent.nonces import RandomOctets
-from host_agents.home_agent.policy import Policy
+from host_agents.home_agent.policy import Associations, Policy, Subscriber
 from host_agents.home_agent.renewals import Renewals
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import again, answer, granted
@@ -35,7 +35,7 @@ from host_agents.home_agent.request import Request, judge, name, recognise, veri
 from host_agents.home_agent.simultaneous import accepted, beside, each, is_over, rebound, shortened, without
 from host_agents.home_agent.tunnel import tunnel
 from host_agents.limiter import Limiter
-from host_agents.revocation import REVOCATION_MESSAGES, Revocations
+from host_agents.revocation import REVOCATION_MESSAGES, Revocations, agreed, informs
 from mip4.address import show
 from mip4.const import (
     ACCEPTED,
@@ -96,9 +96,8 @@ class HomeAgent:
         for binding in bindings:
             self._pool.take(binding.home_address, (binding.nai, binding.sub_nai))
             self.bindings.put(binding)
-        by_nonces = {nai for nai, subscriber in policy.subscribers.items() if subscriber.nonces}
         find = self.bindings.find
-        self._replay = Replay(ntp_ms, identifications, nonces, bindings, find, by_nonces, random_octets)
+        self._replay = Replay(ntp_ms, identifications, nonces, bindings, find, policy.by_nonces(), random_octets)
         self._renewals = Renewals(policy, self.bindings, self._replay)
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
@@ -152,6 +151,8 @@ class HomeAgent:
     def settled(self, session: Session, now: int) -> Turn:
         """The turn of `session` ran to its end. What came for it meanwhile is looked at now."""
         open_ = self._open.pop(session)
+        if session[0] not in self.policy.subscribers:
+            return self._dismiss(session, now)
         return Turn([]) if open_.held is None else self.receive(*open_.held, now)
 
     def refused(self, session: Session, reason: str, now: int) -> Turn:
@@ -163,8 +164,11 @@ class HomeAgent:
         open_.refusing = True
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
-        request = recognise(*open_.asked, self.policy, self._reserved)
-        name(request, self.policy, self._reserved, self.bindings)
+        try:
+            request = recognise(*open_.asked, self.policy, self._reserved)
+            name(request, self.policy, self._reserved, self.bindings)
+        except MipError as error:  # the operator has taken its key away meanwhile: no answer could be signed
+            return Turn([*effects, Dropped(error, open_.asked[1])], session)
         message = request.message
         request.identification = self._replay.of(session).answer(session, message.identification)
         denial = Denied(HA_RESOURCES, "cannot carry this")
@@ -204,7 +208,33 @@ class HomeAgent:
         effects += [ForgetIdentification(*session) for session in self._replay.forget(now)]
         return Turn([*effects, *self._revocations.wake(now)])
 
-    # ---- revocation (RFC 3543)
+    # ---- what the operator does
+
+    def reload(self, subscribers: dict[str, Subscriber], foreign_agents: Associations, now: int) -> Turn:
+        """Take these for those of the policy. Bindings of subscribers that are no more are revoked.
+
+        A key that has changed counts from the next request on; a binding's lifetime stays what it was.
+        """
+        said: list[object] = []
+        former, by_nonces = self.policy.subscribers, self.policy.by_nonces()
+        for nai, subscriber in subscribers.items():
+            if nai in former and subscriber.nonces != former[nai].nonces:
+                subscribers = subscribers | {nai: replace(subscriber, nonces=former[nai].nonces)}
+                said.append(Said("warning", "reload", f"nai={nai}: its other replay protection begins with a restart"))
+        self.policy.replace(subscribers, foreign_agents)
+        self._reserved.clear()
+        self._reserved.update(self.policy.reserved())
+        self._pool.reserve(self._reserved)
+        self._replay.use(self.policy.by_nonces() | (by_nonces - subscribers.keys()))  # the latter until they have gone
+        self._renewals.forget()
+        gone = [(one.nai, one.sub_nai) for one in self.bindings if one.nai not in subscribers]
+        return Turn([*said, *(effect for session in gone for effect in self._dismiss(session, now).effects)])
+
+    def _dismiss(self, session: Session, now: int) -> Turn:
+        """A session whose subscriber is no more; one whose turn is open goes when that has ended."""
+        if self.bindings.find(session) is None or session in self._open:
+            return Turn([])
+        return self.release(session, False, now)
 
     def release(self, session: Session, inform: bool, now: int) -> Turn:
         """End a binding because the operator says so; its foreign agent is told. Raises KeyError if there is none.
@@ -217,8 +247,11 @@ class HomeAgent:
         effects = self._end(binding, _all, "released", now)
         for one in each(binding):
             if one.revocation is not None:
-                effects += self._revocations.revoke(one.home_address, one.care_of_address, inform, session, now)
+                tell = inform and informs(one.revocation)
+                effects += self._revocations.revoke(one.home_address, one.care_of_address, tell, session, now)
         return Turn(effects)
+
+    # ---- revocation (RFC 3543)
 
     def _revocation(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         try:
@@ -351,12 +384,12 @@ class HomeAgent:
         return self._opened(request, former, effects)
 
     def _negotiate(self, request: Request, now: int) -> int | None:
-        """The foreign agent's timestamp, if it can revoke and be revoked: it says so, under its authenticator."""
+        """What the foreign agent agrees to, if it can revoke and be revoked: it says so, under its authenticator."""
         offered = [one for one in find(request.message.extensions, RevocationSupport) if one.at > request.added]
         if not offered or request.foreign is None:
             return None
         request.support = self._revocations.support(now)
-        return int(offered[0].timestamp)
+        return agreed(offered[0])
 
     def _replace(
         self, former: MobilityBinding | None, binding: MobilityBinding, now: int, effects: list[object]

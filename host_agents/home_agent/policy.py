@@ -1,4 +1,7 @@
-"""What the operator has decided: home networks, subscribers, foreign agents, limits. Read once, never changed."""
+"""What the operator has decided: home networks, subscribers, foreign agents, limits.
+
+Subscribers and keys may be read anew while everything runs (Policy.replace); the rest never changes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from dataclasses import dataclass, field
 
 from host_agents.encapsulation import ASKED_FOR
 from mip4.authentication import AaaAssociation, SecurityAssociation
+
+Associations = dict[int, SecurityAssociation]
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,6 +29,24 @@ class HomeNetwork:
     address: int = 0
     advertise_interval: int = 1000
 
+    def in_pool(self, address: int) -> bool:
+        return any(first <= address <= last for first, last in self.pool)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Of the pool, none within another."""
+        found: list[tuple[int, int]] = []
+        for first, last in sorted(self.pool):
+            if found and first <= found[-1][1]:
+                found[-1] = found[-1][0], max(found[-1][1], last)
+            else:
+                found.append((first, last))
+        return found
+
+    def pool_size(self, home_agent: int) -> int:
+        """Addresses of the pool that sessions may get. home_agent: its address."""
+        size = sum(last - first + 1 for first, last in self.ranges())
+        return size - sum(self.in_pool(one) for one in {home_agent, self.gateway, self.address})
+
 
 @dataclass(slots=True, frozen=True)
 class Subscriber:
@@ -34,7 +57,7 @@ class Subscriber:
     """
 
     nai: str
-    associations: dict[int, SecurityAssociation]
+    associations: Associations
     sessions: int
     addresses: dict[str, int] = field(default_factory=dict)
     aaa: dict[int, AaaAssociation] = field(default_factory=dict)
@@ -57,7 +80,7 @@ class Policy:
     lifetime: int
     networks: tuple[HomeNetwork, ...]
     subscribers: dict[str, Subscriber]
-    foreign_agents: dict[int, SecurityAssociation]
+    foreign_agents: Associations
     sub_nai_vendor: int = 0
     require_foreign_agent_key: bool = False
     udp_tunnel: bool = True
@@ -68,6 +91,17 @@ class Policy:
     reverse_tunnel_required: bool = False
     encapsulations: tuple[str, ...] = ASKED_FOR
     simultaneous_bindings: int = 3
+
+    def replace(self, subscribers: dict[str, Subscriber], foreign_agents: Associations) -> None:
+        """In place: whoever has the policy, or these tables of it, has the new ones."""
+        self.subscribers.clear()
+        self.subscribers.update(subscribers)
+        self.foreign_agents.clear()
+        self.foreign_agents.update(foreign_agents)
+
+    def by_nonces(self) -> frozenset[str]:
+        """The NAIs of those that nonces protect."""
+        return frozenset(nai for nai, subscriber in self.subscribers.items() if subscriber.nonces)
 
     def reserved(self) -> dict[int, tuple[str, str]]:
         """Home address -> the session it is kept for."""

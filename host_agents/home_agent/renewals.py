@@ -98,6 +98,10 @@ class Renewals:
         reply = b"".join((known.head, pack("H", lifetime), known.middle, datagram[_IDENTIFICATION], known.tail))
         return Renewal(known.session, former, binding, reply + known.association.authenticator(reply))
 
+    def forget(self) -> None:
+        """Keys may have changed: whoever comes next takes the long way."""
+        self._known.clear()
+
     def learn(self, request: Request, binding: MobilityBinding, reply: bytes) -> None:
         """`request` was accepted with `reply`, and the table has `binding` for it."""
         message, last = request.message, request.message.extensions[-1]

@@ -86,6 +86,10 @@ class Replay:
         self._timestamps = TimestampCheck(ntp_ms, times, timed, find)
         self._nonces = NonceCheck(exchanges, find, random_octets)
 
+    def use(self, by_nonces: Collection[str]) -> None:
+        """Of the subscribers that there are now. The style of one that has sessions does not change."""
+        self._by_nonces = by_nonces
+
     def of(self, session: Session) -> Style:
         return self._nonces if session[0] in self._by_nonces else self._timestamps
 

@@ -9,9 +9,15 @@ from mip4.const import FLAG_B
 
 
 def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
-    """The ends in an order that does not change with the care-of address that was registered last."""
+    """The ends in an order that does not change with the care-of address that was registered last.
+
+    It expires with the last of them: until then the engine removes each when its time is over.
+    """
     ends = [end_of(one) for one in each(binding)]
-    return InstallTunnel(binding.home_address, local, tuple(sorted(ends, key=lambda end: (end.remote, end.port))))
+    in_order = tuple(sorted(ends, key=lambda end: (end.remote, end.port)))
+    times = [one.expires for one in each(binding) if one.expires is not None]
+    expires = max(times) if len(times) == len(ends) else None
+    return InstallTunnel(binding.home_address, local, in_order, expires=expires)
 
 
 def end_of(binding: MobilityBinding) -> TunnelEnd:

@@ -28,14 +28,17 @@ Heard = Callable[[int, bytes], None]  # home address, link address of who says i
 
 
 class ProxyArp:
-    """One link's. own: our address there, asked from. heard: called for every sender of ARP."""
+    """One link's. own: our address there, asked from. heard: called for every sender of ARP. sent: what is counted."""
 
-    def __init__(self, interface: str, own: int, loop: asyncio.AbstractEventLoop, heard: Heard) -> None:
+    def __init__(
+        self, interface: str, own: int, loop: asyncio.AbstractEventLoop, heard: Heard, sent: dict[str, int]
+    ) -> None:
         self._interface = interface
         self._own = own
         self._link_address = b""
         self._loop = loop
         self._heard = heard
+        self._sent = sent
         self._socket: socket.socket | None = None
         self._answered: set[int] = set()
         self._announcing: dict[int, asyncio.TimerHandle] = {}
@@ -81,6 +84,7 @@ class ProxyArp:
         former = self._announcing.pop(home_address, None)
         if former is not None:
             former.cancel()
+        self._sent["gratuitous"] += 1
         self._send(gratuitous(home_address, link_address), _EVERYBODY)
         if times > 1:
             again = self._loop.call_later(_APART, self.announce, home_address, link_address, times - 1)
@@ -109,6 +113,7 @@ class ProxyArp:
         if arp.sender:
             self._heard(arp.sender, arp.sender_link)
         if arp.operation == ARP_REQUEST and arp.target in self._answered and not arp.is_gratuitous():
+            self._sent["proxy"] += 1
             self._send(arp.answer(self._link_address), arp.sender_link)
 
     def _send(self, arp: Arp, to: bytes) -> None:

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from host_agents.encapsulation import ASKED_FOR
 from host_agents.home_agent.policy import HomeNetwork, Subscriber
 from host_agents.home_agent.policy import Policy as HomeAgentPolicy
-from host_agents.runtime.errors import ConfigurationError
-from mip4.address import in_prefix, is_unicast, parse, parse_prefix, show
-from mip4.authentication import AaaAssociation, SecurityAssociation, parse_key
-from mip4.const import INFINITE, PORT
-from mip4.errors import Malformed
+from host_agents.runtime.config_reader import Key, Reader, Section
+from mip4.address import in_prefix, parse_prefix, show
+from mip4.authentication import AaaAssociation, SecurityAssociation
+from mip4.const import PORT
 from mip4.nai import check_nai, check_sub_nai
 
 DATAPATHS = ("auto", "tun", "none")
+LOGS = ("text", "json")
 REPLAY = ("timestamps", "nonces")
+_EVERYWHERE = (0, 0)  # stands in for a prefix that is none
 _NARROWEST = 8  # prefix length of the largest home network
 
 T = TypeVar("T")
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file; a key that it does not have is an error and not a hope."""
-
-
-class _HomeAgentSection(_Section):
+class _HomeAgentSection(Section):
     address: str
     state: str = "ha.sqlite"
     control: str = "ha.sock"
+    group_may_read: bool = False
     http: str = ""
+    http_token: str = ""
+    http_names: list[str] = []
+    log: str = "text"
     datapath: str = "auto"
     device: str = "mip0"
     lifetime: int = 1800
@@ -53,7 +52,7 @@ class _HomeAgentSection(_Section):
     simultaneous_bindings: int = 3
 
 
-class _Network(_Section):
+class _Network(Section):
     prefix: str
     pool: list[str]
     gateway: str
@@ -62,41 +61,39 @@ class _Network(_Section):
     advertise_interval: float = 1.0
 
 
-class _Key(_Section):
-    spi: int
-    key: str
-    algorithm: str = "hmac-md5"
-
-
-class _Subscriber(_Key, kw_only=True):
+class _Subscriber(Key, kw_only=True):
     nai: str
     replay: str = ""
     sessions: int = 8
     addresses: dict[str, str] = {}
-    aaa: _Key | None = None
+    aaa: Key | None = None
 
 
-class _Peer(_Key, kw_only=True):
+class _Peer(Key, kw_only=True):
     address: str
 
 
-class _MobileNode(_Key, kw_only=True):
+class _MobileNode(Key, kw_only=True):
     nai: str
 
 
-class _HomeAgentFile(_Section):
+class _HomeAgentFile(Section):
     home_agent: _HomeAgentSection
     network: list[_Network]
     subscriber: list[_Subscriber] = []
     foreign_agent: list[_Peer] = []
 
 
-class _ForeignAgentSection(_Section):
+class _ForeignAgentSection(Section):
     care_of_address: str
     interfaces: list[str]
     state: str = "fa.sqlite"
     control: str = "fa.sock"
+    group_may_read: bool = False
     http: str = ""
+    http_token: str = ""
+    http_names: list[str] = []
+    log: str = "text"
     datapath: str = "auto"
     device: str = "mip0"
     lifetime: int = 600
@@ -114,7 +111,7 @@ class _ForeignAgentSection(_Section):
     encapsulating_delivery: bool = True
 
 
-class _ForeignAgentFile(_Section):
+class _ForeignAgentFile(Section):
     foreign_agent: _ForeignAgentSection
     home_agent: list[_Peer] = []
     mobile_node: list[_MobileNode] = []
@@ -123,10 +120,21 @@ class _ForeignAgentFile(_Section):
 
 @dataclass(slots=True, frozen=True)
 class Common:
-    """What both daemons need besides their policy. warnings: lines for the log."""
+    """What both daemons need besides their policy. path: of the file itself. warnings: lines for the log.
 
+    group_may_read: whether the control socket answers this process's group. http: where the page is served, None for
+    nowhere; http_token: the file with the word that lets a browser change things; http_names: further names by which
+    browsers may call us.
+    """
+
+    path: Path
     state: Path
     control: Path
+    group_may_read: bool
+    http: tuple[str, int] | None
+    http_token: Path
+    http_names: tuple[str, ...]
+    log: str
     datapath: str
     device: str
     warnings: tuple[str, ...]
@@ -164,95 +172,50 @@ class ForeignAgentConfig:
     aaa: dict[str, dict[int, AaaAssociation]]
 
 
-class _Reader:
-    """Turns one file's values into ours; every complaint names the file and the key."""
+def _common(reader: Reader, section: _HomeAgentSection | _ForeignAgentSection, name: str, keys: list[str]) -> Common:
+    reader.need(
+        f"{name}.datapath", section.datapath in DATAPATHS, f"{section.datapath} is none of {', '.join(DATAPATHS)}"
+    )
+    reader.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
+    reader.need(f"{name}.sub_nai_vendor", 0 <= section.sub_nai_vendor < 1 << 24, "no enterprise number")
+    reader.need(
+        f"{name}.reverse_tunnel_required",
+        section.reverse_tunnel or not section.reverse_tunnel_required,
+        "there are none: reverse_tunnel is false",
+    )
+    reader.need(f"{name}.log", section.log in LOGS, f"{section.log} is none of {', '.join(LOGS)}")
+    http = reader.value(f"{name}.http", None, _http, section.http)
+    warnings = []
+    if os.stat(reader.path).st_mode & 0o077 and any(not key.startswith("file:") for key in keys):
+        warnings.append(f"{reader.path} holds keys and is open to others: chmod 600 it")
+    return Common(
+        reader.path,
+        reader.beside(section.state),
+        reader.beside(section.control),
+        section.group_may_read,
+        http,
+        reader.beside(section.http_token or f"{section.state}.token"),
+        tuple(section.http_names),
+        section.log,
+        section.datapath,
+        section.device,
+        tuple(warnings),
+    )
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def load(self, cls: type[T]) -> T:
-        try:
-            return msgspec.convert(tomllib.loads(self.path.read_text()), cls)
-        except OSError as error:
-            raise ConfigurationError(f"{self.path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{self.path}: not TOML: {error}") from error
-        except msgspec.ValidationError as error:
-            reason, _, where = str(error).partition(" - at `$")
-            raise ConfigurationError(f"{self.path}: {where.rstrip('`').lstrip('.') or 'file'}: {reason}") from error
-
-    def need(self, key: str, holds: bool, reason: str) -> None:
-        if not holds:
-            raise ConfigurationError(f"{self.path}: {key}: {reason}")
-
-    def value(self, key: str, make: Any, *given: Any) -> Any:
-        """make(*given), with what it objects to as a complaint about `key`."""
-        try:
-            return make(*given)
-        except (ValueError, Malformed) as error:
-            raise ConfigurationError(f"{self.path}: {key}: {error}") from error
-
-    def address(self, key: str, text: str) -> int:
-        address: int = self.value(key, parse, text)
-        self.need(key, is_unicast(address), f"{text} is no host's address")
-        return address
-
-    def lifetime(self, key: str, seconds: int) -> int:
-        self.need(key, 0 < seconds <= INFINITE, f"{seconds} is outside 1..{INFINITE} seconds")
-        return seconds
-
-    def encapsulations(self, key: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Those besides IP-in-IP."""
-        for name in names:
-            self.need(key, name in ASKED_FOR, f"{name} is none of {', '.join(ASKED_FOR)}")
-        return names
-
-    def beside(self, name: str) -> Path:
-        """Relative paths start at the file's own folder."""
-        return self.path.parent / name
-
-    def association(self, key: str, one: _Key) -> SecurityAssociation:
-        octets = self.value(f"{key}.key", self._key, one.key)
-        return self.value(key, SecurityAssociation, one.spi, octets, one.algorithm)
-
-    def aaa_association(self, key: str, one: _Key) -> AaaAssociation:
-        octets = self.value(f"{key}.key", self._key, one.key)
-        return self.value(key, AaaAssociation, one.spi, octets, one.algorithm)
-
-    def _key(self, text: str) -> bytes:
-        if not text.startswith("file:"):
-            return bytes(parse_key(text))
-        path = self.beside(text.removeprefix("file:"))
-        try:
-            if path.stat().st_mode & 0o077:
-                raise ValueError(f"{path} is open to others: chmod 600 it")
-            return bytes(parse_key(path.read_text().strip()))
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}") from error
-
-    def common(self, section: _HomeAgentSection | _ForeignAgentSection, name: str, keys: list[str]) -> Common:
-        self.need(
-            f"{name}.datapath", section.datapath in DATAPATHS, f"{section.datapath} is none of {', '.join(DATAPATHS)}"
-        )
-        self.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
-        self.need(f"{name}.sub_nai_vendor", 0 <= section.sub_nai_vendor < 1 << 24, "no enterprise number")
-        self.need(
-            f"{name}.reverse_tunnel_required",
-            section.reverse_tunnel or not section.reverse_tunnel_required,
-            "there are none: reverse_tunnel is false",
-        )
-        warnings = []
-        if os.stat(self.path).st_mode & 0o077 and any(not key.startswith("file:") for key in keys):
-            warnings.append(f"{self.path} holds keys and is open to others: chmod 600 it")
-        if section.http:
-            warnings.append(f"{self.path}: {name}.http: nothing is served over HTTP in this version")
-        state, control = self.beside(section.state), self.beside(section.control)
-        return Common(state, control, section.datapath, section.device, tuple(warnings))
+def _http(text: str) -> tuple[str, int] | None:
+    """Address and port that a page is served at; None for "". Raises ValueError."""
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text} is no ADDRESS:PORT")
+    return str(ip_address(host.strip("[]"))), int(port)
 
 
 def load_home_agent(path: Path) -> HomeAgentConfig:
-    """Read ha.toml. Raises ConfigurationError: one line with file, key and reason."""
-    reader = _Reader(path)
+    """Read ha.toml. Raises ConfigurationError: for each mistake a line with file, key and reason."""
+    reader = Reader(path)
     file = reader.load(_HomeAgentFile)
     section = file.home_agent
     reader.need("network", bool(file.network), "at least one home network is needed")
@@ -282,12 +245,14 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     )
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     keys += [one.aaa.key for one in file.subscriber if one.aaa is not None]
-    return HomeAgentConfig(reader.common(section, "home_agent", keys), policy, section.port)
+    common = _common(reader, section, "home_agent", keys)
+    reader.finish()
+    return HomeAgentConfig(common, policy, section.port)
 
 
 def load_foreign_agent(path: Path) -> ForeignAgentConfig:
-    """Read fa.toml. Raises ConfigurationError: one line with file, key and reason."""
-    reader = _Reader(path)
+    """Read fa.toml. Raises ConfigurationError: for each mistake a line with file, key and reason."""
+    reader = Reader(path)
     key = "foreign_agent.home_agent_default"
     file = reader.load(_ForeignAgentFile)
     section = file.foreign_agent
@@ -304,8 +269,8 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     )
     reader.need("aaa", section.challenge or not file.aaa, "nobody answers a challenge without foreign_agent.challenge")
     keys = [one.key for one in (*file.home_agent, *file.mobile_node, *file.aaa)]
-    return ForeignAgentConfig(
-        common=reader.common(section, "foreign_agent", keys),
+    config = ForeignAgentConfig(
+        common=_common(reader, section, "foreign_agent", keys),
         care_of_address=reader.address("foreign_agent.care_of_address", section.care_of_address),
         interfaces=tuple(section.interfaces),
         lifetime=reader.lifetime("foreign_agent.lifetime", section.lifetime),
@@ -325,22 +290,24 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         challenge=section.challenge,
         aaa=_by_nai(reader, "aaa", file.aaa, reader.aaa_association),
     )
+    reader.finish()
+    return config
 
 
 def _by_nai(
-    reader: _Reader, key: str, entries: list[_MobileNode], association: Callable[[str, _Key], T]
+    reader: Reader, key: str, entries: list[_MobileNode], association: Callable[[str, Key], T]
 ) -> dict[str, dict[int, T]]:
     """NAI -> SPI -> association."""
     found: dict[str, dict[int, T]] = {}
     for at, one in enumerate(entries):
-        nai = reader.value(f"{key}[{at}].nai", check_nai, one.nai.encode())
+        nai = reader.value(f"{key}[{at}].nai", one.nai, check_nai, one.nai.encode())
         reader.need(f"{key}[{at}].spi", one.spi not in found.get(nai, {}), f"{one.spi} twice for {nai}")
         found.setdefault(nai, {})[one.spi] = association(f"{key}[{at}]", one)
     return found
 
 
-def _network(reader: _Reader, key: str, one: _Network) -> HomeNetwork:
-    prefix = reader.value(f"{key}.prefix", parse_prefix, one.prefix)
+def _network(reader: Reader, key: str, one: _Network) -> HomeNetwork:
+    prefix = reader.value(f"{key}.prefix", _EVERYWHERE, parse_prefix, one.prefix)
     reader.need(f"{key}.prefix", prefix[1] >= _NARROWEST, f"{one.prefix} is larger than a /{_NARROWEST}")
     reader.need(f"{key}.interface", len(one.interface) < 16, "an interface name has at most 15 characters")
     reader.need(f"{key}.advertise_interval", 0.1 <= one.advertise_interval <= 1800, "outside 0.1..1800 seconds")
@@ -352,7 +319,7 @@ def _network(reader: _Reader, key: str, one: _Network) -> HomeNetwork:
     return HomeNetwork(prefix, pool, gateway, dns, one.interface, advertise_interval=interval)
 
 
-def _range(reader: _Reader, key: str, text: str, prefix: tuple[int, int]) -> tuple[int, int]:
+def _range(reader: Reader, key: str, text: str, prefix: tuple[int, int]) -> tuple[int, int]:
     first_text, _, last_text = text.partition("-")
     first, last = reader.address(key, first_text.strip()), reader.address(key, (last_text or first_text).strip())
     reader.need(key, first <= last, f"{text} ends before it begins")
@@ -362,7 +329,7 @@ def _range(reader: _Reader, key: str, text: str, prefix: tuple[int, int]) -> tup
 
 
 def _subscribers(
-    reader: _Reader, entries: list[_Subscriber], networks: tuple[HomeNetwork, ...]
+    reader: Reader, entries: list[_Subscriber], networks: tuple[HomeNetwork, ...]
 ) -> dict[str, Subscriber]:
     """Entries with one NAI are several SPIs of one subscriber; the first says what else it has.
 
@@ -372,7 +339,7 @@ def _subscribers(
     taken: dict[int, str] = {network.gateway: "a gateway" for network in networks}
     for at, one in enumerate(entries):
         key = f"subscriber[{at}]"
-        nai = reader.value(f"{key}.nai", check_nai, one.nai.encode())
+        nai = reader.value(f"{key}.nai", one.nai, check_nai, one.nai.encode())
         reader.need(f"{key}.replay", one.replay in ("", *REPLAY), f"{one.replay} is none of {', '.join(REPLAY)}")
         reader.need(f"{key}.sessions", 0 < one.sessions <= 65536, "outside 1..65536")
         association = reader.association(key, one)
@@ -388,7 +355,7 @@ def _subscribers(
         addresses = {}
         for sub_nai, text in one.addresses.items():
             if sub_nai:
-                reader.value(f"{key}.addresses", check_sub_nai, sub_nai.encode())
+                reader.value(f"{key}.addresses", None, check_sub_nai, sub_nai.encode())
             address = reader.address(f"{key}.addresses", text)
             reader.need(f"{key}.addresses", address not in taken, f"{text} is {taken.get(address)}'s already")
             inside = any(in_prefix(address, *network.prefix) for network in networks)
@@ -400,7 +367,7 @@ def _subscribers(
     return found
 
 
-def _peers(reader: _Reader, key: str, entries: list[_Peer]) -> dict[int, SecurityAssociation]:
+def _peers(reader: Reader, key: str, entries: list[_Peer]) -> dict[int, SecurityAssociation]:
     found: dict[int, SecurityAssociation] = {}
     for at, one in enumerate(entries):
         address = reader.address(f"{key}[{at}].address", one.address)

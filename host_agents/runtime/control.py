@@ -1,31 +1,41 @@
-"""The control socket: one JSON object a line in, one out, for the command line and for whoever else asks."""
+"""The control socket: one JSON object a line in, one out, for the command line and for whoever else asks.
+
+Who may open it may look; only root and the daemon's own user may change anything (SO_PEERCRED, unix(7)). What is
+watched comes as a line for each event, until whoever watches says another word or hangs up.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import stat
-from collections.abc import Callable
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.answers import Reply
+from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowed
 
 _LINE = 4096  # octets of a request
 _PATIENCE = 10.0  # seconds for which a client may say nothing, or read nothing
 _CLIENTS = 16
 
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+Answer = Callable[[dict[str, Any], bool], Awaitable[Reply]]
 
 
 class ControlSocket:
-    """Serves `answer` on a Unix socket that only its owner may open."""
+    """Serves `answer` on a Unix socket that only its owner may open, or also his group (group_may_read)."""
 
-    def __init__(self, path: Path, answer: Answer) -> None:
+    def __init__(self, path: Path, answer: Answer, group_may_read: bool = False) -> None:
         self._path = path
         self._answer = answer
+        self._mask = 0o117 if group_may_read else 0o177
         self._server: asyncio.Server | None = None
         self._clients = 0
 
@@ -33,7 +43,7 @@ class ControlSocket:
         """Raises ConfigurationError: somebody else listens there, or it cannot be made."""
         try:
             _remove_stale(self._path)
-            former = os.umask(0o177)
+            former = os.umask(self._mask)
             try:
                 self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_LINE)
             finally:
@@ -49,26 +59,60 @@ class ControlSocket:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
         try:
+            may_change = _may_change(writer.get_extra_info("socket"))
             while self._clients <= _CLIENTS and (line := await asyncio.wait_for(reader.readline(), _PATIENCE)):
-                writer.write(self._reply(line))
-                await asyncio.wait_for(writer.drain(), _PATIENCE)
+                reply = await self._reply(line, may_change)
+                if isinstance(reply, dict):
+                    await _write(writer, reply)
+                else:
+                    await _stream(reply, reader, writer)
         except (OSError, ValueError, TimeoutError):
             pass  # a client that went away, wrote too long a line or fell asleep
         finally:
             self._clients -= 1
             writer.close()
 
-    def _reply(self, line: bytes) -> bytes:
+    async def _reply(self, line: bytes, may_change: bool) -> Reply:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
-                raise ValueError("not a JSON object")
-            reply = self._answer(request)
-        except (ValueError, TypeError) as error:
-            reply = {"error": f"bad request: {error}"}
-        except KeyError as error:
-            reply = {"error": str(error.args[0])}
-        return json.dumps(reply).encode() + b"\n"
+                raise BadRequest("not a JSON object")
+            return await self._answer(request, may_change)
+        except (BadRequest, NotAllowed) as error:
+            return {"error": str(error)}
+        except ValueError as error:
+            return {"error": f"bad request: {error}"}
+
+
+def _may_change(sock: socket.socket) -> bool:
+    octets = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return _CREDENTIALS.unpack(octets)[1] in (0, os.geteuid())
+
+
+async def _write(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
+    writer.write(json.dumps(document).encode() + b"\n")
+    await asyncio.wait_for(writer.drain(), _PATIENCE)
+
+
+async def _stream(
+    documents: AsyncIterator[dict[str, Any]], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Until there are no more, or the client says anything, or goes."""
+    spoken = asyncio.ensure_future(reader.read(_LINE))
+    following: asyncio.Future[dict[str, Any] | None] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(documents, None))
+            await asyncio.wait({spoken, following}, return_when=asyncio.FIRST_COMPLETED)
+            if spoken.done() or (document := following.result()) is None:
+                return
+            await _write(writer, document)
+    finally:
+        for one in (spoken, following):
+            if one is not None:
+                one.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError, ValueError):
+                    await one
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +126,16 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise ValueError("not a JSON object")
     return reply
+
+
+def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the daemon tells, until it ends. Raises OSError, ValueError as ask() does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(path))
+        client.sendall(json.dumps(request).encode() + b"\n")
+        with client.makefile("rb") as lines:
+            for line in lines:
+                yield json.loads(line)
 
 
 def _remove_stale(path: Path) -> None:

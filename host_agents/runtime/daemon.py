@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import time
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import InstallTunnel, RemoveTunnel, Said, Turn
+from host_agents.effects import InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
+from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
-from host_agents.runtime.errors import KernelRefused, StoreFailed
+from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRefused, StoreFailed
+from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
+from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import notify
+from host_agents.runtime.telling import tell
+from host_agents.runtime.where import Where
 from host_agents.store.protocol import Row, Store
 from mip4.effects import Dropped
 from mip4.identification import NTP_UNIX
@@ -28,6 +35,7 @@ Session = tuple[str, str]
 _ROWS = frozenset(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
 
 
+_TRY_AGAIN = 1.0  # s, when the lost device cannot be made anew
 _LONGEST_WAIT = 10_000  # ms; the event loop's clock stands still while the machine sleeps, and ours does not
 
 
@@ -62,9 +70,22 @@ def ntp_ms() -> int:
     return time.time_ns() // 1_000_000 + int(NTP_UNIX) * 1000
 
 
-class Daemon:
-    """Runs one engine. A subclass knows which effects there are besides rows, tunnels and log lines."""
+class Beside(Protocol):
+    """What runs beside the engine: the page."""
 
+    async def open(self) -> None:
+        """Raises ConfigurationError."""
+
+    async def close(self) -> None: ...
+
+
+class Daemon:
+    """Runs one engine. A subclass knows which effects there are besides rows, tunnels and log lines.
+
+    role: "ha" or "fa". beside: opened when the daemon is about to be ready.
+    """
+
+    role: str
     engine: Engine
     datapath: Datapath
     store: Store[Any]
@@ -74,27 +95,97 @@ class Daemon:
         self.common = common
         self._origin = origin
         self.journal = Journal()
+        self.meters = Meters()
+        self.handoffs = Handoffs()
+        self.answers = Answers()
+        self.beside: list[Beside] = []
+        self.began = time.time()
+        self._reloading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
         self._stopped = asyncio.Event()
-        self._control = ControlSocket(common.control, self.answer)
+        self._control = ControlSocket(common.control, self.answers, common.group_may_read)
+        self.answers.show("counters", self.counters)
+        self.answers.show("handoffs", self.handoffs.documents)
+        self.answers.show("events", lambda: [event.document() for event in self.journal.recent])
+        self.answers.show("status", lambda: {**self._common_status(), **self.status()})
+        self.answers.add("watch", lambda request: self.journal.events.watch(Where.of(request.get("where"))))
+        self.answers.add("debug", self._debug, changes=True)
+        self.answers.add("reload", lambda _: self.reload(), changes=True)
 
     def now(self) -> int:
         """The engine's clock, ms."""
         return since_boot() - self._origin
 
+    def clock(self) -> int:
+        """What effects say `expires` by, ms."""
+        return self.now()
+
     def open(self) -> Turn:
         """Take hold of socket, device and state; the engine's first turn. Raises KernelRefused, StoreFailed."""
+        raise NotImplementedError
+
+    def restore(self, tunnels: list[InstallTunnel]) -> None:
+        """Those of the first turn, all at once. Raises KernelRefused."""
+        self.datapath.restore(tunnels)
+
+    def reroute(self) -> None:
+        """The device is another one: lead routes to it again. Raises KernelRefused."""
         raise NotImplementedError
 
     def close(self) -> None:
         """Let go. Kernel state of live sessions stays."""
         raise NotImplementedError
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A request of the control socket. Raises KeyError, ValueError for one that makes no sense."""
+    def status(self) -> Document:
+        """What `show status` says besides what it says of every agent."""
         raise NotImplementedError
+
+    async def reload(self) -> Document:
+        """Read subscribers and keys again; what the file says else counts from the next start.
+
+        Raises BadRequest where the file is wrong: what was read before stays in force.
+        """
+        raise NotImplementedError
+
+    async def read_again(self, load: Any) -> Any:
+        """What load(path) makes of our file now. Raises BadRequest."""
+        try:
+            return await asyncio.to_thread(load, self.common.path)
+        except ConfigurationError as error:
+            for line in str(error).splitlines():
+                self.journal.warn(f"reload refused: {line}")
+            raise BadRequest(f"reload refused, the former subscribers and keys stay in force:\n{error}") from error
+
+    def _common_status(self) -> Document:
+        common = self.common
+        return {
+            "role": self.role,
+            "version": version("entourage"),
+            "pid": os.getpid(),
+            "uptime": round(time.time() - self.began),
+            "datapath": self.datapath.name,
+            "device": common.device,
+            "config": str(common.path),
+            "state": str(common.state),
+            "http": None if common.http is None else "http://{}:{}".format(*common.http),
+            "warnings": self.journal.counts["warning"],
+            "debugged": sorted(self.journal.debugged),
+        }
+
+    def _debug(self, request: Request) -> Document:
+        nai, on = request["debug"], request.get("on", True)
+        if not isinstance(nai, str) or not nai or not isinstance(on, bool):
+            raise BadRequest("debug takes a NAI, and on: true or false")
+        self.journal.look_at(nai, on)
+        return {"debugged": sorted(self.journal.debugged)}
+
+    def told(self, datagram: bytes, direction: str, peer: str, vendor: int) -> None:
+        """A message of a subscriber that is looked at; to be called only where there is one."""
+        nai, text = tell(datagram, vendor)
+        if nai in self.journal.debugged:
+            self.journal.debug(f"{direction}={peer} {text}")
 
     def counters(self) -> dict[str, int]:
         """How often what happened since the start, packets that the datapath dropped included."""
@@ -110,47 +201,73 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
         try:
-            self.take(self.open())
+            first = self.open()
+            self.datapath.watch(self._lost)
+            self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
+            self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
             _leave_alone_what_is_there()
             await self._control.open()
+            for one in self.beside:
+                await one.open()
             notify("READY=1")
             await self._stopped.wait()
             notify("STOPPING=1")
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            for one in self.beside:
+                await one.close()
             await self._control.close()
             self.close()
 
-    def take(self, turn: Turn) -> None:
-        """Run a turn: at once where nothing has to be durable first."""
+    def _hung_up(self) -> None:
+        """SIGHUP. One that comes while we read is answered by what we read."""
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.ensure_future(self._reload_quietly())
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except BadRequest:
+            return  # it is in the log
+
+    def take(self, turn: Turn, since: float = 0.0) -> None:
+        """Run a turn: at once where nothing has to be durable first.
+
+        since: perf_counter() when the registration that it is about arrived; 0: it is about none.
+        """
         rows: list[Any] = [effect for effect in turn.effects if type(effect) in _ROWS]
         if rows:
-            self.store.submit(rows, partial(self._durable, turn))
+            self.store.submit(rows, partial(self._durable, turn, since))
         else:
-            self._carry_out(turn)
+            self._carry_out(turn, since)
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._set_timer)
 
-    def _durable(self, turn: Turn, error: StoreFailed | None) -> None:
+    def _durable(self, turn: Turn, since: float, error: StoreFailed | None) -> None:
         if error is None:
-            self._carry_out(turn)
+            self._carry_out(turn, since)
         else:
             self._refused(turn, str(error))
 
-    def _carry_out(self, turn: Turn) -> None:
+    def _carry_out(self, turn: Turn, since: float) -> None:
         try:
             for effect in turn.effects:
                 if type(effect) not in _ROWS:
                     self._effect(effect)
+                elif type(effect) is RenewBinding:
+                    self.datapath.extend(effect.binding.home_address, effect.binding.expires)
         except KernelRefused as error:
             self._refused(turn, str(error))
             return
+        if since:
+            self.meters.registrations.took(time.perf_counter() - since)
         if turn.session is not None:
             after = self.engine.settled(turn.session, self.now())
             if after.effects:
@@ -168,6 +285,20 @@ class Daemon:
                 self.journal.dropped(effect, self.now())
             case _:
                 self.carry_out(effect)
+
+    def _lost(self) -> None:
+        self.journal.warn(f"{self.common.device} was deleted; it is made anew")
+        self._reopen()
+
+    def _reopen(self) -> None:
+        if self._stopped.is_set():
+            return
+        try:
+            self.datapath.open()
+            self.reroute()
+        except KernelRefused as error:
+            self.journal.warn(str(error))
+            asyncio.get_running_loop().call_later(_TRY_AGAIN, self._reopen)
 
     def _refused(self, turn: Turn, reason: str) -> None:
         self.journal.warn(reason)

@@ -14,3 +14,11 @@ class ConfigurationError(Exception):
 
 class StoreFailed(Exception):
     """The state file could not be read or written; nothing that was asked for since the last commit is durable."""
+
+
+class BadRequest(Exception):
+    """What somebody asks of a daemon makes no sense, or there is no such thing."""
+
+
+class NotAllowed(Exception):
+    """Who asks may only look."""

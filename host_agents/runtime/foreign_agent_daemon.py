@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import InstallDelivery, RemoveDelivery, SendDatagram, SendFrame, Turn
+from host_agents.datapath.protocol import Counters
+from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn, Visitor
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
+from host_agents.foreign_agent.visitor_table import Pending
 from host_agents.runtime.agent_link import AgentLink, Arrived
-from host_agents.runtime.config import ForeignAgentConfig
+from host_agents.runtime.answers import Document, Request, unhurried
+from host_agents.runtime.config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.interfaces import addresses, connected_prefixes
+from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
-from host_agents.runtime.privileges import drop_privileges
+from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
+from host_agents.runtime.where import Where
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
 from mip4.const import (
@@ -30,6 +38,7 @@ from mip4.const import (
     PORT,
 )
 
+_PAYLOAD = 28  # where the UDP payload of a packet without IP options begins
 _UNREACHABLE = {  # code of an ICMP destination unreachable -> Reply code (RFC 5944 §3.4)
     0: FA_HOME_NETWORK_UNREACHABLE,
     1: FA_HOME_AGENT_HOST_UNREACHABLE,
@@ -40,6 +49,7 @@ _UNREACHABLE = {  # code of an ICMP destination unreachable -> Reply code (RFC 5
 class ForeignAgentDaemon(Daemon):
     """`entourage fa run`."""
 
+    role = "fa"
     engine: ForeignAgent
     store: ForeignAgentStore
 
@@ -49,6 +59,9 @@ class ForeignAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
         self._links: dict[str, AgentLink] = {}
         self._router: VisitedRouter | None = None
+        self.answers.list("visitors", self._visitors, _holds, lambda one: [self._show(one)])
+        self.answers.show("peers", self._peers)
+        self.answers.add("drain", self._drain, changes=True)
 
     def open(self) -> Turn:
         loop, config, common = asyncio.get_running_loop(), self._config, self.common
@@ -56,7 +69,9 @@ class ForeignAgentDaemon(Daemon):
         self.store = ForeignAgentStore(str(common.state), loop)
         visitors = self.store.load()
         self._socket.open(policy.care_of_address, PORT)
-        self.datapath, why = open_datapath(common.datapath, common.device, policy.care_of_address, "visited", loop)
+        self.datapath, why = open_datapath(
+            common.datapath, common.device, policy.care_of_address, "visited", loop, (), policy.visitors, self.clock
+        )
         self.datapath.use(self._socket, lambda *_: None)  # keepalives go to home agents
         self.journal.info(why)
         if self.datapath.name != "none":
@@ -68,7 +83,7 @@ class ForeignAgentDaemon(Daemon):
             link = AgentLink(interface.name, [interface.address], self._arrived, self._restore, loop)
             link.open()
             self._links[interface.name] = link
-        drop_privileges()
+        drop_privileges(NEEDED | self.datapath.capabilities)
         self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now(), secrets.token_bytes)
         restored = self.engine.start()
         if self._router is not None:
@@ -77,6 +92,10 @@ class ForeignAgentDaemon(Daemon):
             f"foreign agent {show(policy.care_of_address)}: {len(self.engine.visitors)} visitors restored"
         )
         return restored
+
+    def reroute(self) -> None:
+        if self._router is not None:
+            self._router.open()
 
     def close(self) -> None:
         self._socket.close()
@@ -89,36 +108,86 @@ class ForeignAgentDaemon(Daemon):
     def carry_out(self, effect: Any) -> None:
         match effect:
             case SendDatagram():
+                self.meters.sent.count(effect.datagram)
+                self._told(effect.datagram, "to", show(effect.destination))
                 self._socket.send(effect.datagram, effect.destination, effect.port)
             case SendFrame():
+                self.meters.nodes_sent.count_frame(effect)
+                self._told(effect.packet[_PAYLOAD:], "to", show_link(effect.link_address))
                 self._links[effect.interface].send(effect)
             case InstallDelivery() if self._router is not None:
+                self.datapath.guard(effect)
                 self._router.install(effect)
             case RemoveDelivery() if self._router is not None:
                 self._router.remove(effect)
+                self.datapath.unguard(effect)
             case InstallDelivery() | RemoveDelivery():
                 return
             case _:
                 raise TypeError(f"no foreign agent does {effect}")
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        if "drain" in request:
-            drained = len(self.engine.visitors)
-            self.take(self.engine.drain(self.now()))
-            return {"drained": drained}
-        what = request["show"]
-        if what == "visitors":
-            return {"visitors": self._visitors()}
-        if what == "counters":
-            return {"counters": self.counters()}
-        raise ValueError(f"nothing called {what} to show")
+    def _effect(self, effect: Any) -> None:
+        """Also for the time line of its node."""
+        super()._effect(effect)
+        if isinstance(effect, InstallDelivery):
+            visitor = self.engine.visitors.find(effect.home_address)
+            if visitor is not None:
+                self.handoffs.came(visitor.nai, effect.interface, time.time())
+        elif isinstance(effect, Said) and effect.kind == "left":
+            self.handoffs.came(fields(effect.text).get("nai", ""), "", time.time())
+
+    def status(self) -> Document:
+        return {
+            "address": show(self.engine.policy.care_of_address),
+            "interfaces": [one.name for one in self.engine.policy.interfaces],
+            "visitors": len(self.engine.visitors),
+            "capacity": self.engine.policy.visitors,
+            "busy": self.engine.visitors.full,
+            "draining": self.engine.draining,
+            "registration_required": self.engine.policy.registration_required,
+        }
+
+    async def reload(self) -> Document:
+        read: ForeignAgentConfig = await self.read_again(load_foreign_agent)
+        now = self._config
+        self.engine.reload(read.home_agents, read.mobile_nodes, read.aaa)
+        common = replace(self.common, warnings=read.common.warnings)
+        now = replace(now, home_agents=read.home_agents, mobile_nodes=read.mobile_nodes, aaa=read.aaa)
+        later = replace(now, common=common) != read
+        done = {"home_agents": len(read.home_agents), "mobile_nodes": len(read.mobile_nodes), "restart_needed": later}
+        self.journal.info("reloaded " + " ".join(f"{key}={value}" for key, value in done.items()))
+        if later:
+            self.journal.warn("reload: the file has other changes too, which count from the next start")
+        return done
+
+    async def _peers(self) -> list[Document]:
+        """Home agents: those that we share a key with, and those whose sessions are here."""
+        keys = self.engine.policy.home_agents
+        visitors: Counter[int] = Counter(dict.fromkeys(keys, 0))
+        async for visitor in unhurried(self.engine.visitors):
+            visitors[visitor.home_agent] += 1
+        return [{"address": show(peer), "key": peer in keys, "visitors": count} for peer, count in visitors.items()]
+
+    def _drain(self, request: Request) -> Document:
+        drained = len(self.engine.visitors)
+        self.take(self.engine.drain(self.now()))
+        return {"drained": drained}
 
     def _arrived(self, arrived: Arrived) -> None:
         frame = (arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready)
+        self.meters.nodes_received.count_packet(arrived.packet, False)
+        self._told(arrived.packet[_PAYLOAD:], "from", show_link(arrived.link_address))
         self.take(self.engine.heard(*frame, self.now()))
 
     def _replied(self, payload: bytes, source: int, port: int) -> None:
-        self.take(self.engine.receive(payload, source, port, self.now()))
+        began = time.perf_counter()
+        self.meters.received.count(payload)
+        self._told(payload, "from", show(source))
+        self.take(self.engine.receive(payload, source, port, self.now()), began)
+
+    def _told(self, message: bytes, direction: str, peer: str) -> None:
+        if self.journal.debugged:
+            self.told(message, direction, peer, self._config.sub_nai_vendor)
 
     def _undelivered(self, payload: bytes, code: int) -> None:
         self.take(self.engine.unreachable(payload, _UNREACHABLE.get(code, FA_HOME_AGENT_UNREACHABLE), self.now()))
@@ -134,38 +203,38 @@ class ForeignAgentDaemon(Daemon):
         handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
         self.take(Turn([effect for effects in handing_in for effect in effects]))
 
-    def _visitors(self) -> list[dict[str, Any]]:
-        clock = self.now()
-        shown: list[dict[str, Any]] = [
-            {
-                "nai": one.nai,
-                "sub_nai": one.sub_nai,
-                "home_address": show(one.home_address),
-                "home_agent": show(one.home_agent),
-                "interface": one.interface,
-                "link_address": show_link(one.link_address),
-                "lifetime": one.lifetime,
-                "expires_in": None if one.expires is None else max(0, one.expires - clock) // 1000,
-                "state": "registered",
-            }
-            for one in self.engine.visitors
-        ]
-        for pending in self.engine.visitors.pending():
-            message = pending.request.message
-            shown.append(
-                {
-                    "nai": pending.session[0],
-                    "sub_nai": pending.session[1],
-                    "home_address": None,
-                    "home_agent": show(pending.request.home_agent),
-                    "interface": pending.interface,
-                    "link_address": show_link(pending.link_address),
-                    "lifetime": message.lifetime,
-                    "expires_in": None,
-                    "state": "pending",
-                }
-            )
-        return shown
+    def _visitors(self) -> list[Visitor | Pending]:
+        return [*self.engine.visitors, *self.engine.visitors.pending()]
+
+    def _show(self, one: Visitor | Pending) -> Document:
+        counters = Counters() if isinstance(one, Pending) else self.datapath.counters(one.home_address)
+        if isinstance(one, Pending):
+            home_address, home_agent, state = None, one.request.home_agent, "pending"
+            (nai, sub_nai), lifetime, expires = one.session, one.request.message.lifetime, None
+        else:
+            home_address, home_agent, state = show(one.home_address), one.home_agent, "registered"
+            nai, sub_nai, lifetime, expires = one.nai, one.sub_nai, one.lifetime, one.expires
+        return {
+            "nai": nai,
+            "sub_nai": sub_nai,
+            "home_address": home_address,
+            "home_agent": show(home_agent),
+            "interface": one.interface,
+            "link_address": show_link(one.link_address),
+            "lifetime": lifetime,
+            "expires_in": None if expires is None else max(0, expires - self.now()) // 1000,
+            "state": state,
+            "packets_in": counters.packets_in,
+            "packets_out": counters.packets_out,
+            "bytes_in": counters.bytes_in,
+            "bytes_out": counters.bytes_out,
+        }
+
+
+def _holds(one: Visitor | Pending, where: Where) -> bool:
+    if isinstance(one, Pending):
+        return where.holds(*one.session, one.request.home_agent)
+    return where.holds(one.nai, one.sub_nai, one.home_address, one.home_agent)
 
 
 def _policy(config: ForeignAgentConfig) -> Policy:

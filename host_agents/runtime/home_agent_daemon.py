@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, SendDatagram, Turn
+from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, Said, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.home_agent.simultaneous import each
 from host_agents.home_agent.tunnel import end_of
-from host_agents.runtime.config import HomeAgentConfig
+from host_agents.runtime.answers import Document, Request, unhurried
+from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
-from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.errors import BadRequest, KernelRefused
 from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_router import HomeRouter
-from host_agents.runtime.privileges import drop_privileges
+from host_agents.runtime.log_line import fields
+from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
+from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
+
+_AT_ONCE = 5000  # addresses that are counted before others have their turn
 
 
 class HomeAgentDaemon(Daemon):
     """`entourage ha run`."""
 
+    role = "ha"
     engine: HomeAgent
     store: HomeAgentStore
 
@@ -35,6 +44,10 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
+        self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
+        self.answers.show("pools", self._pools)
+        self.answers.show("peers", self._peers)
+        self.answers.add("release", self._release, changes=True)
 
     def open(self) -> Turn:
         loop, policy, common = asyncio.get_running_loop(), connected(self._config.policy), self.common
@@ -43,7 +56,10 @@ class HomeAgentDaemon(Daemon):
         snapshot = self.store.load()
         self._socket.open(policy.address, self._config.port)
         prefixes = [network.prefix for network in policy.networks]
-        self.datapath, why = open_datapath(common.datapath, common.device, policy.address, "home", loop, prefixes)
+        sessions = sum(last - first + 1 for network in policy.networks for first, last in network.pool)
+        self.datapath, why = open_datapath(
+            common.datapath, common.device, policy.address, "home", loop, prefixes, sessions, self.clock
+        )
         self.datapath.use(self._socket, self._rebound)
         self.journal.info(why)
         if self.datapath.name != "none":
@@ -53,9 +69,9 @@ class HomeAgentDaemon(Daemon):
             self._router.open()
             for complaint in complaints(common.device, links):
                 raise KernelRefused("start", complaint)
-            self._links = HomeLinks(policy, self._router, self._occupied, self.now, loop)
+            self._links = HomeLinks(policy, self._router, self._occupied, self.now, loop, self.meters)
             self._links.open()
-        drop_privileges()
+        drop_privileges(NEEDED | self.datapath.capabilities)
         owners = sorted(snapshot.owners.items(), key=lambda item: item[1].released)
         self.engine = HomeAgent(
             policy,
@@ -71,6 +87,19 @@ class HomeAgentDaemon(Daemon):
             self._links.start([one.home_address for one in snapshot.bindings], snapshot.owners)
         return self.engine.start()
 
+    def clock(self) -> int:
+        return self.engine.clock(self.now())
+
+    def restore(self, tunnels: list[InstallTunnel]) -> None:
+        super().restore(tunnels)
+        if self._links is not None:
+            for tunnel in tunnels:
+                self._links.away(tunnel.home_address)
+
+    def reroute(self) -> None:
+        if self._router is not None:
+            self._router.open()
+
     def close(self) -> None:
         self._socket.close()
         for one in (self._links, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
@@ -79,6 +108,9 @@ class HomeAgentDaemon(Daemon):
 
     def carry_out(self, effect: Any) -> None:
         if isinstance(effect, SendDatagram):
+            self.meters.sent.count(effect.datagram)
+            if self.journal.debugged:
+                self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
             index = 0 if self._links is None else self._links.index(effect.destination)
             self._socket.send(effect.datagram, effect.destination, effect.port, index)
         elif not isinstance(effect, CameHome):
@@ -87,37 +119,111 @@ class HomeAgentDaemon(Daemon):
             self._links.came_home(effect.home_address)
 
     def _effect(self, effect: Any) -> None:
-        """A tunnel says where a home address is to be found on its home link, too."""
+        """A tunnel says where a home address is to be found on its home link, too, and where its node is."""
+        if isinstance(effect, InstallTunnel):
+            self._note_place(effect)
         super()._effect(effect)
-        if self._links is not None and isinstance(effect, InstallTunnel):
+        if isinstance(effect, Said) and effect.kind == "unbound":
+            nai = fields(effect.text).get("nai", "")
+            if not self.engine.bindings.sessions_of(nai):
+                self.handoffs.came(nai, "", time.time())
+        elif self._links is not None and isinstance(effect, InstallTunnel):
             self._links.away(effect.home_address)
         elif self._links is not None and isinstance(effect, RemoveTunnel):
             self._links.back(effect.home_address)
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        if "release" in request:
-            return self._release(request["release"])
-        what = request["show"]
-        if what == "bindings":
-            clock = self.engine.clock(self.now())
-            return {"bindings": [self._show(one, clock) for session in self.engine.bindings for one in each(session)]}
-        if what == "counters":
-            return {"counters": self.counters()}
-        raise ValueError(f"nothing called {what} to show")
+    def _note_place(self, effect: InstallTunnel) -> None:
+        """For the time line of its node, if the tunnel will end elsewhere than now."""
+        binding = self.engine.bindings.find_home_address(effect.home_address)
+        former = self.datapath.ends(effect.home_address)
+        if binding is None or former[:1] == effect.ends[:1]:
+            return
+        heard = self.datapath.counters(effect.home_address).heard if former else None
+        gap = None if heard is None else max(0, since_boot() - heard)
+        self.handoffs.came(binding.nai, show(binding.care_of_address), time.time(), gap)
+
+    def status(self) -> Document:
+        return {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}
+
+    async def reload(self) -> Document:
+        read: HomeAgentConfig = await self.read_again(load_home_agent)
+        new, former = read.policy, self._config.policy
+        before, sessions = set(former.subscribers), len(self.engine.bindings)
+        changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents)
+        later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
+        self.take(self.engine.reload(new.subscribers, new.foreign_agents, self.now()))
+        done = {
+            "subscribers": len(new.subscribers),
+            "added": len(new.subscribers.keys() - before),
+            "removed": len(before - new.subscribers.keys()),
+            "revoked": sessions - len(self.engine.bindings),
+            "foreign_agents": len(new.foreign_agents),
+            "restart_needed": later,
+        }
+        self.journal.info("reloaded " + " ".join(f"{key}={value}" for key, value in done.items()))
+        if later:
+            self.journal.warn("reload: the file has other changes too, which count from the next start")
+        return done
+
+    async def _pools(self) -> list[Document]:
+        """Of each home network: addresses that sessions may get, and what has become of them."""
+        networks = self.engine.policy.networks
+        bound = [0] * len(networks)
+        addresses = self.engine.bindings.home_addresses()
+        for at, network in enumerate(networks):
+            for first, last in network.ranges():
+                for begin in range(0, len(addresses), _AT_ONCE):
+                    bound[at] += sum(first <= one <= last for one in addresses[begin : begin + _AT_ONCE])
+                    await asyncio.sleep(0)
+        taken = [address for address in self.engine.policy.reserved() if self.engine.bindings.holder(address) is None]
+        found = []
+        for at, network in enumerate(networks):
+            size = network.pool_size(self.engine.policy.address)
+            reserved = sum(network.in_pool(address) for address in taken)
+            found.append(
+                {
+                    "network": f"{show(network.prefix[0])}/{network.prefix[1]}",
+                    "interface": network.interface or None,
+                    "addresses": size,
+                    "bound": bound[at],
+                    "reserved": reserved,
+                    "free": max(0, size - bound[at] - reserved),
+                }
+            )
+        return found
+
+    async def _peers(self) -> list[Document]:
+        """Foreign agents: those that we share a key with, and those that sessions come through."""
+        keys = self.engine.policy.foreign_agents
+        bindings: Counter[int] = Counter(dict.fromkeys(keys, 0))
+        async for session in unhurried(self.engine.bindings):
+            bindings.update(one.care_of_address for one in each(session) if not one.direct)
+        return [{"address": show(peer), "key": peer in keys, "bindings": count} for peer, count in bindings.items()]
 
     def _occupied(self, home_address: int, by_somebody: bool) -> None:
         self.engine.occupied(home_address, by_somebody)
 
     def _arrived(self, payload: bytes, source: int, port: int) -> None:
-        self.take(self.engine.receive(payload, source, port, self.now()))
+        began = time.perf_counter()
+        self.meters.received.count(payload)
+        if self.journal.debugged:
+            self.told(payload, "from", show(source), self._config.policy.sub_nai_vendor)
+        self.take(self.engine.receive(payload, source, port, self.now()), began)
 
-    def _release(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """wanted: all, or nai and sub_nai; inform. Raises KeyError where there is no such binding."""
-        sessions = [(wanted["nai"], wanted["sub_nai"])] if not wanted["all"] else []
-        if wanted["all"]:
+    def _release(self, request: Request) -> Document:
+        """{"release": {all, or nai and sub_nai; inform}}. Raises BadRequest where there is no such binding."""
+        wanted = request["release"]
+        if not isinstance(wanted, dict):
+            raise BadRequest("release takes an object")
+        inform = bool(wanted.get("inform", True))
+        sessions = [(str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))]
+        if wanted.get("all"):
             sessions = [(one.nai, one.sub_nai) for one in self.engine.bindings]
-        for session in sessions:
-            self.take(self.engine.release(session, bool(wanted["inform"]), self.now()))
+        try:
+            for session in sessions:
+                self.take(self.engine.release(session, inform, self.now()))
+        except KeyError as error:
+            raise BadRequest(str(error.args[0])) from error
         return {"released": [{"nai": nai, "sub_nai": sub_nai} for nai, sub_nai in sessions]}
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
@@ -128,8 +234,12 @@ class HomeAgentDaemon(Daemon):
         wanted = end_of(binding)
         return wanted.encapsulation if wanted in self.datapath.ends(binding.home_address) else "none"
 
-    def _show(self, binding: MobilityBinding, clock: int) -> dict[str, Any]:
+    def _shown(self, session: MobilityBinding) -> list[Document]:
+        return [self._show(one) for one in each(session)]
+
+    def _show(self, binding: MobilityBinding) -> Document:
         """One care-of address of a session; packets are counted for all of them together."""
+        clock = self.engine.clock(self.now())
         counters = self.datapath.counters(binding.home_address)
         return {
             "nai": binding.nai,
@@ -145,3 +255,8 @@ class HomeAgentDaemon(Daemon):
             "bytes_in": counters.bytes_in,
             "bytes_out": counters.bytes_out,
         }
+
+
+def _holds(session: MobilityBinding, where: Where) -> bool:
+    care_of = [one.care_of_address for one in each(session)]
+    return where.holds(session.nai, session.sub_nai, session.home_address, *care_of)

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from host_agents.effects import SendFrame
 from host_agents.home_agent.advertiser import Advertiser
 from host_agents.home_agent.policy import HomeNetwork
 from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.arp import ProxyArp
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.meters import Meters
 from mip4.const import PROTO_ICMP
 from mip4.discovery import AgentSolicitation
 from mip4.errors import MipError
@@ -48,14 +50,16 @@ class HomeLink:
         occupied: Occupied,
         now: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
+        meters: Meters,
     ) -> None:
         self.network = network
+        self._meters = meters
         self._advertiser = advertiser
         self._occupied = occupied
         self._now = now
         self._loop = loop
         self._link = AgentLink(network.interface, [], self._arrived, self._came_up, loop)
-        self._arp = ProxyArp(network.interface, network.address, loop, self._heard)
+        self._arp = ProxyArp(network.interface, network.address, loop, self._heard, meters.arp)
         self._away: dict[int, bytes] = {}  # home address -> where somebody else says it is, b"" for nowhere
         self._guests: dict[int, _Guest] = {}
         self._questions: deque[int] = deque()
@@ -139,19 +143,24 @@ class HomeLink:
 
     def _advertise(self) -> None:
         now = self._now()
-        self._link.send(self._advertiser.advertise(False, now))
+        self._send(self._advertiser.advertise(False, now))
         wait = (self._advertiser.due or now) - now
         self._timers["advertise"] = self._loop.call_later(wait / 1000, self._advertise)
 
     def _arrived(self, arrived: Arrived) -> None:
         """Registrations come to the agent's own socket; here it is solicitations, and noise."""
+        self._meters.nodes_received.count_packet(arrived.packet, False)
         with contextlib.suppress(MipError):
             packet = Packet.decode(arrived.packet)
             if packet.protocol != PROTO_ICMP or packet.ttl != 1:
                 return
             AgentSolicitation.decode(packet.payload)
             for frame in self._advertiser.solicited(arrived.link_address, False, self._now()):
-                self._link.send(frame)
+                self._send(frame)
+
+    def _send(self, frame: SendFrame) -> None:
+        self._meters.nodes_sent.count_frame(frame)
+        self._link.send(frame)
 
     def _came_up(self) -> None:
         with contextlib.suppress(KernelRefused):  # away once more: it will come up again

@@ -12,6 +12,7 @@ from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.home_link import HomeLink, Occupied
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import addresses
+from host_agents.runtime.meters import Meters
 from mip4.address import in_prefix, show
 
 
@@ -41,10 +42,11 @@ class HomeLinks:
         occupied: Occupied,
         now: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
+        meters: Meters,
     ) -> None:
         self._router = router
         self._links = [
-            HomeLink(one, Advertiser(policy, one, now()), occupied, now, loop)
+            HomeLink(one, Advertiser(policy, one, now()), occupied, now, loop, meters)
             for one in policy.networks
             if one.interface
         ]

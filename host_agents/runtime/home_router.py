@@ -32,6 +32,7 @@ class HomeRouter:
         index = self._routing.index(self._device)
         accept_tunnelled_sources(self._device)
         wanted = {Route(MAIN_TABLE, network, length, index) for network, length in self._prefixes}
+        wanted |= {Route(MAIN_TABLE, home_address, 32, index) for home_address in self._led}
         present = self._present(index)
         for route in present - wanted:
             if self._is_on_link(route):

@@ -8,7 +8,7 @@ import os
 
 from host_agents.runtime.errors import KernelRefused
 
-NET_BIND_SERVICE, NET_ADMIN, NET_RAW = 10, 12, 13
+NET_BIND_SERVICE, NET_ADMIN, NET_RAW, BPF = 10, 12, 13, 39
 NEEDED = frozenset((NET_BIND_SERVICE, NET_ADMIN, NET_RAW))
 
 _VERSION_3 = 0x20080522

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 
 from host_agents.runtime.errors import StoreFailed
 
-VERSION = 1
 _BUSY_MS = 1000  # a killed predecessor may need a moment to be gone
 
 
-def open_database(path: str, application_id: int, schema: str) -> sqlite3.Connection:
+def open_database(path: str, application_id: int, schema: str, changes: Sequence[str] = ()) -> sqlite3.Connection:
     """Open or create `path`. application_id: 32 bits that tell a home agent's file from a foreign agent's.
+
+    schema: of version 1. changes: the statement that makes each version into the next; a file of ours is brought to
+    the last one.
 
     Usable from any one thread at a time, transactions are explicit. Raises StoreFailed with one clear line.
     """
@@ -28,7 +31,7 @@ def open_database(path: str, application_id: int, schema: str) -> sqlite3.Connec
     except sqlite3.Error as error:
         raise StoreFailed(f"{path}: {error}") from error
     try:
-        _prepare(connection, path, application_id, schema)
+        _prepare(connection, path, application_id, [schema, *changes])
     except sqlite3.Error as error:
         connection.close()
         raise StoreFailed(_explain(path, error)) from error
@@ -38,7 +41,7 @@ def open_database(path: str, application_id: int, schema: str) -> sqlite3.Connec
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: str, application_id: int, schema: str) -> None:
+def _prepare(connection: sqlite3.Connection, path: str, application_id: int, versions: Sequence[str]) -> None:
     # Exclusive from the first access on: a second daemon is refused, and the kernel lets go when we are killed.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -49,13 +52,13 @@ def _prepare(connection: sqlite3.Connection, path: str, application_id: int, sch
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if kind != application_id and (kind or tables):
         raise StoreFailed(f"{path}: is another program's or another agent's file")
-    if version > VERSION:
-        raise StoreFailed(f"{path}: has version {version}, this Entourage knows versions up to {VERSION}")
-    if version == 0:
-        for statement in schema.split(";"):
+    if version > len(versions):
+        raise StoreFailed(f"{path}: has version {version}, this Entourage knows versions up to {len(versions)}")
+    if version < len(versions):
+        for statement in ";".join(versions[version:]).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {application_id}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {len(versions)}")
     connection.execute("COMMIT")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

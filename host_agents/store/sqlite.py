@@ -53,6 +53,7 @@ CREATE TABLE visitor (
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
     expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL)
 """
+_FOREIGN_AGENT_CHANGES = ("ALTER TABLE visitor ADD COLUMN said INTEGER",)
 
 _BINDING = (
     "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation,"
@@ -60,7 +61,7 @@ _BINDING = (
 )
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
-    " revocation, hands_in"
+    " revocation, hands_in, said"
 )
 _COLUMNS = _BINDING.split(", ")
 _SHARED = [_COLUMNS.index(one) for one in ("nai", "sub_nai", "care_of_address", "lifetime", "flags")]
@@ -70,6 +71,7 @@ _PUT_BINDING = (
     f"INSERT INTO binding ({_BINDING}) VALUES ({', '.join('?' * len(_COLUMNS))})"
     f" ON CONFLICT (nai, sub_nai) DO UPDATE SET {', '.join(f'{one} = excluded.{one}' for one in _COLUMNS[2:])}"
 )
+_PUT_VISITOR = f"REPLACE INTO visitor ({_VISITOR}) VALUES ({', '.join('?' * len(_VISITOR.split(', ')))})"
 _binding_values = attrgetter(*_COLUMNS)
 _visitor_values = attrgetter(*_VISITOR.split(", "))
 
@@ -84,9 +86,10 @@ class _SqliteStore:
         application_id: int,
         schema: str,
         writer: Callable[[sqlite3.Connection], Writer],
+        changes: Sequence[str] = (),
     ) -> None:
         self._path = path
-        self._connection = open_database(path, application_id, schema)
+        self._connection = open_database(path, application_id, schema, changes)
         try:
             self._commit = GroupCommit(self._connection, writer(self._connection), loop, path)
         except sqlite3.Error as error:
@@ -149,12 +152,13 @@ class ForeignAgentStore(_SqliteStore):
     """Visitors. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _ForeignAgentRows)
+        writer, changes = _ForeignAgentRows, _FOREIGN_AGENT_CHANGES
+        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, writer, changes)
 
     def load(self) -> list[Visitor]:
         """As Store.load."""
         rows = self._all(f"SELECT {_VISITOR} FROM visitor")
-        return [Visitor(*[*row[:-1], bool(row[-1])]) for row in rows]
+        return [Visitor(*[*columns, bool(hands_in), said]) for *columns, hands_in, said in rows]
 
 
 class _HomeAgentRows:
@@ -216,7 +220,7 @@ class _ForeignAgentRows:
         match row:
             case StoreVisitor(visitor):
                 values = _visitor_values(visitor)
-                self._connection.execute("REPLACE INTO visitor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+                self._connection.execute(_PUT_VISITOR, values)
             case RemoveVisitor(visitor):
                 self._connection.execute(
                     "DELETE FROM visitor WHERE nai = ? AND sub_nai = ? AND home_address = ?",

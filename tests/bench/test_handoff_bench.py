@@ -33,6 +33,10 @@ def test_it_has_not_ended_before(number):
     assert moments(FRAMES[:number], 2) == ()
 
 
+def test_replies_to_requests_that_were_not_seen_are_no_handoff():
+    assert moments([one for one in FRAMES if one.what != REQUEST], 2) == ()
+
+
 def test_a_node_that_is_told_before_it_asks_knows_its_link_by_then():
     assert moments(FRAMES[1:], 2)[:2] == (2, 2)
 

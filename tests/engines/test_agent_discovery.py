@@ -256,6 +256,20 @@ def test_a_link_that_comes_up_elsewhere_without_having_gone_down_is_a_new_one(no
     assert UseAgent(0, b"", 0) in node.effects
 
 
+def test_a_link_that_is_not_up_yet_has_no_agent():
+    node = DrivenNode()
+    node.hear()
+    node.up(None)
+    assert (_agent(node), node.requests) == (None, [])
+
+    node.run(node.engine.link_down(node.now))
+    node.hear()
+    assert (_agent(node), node.requests) == (None, [])
+
+    node.up()
+    assert _agent(node) is not None and len(node.requests) == 1
+
+
 # ---- bounds
 
 

@@ -367,10 +367,73 @@ def test_a_device_that_appears_on_another_downlink_is_carried_there(node):
     assert [one.downlink for one in _answers(said)] == ["down1"]
 
 
+@pytest.fixture
+def node_with_a_line():
+    """One serial line, named usb, and nobody on it yet."""
+    node = DrivenNode(names=NAMES, downlinks=[{"kind": "slip", "name": "usb"}]).up()
+    node.answer()
+    return node
+
+
+def _on_the_line(node, kind, link_address, **fields):
+    return node.run(node.engine.dhcp("usb", a_dhcp_message(kind, link_address, **fields), node.now))
+
+
+def test_a_device_on_a_serial_line_is_called_as_the_line_is(node_with_a_line):
+    node = node_with_a_line
+
+    _on_the_line(node, DISCOVER, PC1, host_name="laptop")
+    (answer,) = _answers(_grant(node, "usb"))
+
+    assert answer.downlink == "usb"
+    assert node.said(Attach)[-1] == Attach(HOME_ADDRESS + 1, "usb", PC1, GATEWAY)
+
+
+def test_another_machine_on_the_same_line_is_the_same_session(node_with_a_line):
+    node = node_with_a_line
+    _on_the_line(node, DISCOVER, PC1)
+    _grant(node, "usb")
+
+    said = _on_the_line(node, DISCOVER, PC2)
+
+    assert [one for one in said if isinstance(one, Attach | Detach)] == [
+        Detach(HOME_ADDRESS + 1, "usb", PC1, GATEWAY),
+        Attach(HOME_ADDRESS + 1, "usb", PC2, GATEWAY),
+    ]
+    assert _read(_answers(said)[0])[0].yiaddr == "10.10.0.11"
+    assert [one["sub_nai"] for one in node.engine.status(0)["sessions"]] == ["", "usb"]
+
+
+def test_who_is_on_the_line_now_may_give_back_what_another_machine_got_there(node_with_a_line):
+    node = node_with_a_line
+    _on_the_line(node, DISCOVER, PC1)
+    _grant(node, "usb")
+
+    _on_the_line(node, RELEASE, PC2, client_address=HOME_ADDRESS + 1)
+    node.pass_time(1)
+
+    assert node.request("usb").lifetime == 0
+
+
 def test_devices_are_remembered_for_the_next_life(node):
     _granted(node)
 
     assert node.said(Remember)[-1] == Remember([["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"]])
+
+
+def test_a_second_power_cut_before_all_are_registered_again_forgets_nobody():
+    remembered = [
+        ["pc1", "down0", "02:00:00:00:00:11", "10.10.0.11"],
+        ["pc2", "down0", "02:00:00:00:00:12", "10.10.0.12"],
+    ]
+    node = DrivenNode(names=NAMES)
+    node.engine._remembered = remembered
+    node.run(node.engine.start(0))
+    node.up()
+
+    node.answer(sub_nai="pc2")
+
+    assert node.said(Remember)[-1] == Remember(remembered)
 
 
 def test_what_is_remembered_is_taken_up_as_far_as_there_is_room_and_its_name_is_free():

@@ -45,7 +45,8 @@ def test_agents_that_share_a_key_agree_on_revocation_and_the_node_never_sees_it(
     kinds = [one.kind for one in RegistrationReply.decode(reply).extensions]
     assert kinds[-2:] == [RevocationSupport.kind, FOREIGN_HOME_AUTHENTICATION]
     to_node = [datagram for source, destination, datagram in seen if (source, destination) == ("fa1", "mn1")]
-    assert all(RevocationSupport(True, binding.revocation).encode() not in datagram for datagram in to_node)
+    sent = find(RegistrationReply.decode(reply).extensions, RevocationSupport)[0].encode()
+    assert to_node and all(sent not in datagram for datagram in to_node)
 
 
 def test_the_operator_releases_a_session_at_both_agents_within_a_round_trip(world):
@@ -70,6 +71,20 @@ def test_a_node_that_is_told_registers_anew_and_gets_its_address_back(world):
 
     assert world.home_agent.bindings() == before
     assert node.sessions()[""][0] == "registered"
+
+
+def test_a_foreign_agent_that_tells_no_node_is_not_asked_to(world):
+    """The I bit is for agents that have both set it when the session was registered (RFC 3543 §3.1)."""
+    world.add_node()
+    _offer(world, lambda offer: RevocationSupport(False, offer.timestamp).encode())
+    world.pass_time(seconds=1)
+
+    world.home_agent.kill()
+    world.home_agent.start(NTP_2026 + world.now)
+    ended = world.home_agent.engine.release((NAI, ""), True, world.home_agent.now)
+
+    sent = [RegistrationRevocation.decode(one.datagram) for one in ended.effects if isinstance(one, SendDatagram)]
+    assert [one.inform for one in sent] == [False]
 
 
 def test_a_drained_foreign_agent_revokes_everybody_and_takes_nobody(world):
@@ -131,6 +146,23 @@ def test_nobody_answers_for_ever(world):
     assert min(later - earlier for earlier, later in pairwise(sent)) >= 1000
 
 
+@pytest.mark.parametrize("at_first", [NTP_2026, ((1 << 32) - 2) * 1000], ids=["", "when an era of NTP ends"])
+def test_a_foreign_agent_that_restarts_with_a_clock_put_back_is_still_believed_when_it_drains(world, at_first):
+    agent = world.foreign_agents["fa1"]
+    agent.start(at_first)
+    world.home_agent.start(at_first)
+    world.add_node()
+    world.pass_time(seconds=5)
+    agent.kill()
+    agent.start(NTP_2026 - 86_400_000)
+
+    agent.run(agent.engine.drain(world.now))
+    world.pass_time(seconds=ROUND_TRIP)
+
+    assert world.home_agent.bindings() == {}
+    assert agent.engine._revocations.deadline() is None
+
+
 HOME_ADDRESS = parse("10.10.0.10")
 STRANGER, ANOTHER = parse("203.0.113.99"), "another agent with a key"
 SILENCES = {
@@ -175,7 +207,7 @@ def test_silence_of_a_foreign_agent_for_a_revocation(world, change):
 @pytest.mark.parametrize("side", ["ha_r3", "fa_52"])
 def test_silence_for_a_revocation_of_what_was_registered_without_the_means(world, side):
     world.add_node()
-    _strip_revocation_support(world)
+    _offer(world, lambda offer: b"")
     world.pass_time(seconds=1)
     station, peer = _station(world, side)
 
@@ -198,7 +230,7 @@ def test_a_revocation_ends_the_session_and_is_acknowledged_as_often_as_it_is_ask
     for (answer,), after in zip(answers, (1, 1, 2), strict=True):
         message = RevocationAcknowledgement.decode(answer.datagram)
         KEY.verify(answer.datagram, find(message.extensions, ForeignHomeAuthentication)[0])
-        assert (message.home_address, message.identifier) == (HOME_ADDRESS, row.revocation + after)
+        assert (message.home_address, message.identifier) == (HOME_ADDRESS, (row.revocation + after) & 0xFFFFFFFF)
         assert message.informed == inform
         assert (answer.destination, answer.port) == (peer, 50100)
 
@@ -264,7 +296,7 @@ def _revoke(
         home_address=home_address,
         home_domain=HOME_AGENT if at_home else claims,
         foreign_domain=claims if at_home else FOREIGN_AGENTS["fa1"],
-        identifier=registered + after,
+        identifier=(registered + after) & 0xFFFFFFFF,
         extensions=[],
     )
     octets = message.encode() + more
@@ -274,15 +306,15 @@ def _revoke(
     return [one for one in turn.effects if isinstance(one, SendDatagram)]
 
 
-def _strip_revocation_support(world):
-    """The foreign agent's offer is lost on the way: an agent without RFC 3543 makes none."""
+def _offer(world, made):
+    """The foreign agent is another one, that makes what `made` gives of our own one's offer."""
     home = world.home_agent
     receive = home.receive
 
     def without(datagram, source, port):
         request = RegistrationRequest.decode(datagram)
         offer = find(request.extensions, RevocationSupport)[0]
-        receive(KEY.sign(datagram[: offer.at], ForeignHomeAuthentication), source, port)
+        receive(KEY.sign(datagram[: offer.at] + made(offer), ForeignHomeAuthentication), source, port)
 
     home.receive = without
 

@@ -263,9 +263,10 @@ class ForeignAgentStation(AgentStation):
         self.tunnels: dict[int, int] = {}
         self.start()
 
-    def start(self) -> None:
+    def start(self, ntp_ms: int = NTP_2026) -> None:
+        """Begin with what is durable. ntp_ms: what the machine's clock says at the beginning of the world."""
         self.engine = ForeignAgent(
-            self.policy, list(self.rows.values()), self.world.now, NTP_2026, self.world.random_octets
+            self.policy, list(self.rows.values()), self.world.now, ntp_ms, self.world.random_octets
         )
         self.up = True
         self.tunnels.clear()

@@ -82,6 +82,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "own_session": "",
         "sub_nai_vendor": 0,
         "sub_nai_type": 1,
+        "downlinks": [],
         "names": {},
         "applications": [],
         "foreign_agents": [],

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
 from typing import Any
 
 from tools.lab.crew import wait_until
 from tools.lab.plan import device_name
 from tools.lab.world import World
+
+CUTS = int(os.environ.get("POWER_CUTS", "8"))
+SEED = int(os.environ.get("POWER_SEED", "5944"))
+LONGEST_LIFE = 0.3  # seconds; a node has registered everybody after a tenth of one
 
 
 def addresses(world: World) -> dict[str, str]:
@@ -58,6 +65,32 @@ def test_a_node_that_loses_power_twice_comes_back_and_its_devices_keep_their_add
 
     assert addresses(world) == held
     wait_until(lambda: table(world, "ha", "bindings") == known, 10, "every session registered again")
+
+
+def test_power_that_goes_at_any_moment_leaves_a_node_that_comes_back_by_itself(world: World) -> None:
+    """While it starts, registers, saves its sessions, and changes the kernel's tables."""
+    held, known = addresses(world), table(world, "ha", "bindings")
+    print(f"POWER_CUTS={CUTS} POWER_SEED={SEED}")
+    dice = random.Random(SEED)
+    world.kill("mn")
+    folder, begun = world.directory / "mn", len(world.crew.log("mn").read_text())
+
+    registered = 0
+    for _ in range(CUTS):
+        with open(world.crew.log("mn"), "a") as log:
+            life = world.spawn("mn", world.crew.program("mn").argv, cwd=folder, stderr=log)
+            time.sleep(dice.random() * LONGEST_LIFE)  # any moment is as good
+            life.kill()
+            life.wait()
+        registered += "registered sub_nai=KleungPC1" in world.crew.log("mn").read_text()[begun:]
+        begun = len(world.crew.log("mn").read_text())
+    world.start("mn")
+
+    await_answers(world, held)
+    wait_until(lambda: table(world, "ha", "bindings") == known, 10, "every session registered again")
+    assert addresses(world) == held
+    assert 0 < registered < CUTS  # some lives were long enough for that, and some were not
+    assert "ignored" not in world.crew.log("mn").read_text()  # no state file was half written
 
 
 def test_either_dhcp_client_gives_its_address_back_and_gets_the_same_when_it_returns(world: World) -> None:

@@ -105,6 +105,7 @@ class World:
             (self._firmware / name).symlink_to(ROOT / "firmware" / name)
         shutil.copy(ROOT / "firmware" / "main.py", self._firmware)
         (self._firmware / "mobile_node").mkdir()
+        (self._firmware / "mobile_node" / "slip.py").symlink_to(ROOT / "firmware" / "mobile_node" / "slip.py")
         shutil.copy(Path(__file__).parent / "obedient_node.py", self._firmware / "mobile_node" / "mobile_node.py")
 
     def join(self, ours: str, ours_link: bytes, namespace: str, theirs: str, theirs_link: bytes) -> None:

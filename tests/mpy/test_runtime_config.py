@@ -11,7 +11,8 @@ DESIGN = {  # the example of design.md, as far as this version supports it
     "nai": "kleung@example.net", "home_agent": "192.0.2.1", "spi": 256, "key": "hex:00112233445566778899aabbccddeeff",
     "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "reverse_tunnel": True, "own_session": "",
     "sub_nai_vendor": 0, "sub_nai_type": 1, "uplinks": [{"interface": "up0", "address": "dhcp"}],
-    "downlinks": [{"interface": "down0", "kind": "ethernet"}], "names": {"02:00:00:00:AB:11": "KleungPC1"},
+    "downlinks": [{"interface": "down0", "kind": "ethernet"},
+                  {"device": "/dev/pts/4", "kind": "slip", "name": "usb"}], "names": {"02:00:00:00:AB:11": "KleungPC1"},
     "applications": ["telemetry"], "control": "node.sock",
 }  # fmt: skip
 LEAST = {key: DESIGN[key] for key in ("nai", "home_agent", "spi", "key", "uplinks")}
@@ -52,7 +53,9 @@ def test_the_example_of_the_design_is_understood(read, tmp_path):
     assert config["home_agent"] == 0xC0000201
     assert config["key"] == bytes.fromhex("00112233445566778899aabbccddeeff")
     assert config["names"] == {"02:00:00:00:ab:11": "KleungPC1"}
-    assert config["downlinks"] == [{"interface": "down0", "kind": "ethernet", "name": "down0"}]
+    ethernet, line = config["downlinks"]
+    assert (ethernet["interface"], ethernet["kind"], ethernet["name"]) == ("down0", "ethernet", "down0")
+    assert (line["device"], line["kind"], line["name"], line["baud"]) == ("/dev/pts/4", "slip", "usb", 115200)
     assert config["control"] == f"{tmp_path}/node.sock"
 
 
@@ -172,8 +175,23 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ),
         ({"downlinks": [{"interface": "down0", "mtu": 1480}]}, "downlinks[0].mtu: unknown key"),
         (
-            {"downlinks": [{"device": "/dev/pts/4", "kind": "slip", "name": "usb"}]},
-            "downlinks[0].kind: slip is not supported yet on this platform",
+            {"downlinks": [{"device": "/dev/pts/4", "interface": "down0", "kind": "slip", "name": "usb"}]},
+            'downlinks[0]: of kind "slip" it has a "device", and no other',
+        ),
+        ({"downlinks": [{"kind": "slip"}]}, 'downlinks[0]: of kind "slip" it has a "device", and no other'),
+        ({"downlinks": [{"kind": "ethernet"}]}, 'downlinks[0]: of kind "ethernet" it has a "interface", and no other'),
+        ({"downlinks": [{"device": 4, "kind": "slip"}]}, "downlinks[0].device: not a text"),
+        (
+            {"downlinks": [{"device": "/dev/x", "kind": "slip", "baud": 0}]},
+            "downlinks[0].baud: not a whole number from 300 to 4000000",
+        ),
+        (
+            {"downlinks": [{"device": "/dev/x", "kind": "slip", "name": "usb"}], "applications": ["usb"]},
+            'names and applications: "usb" is there twice',
+        ),
+        (
+            {"downlinks": [{"interface": "down0", "kind": "wifi-ap"}]},
+            "downlinks[0].kind: there is no wifi-ap on this platform",
         ),
         ({"downlinks": [{"interface": "up0"}]}, 'uplinks and downlinks: "up0" is there twice'),
         ({"names": {"a": "PC", "b": "PC"}}, 'names and applications: "PC" is there twice'),

@@ -1,4 +1,4 @@
-"""Two TunDatapaths and both routers in a chain of namespaces: cn - ha - hop - fa - mn."""
+"""Two datapaths and both routers in a chain of namespaces: cn - ha - hop - fa - mn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-from host_agents.datapath.tun import HOME, VISITED, TunDatapath
+from host_agents.datapath.choose import open_datapath
+from host_agents.datapath.protocol import Datapath
+from host_agents.datapath.tun import HOME, VISITED
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import link_address
@@ -33,8 +35,8 @@ OVERHEADS = {"ipip": 20, "gre": 24, "minimal": 12, "udp": 32}  # octets
 @dataclass
 class Chain:
     network: Network
-    home: TunDatapath
-    visited: TunDatapath
+    home: Datapath
+    visited: Datapath
     rebound: list[tuple[int, int, int]]
     messages: list[tuple[bytes, int, int]]  # what the home agent's engine would get
 
@@ -44,7 +46,7 @@ class Chain:
         self.home.install(InstallTunnel(parse(H), parse(HA), ends))
         self.visited.install(InstallTunnel(parse(H), parse(FA), (end(HA, encapsulation),)))
 
-    def dropped(self, side: TunDatapath) -> dict[str, int]:
+    def dropped(self, side: Datapath) -> dict[str, int]:
         """Why packets went nowhere, but for the kernel's own IPv6 on the device."""
         return {reason: count for reason, count in side.dropped.items() if reason != "not IPv4"}
 
@@ -145,23 +147,23 @@ async def chain(
     rebound: list[tuple[int, int, int]] = []
     messages: list[tuple[bytes, int, int]] = []
     with network.inside("ha"):
-        home = TunDatapath("mip0", parse(HA), HOME, loop, [HOME_PREFIX])
-        home.open()
+        home, _ = open_datapath(network.datapath, "mip0", parse(HA), HOME, loop, [HOME_PREFIX])
         home_router = HomeRouter("mip0", [HOME_PREFIX])
         home_router.open()
         home_socket = AgentSocket(loop, lambda *arrived: messages.append(arrived))
     with network.inside("fa"):
-        visited = TunDatapath("mip0", parse(FA), VISITED, loop)
-        visited.open()
+        visited, _ = open_datapath(network.datapath, "mip0", parse(FA), VISITED, loop)
         visited_router = VisitedRouter("mip0", ["vis0"])
         visited_router.open()
-        visited_router.install(InstallDelivery(parse(H), "vis0", mobile_node, reverse))
+        delivery = InstallDelivery(parse(H), "vis0", mobile_node, reverse)
+        visited_router.install(delivery)
         visited_socket = AgentSocket(loop, lambda *_: None)
     for side, sock, address in ((home, home_socket, HA), (visited, visited_socket, FA)):
         sock.open(parse(address), PORT)
         side.use(sock, lambda *seen: rebound.append(seen))
     world = Chain(network, home, visited, rebound, messages)
     world.carry(encapsulation=encapsulation)
+    visited.guard(delivery)
     yield world
     for one in (home, visited, home_router, visited_router, home_socket, visited_socket):
         one.close()

@@ -29,9 +29,13 @@ def ip(*arguments: str) -> str:
 
 
 class Network:
-    """Namespaces named ent-host-PID-NAME. Those of a PID that is gone are a crashed run's and are removed first."""
+    """Namespaces named ent-host-PID-NAME. Those of a PID that is gone are a crashed run's and are removed first.
+
+    datapath: what a chain of them is to carry packets with.
+    """
 
     def __init__(self) -> None:
+        self.datapath = os.environ.get("DP", "tun")
         self._names: list[str] = []
         for line in ip("netns", "list").splitlines():
             name = line.split()[0]

@@ -25,13 +25,13 @@ class Link:
         self.packets: list[Any] = []
         self.failing = False
 
-    def deliver(self, view: memoryview, start: int, end: int, link_address: bytes) -> None:
-        self.packets.append((link_address, IP(bytes(view[start:end]))))
+    def deliver(self, buffer: bytearray, start: int, end: int, link_address: bytes) -> None:
+        self.packets.append((link_address, IP(bytes(buffer[start:end]))))
 
-    def carry(self, view: memoryview, start: int, end: int) -> None:
+    def carry(self, buffer: bytearray, start: int, end: int) -> None:
         if self.failing:
             raise OSError(105)
-        self.packets.append(IP(bytes(view[start:end])))
+        self.packets.append(IP(bytes(buffer[start:end])))
 
 
 class Node:
@@ -45,10 +45,10 @@ class Node:
         self.forwarder.use(self.tunnel, parse(HOME_AGENT), "udp", 0)
 
     def send(self, packet: Any, link_address: bytes = PC1) -> None:
-        self.forwarder.from_device(self.link, bytes(packet), link_address)
+        self.forwarder.from_device(self.link, bytes(packet), 0, len(packet), link_address)
 
     def receive(self, packet: Any, tos: int = 0) -> None:
-        self.forwarder.from_tunnel(b"\4\4\0\0" + bytes(packet), 4, tos)
+        self.forwarder.from_tunnel(b"\4\4\0\0" + bytes(packet), 4, 4 + len(packet), tos)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from host_agents.runtime import arp as arp_room
 from host_agents.runtime import home_link
 from host_agents.runtime.home_link import HomeLink
 from host_agents.runtime.interfaces import link_address
+from host_agents.runtime.meters import Meters
 from mip4.address import parse
 from mip4.arp import ARP_REPLY, ETHERTYPE_ARP, Arp, gratuitous, question
 from mip4.const import ADVERT_H, PROTO_ICMP
@@ -44,7 +45,7 @@ class Home:
         loop = asyncio.get_running_loop()
         advertiser = Advertiser(a_home_agent_policy(networks=(NETWORK,)), NETWORK, 0)
         occupied: Callable[[int, bool], None] = lambda address, by: self.told.put_nowait((address, by))  # noqa: E731
-        self.link = HomeLink(NETWORK, advertiser, occupied, lambda: round(loop.time() * 1000), loop)
+        self.link = HomeLink(NETWORK, advertiser, occupied, lambda: round(loop.time() * 1000), loop, Meters())
         self.link.open()
 
     def listen(self, kind: int) -> socket.socket:

@@ -13,8 +13,9 @@ import sys
 import pytest
 
 from host_agents.datapath.ipip import messages
-from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, Match, Request
+from host_agents.datapath.ipip.messages import DROP, PASS, Match
 from host_agents.datapath.ipip.unheard import HEAR_ALL, only
+from host_agents.datapath.traffic_control import EGRESS, INGRESS, Request, filters_on, no_filters_on
 from host_agents.runtime.rtnetlink import Rtnetlink, attributes_of, nested
 from host_agents.runtime.socket_filter import attach
 from mip4.address import parse
@@ -49,11 +50,11 @@ IPROUTE2 = {
         f"0500050001000000 0500040040000000 {KEY} 0600150002000000 0800040003000000 0c0008000800020064050000",
     ),
     "tc qdisc add dev v0 clsact": (
-        messages.filters_on(3),
+        filters_on(3),
         "2400 0506 00000000030000000000fffff1ffffff00000000" "0b000100636c736163740000",
     ),
     "tc qdisc del dev v0 clsact": (
-        messages.no_filters_on(3),
+        no_filters_on(3),
         "2500 0500 00000000030000000000fffff1ffffff00000000" "0b000100636c736163740000",
     ),
     "tc filter replace dev v0 ingress protocol ip prio 1 handle 0x0a0a000b"

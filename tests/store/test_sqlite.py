@@ -156,7 +156,7 @@ def test_a_released_address_remembers_its_last_owner_until_somebody_holds_it_aga
 
 def test_visitors_come_back_until_they_are_removed(tmp_path):
     other = replace(LAPTOP, sub_nai="", home_address=9, expires=None)
-    handing_in = replace(LAPTOP, sub_nai="pc2", home_address=8, hands_in=True)
+    handing_in = replace(LAPTOP, sub_nai="pc2", home_address=8, hands_in=True, said=(1 << 32) - 1)
     keep(tmp_path / "s", *map(StoreVisitor, (handing_in, LAPTOP, other)), RemoveVisitor(other), kind=ForeignAgentStore)
 
     found = loaded(tmp_path / "s", ForeignAgentStore)
@@ -338,6 +338,18 @@ def test_a_newer_file_is_refused(tmp_path):
         connection.execute("PRAGMA user_version = 9")
 
     assert refusal(tmp_path / "s").endswith("has version 9, this Entourage knows versions up to 1")
+
+
+def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "s"
+    keep(path, StoreVisitor(LAPTOP), kind=ForeignAgentStore)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE visitor DROP COLUMN said")
+        connection.execute("PRAGMA user_version = 1")
+
+    assert loaded(path, ForeignAgentStore) == [LAPTOP]
+    keep(path, StoreVisitor(replace(LAPTOP, said=7)), kind=ForeignAgentStore)
+    assert loaded(path, ForeignAgentStore) == [replace(LAPTOP, said=7)]
 
 
 def test_another_agents_file_is_refused(tmp_path):

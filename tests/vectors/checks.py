@@ -14,8 +14,10 @@ from mip4.extensions import challenge_before
 from mip4.ip import Datagram, Packet
 from mip4.nai import check_nai, check_sub_nai
 from mip4.sub_nai import SubNai, find_sub_nai
+from mobile_node.slip import SlipDecoder, SlipEncoder
 
 REQUEST = bytes.fromhex("0102070800000000c6336401c0000201ed00378a1a2b3c4d")  # the fixed part of V3
+ROOM = 3  # octets before a SLIP packet
 
 
 def load(path: str) -> dict:
@@ -265,8 +267,38 @@ def check_arp(vector: dict, keys: dict) -> int:
     return len(vector["rows"])
 
 
+def packets_in(decoder: SlipDecoder, pieces: list) -> list:
+    """What a decoder makes of a line that brings these pieces, octets as text."""
+    found = []
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            at = decoder.take(piece, at, len(piece))
+            if decoder.size:
+                found.append(bytes(decoder.packet[ROOM : ROOM + decoder.size]).hex())
+    return found
+
+
+def check_slip(vector: dict, keys: dict) -> int:
+    """The packets are found wherever the line's octets are cut, and encoded as the standard has them."""
+    for row in vector["rows"]:
+        octets = bytes.fromhex(row["octets"])
+        cuts = [[octets[at : at + size] for at in range(0, len(octets), size)] for size in (1, 2, 3, 5, 64)]
+        for pieces in cuts + [[octets[:at], octets[at:]] for at in range(len(octets))]:
+            decoder = SlipDecoder(vector["longest"], ROOM)
+            same(packets_in(decoder, pieces), row["packets"], row["sentence"])
+            same(decoder.dropped, row.get("dropped", 0), row["sentence"] + ", dropped")
+        encoder, out = SlipEncoder(64), bytearray(64)
+        for packet in row["packets"]:
+            same(encoder.put(b"\xc0" + bytes.fromhex(packet) + b"\xdb", 1, 1 + len(packet) // 2), True, row["sentence"])
+        if "makes" in row:
+            same(out[: encoder.peek(out)].hex(), row["makes"], row["sentence"] + ", made")
+    return len(vector["rows"])
+
+
 CHECKS = {
     "arp": check_arp,
+    "slip": check_slip,
     "datagram": check_datagram,
     "tunnel": check_tunnel,
     "extensions": check_extensions,

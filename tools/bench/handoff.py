@@ -130,7 +130,7 @@ def moments(seen: Sequence[Seen], sessions: int) -> tuple[float, ...]:
     for one in seen:
         if one.what == REPLY:
             replies.setdefault(one.home_address, one.at)
-    if len(replies) < sessions or not heard:
+    if min(len(requests), len(replies)) < sessions or not heard:
         return ()
     last = max(replies.values())
     packets = [one.at for one in seen if one.what == PACKET and one.at > last]

@@ -24,19 +24,24 @@ _NAME, _PULSE, SHOW = "home-agent", "pulse", "show"
 class HomeAgent:
     """As a context manager it serves inside the block. folder: for its state, which may be there already.
 
+    http: where it serves its page, "" for nowhere.
+
     began: seconds from exec(2) to READY=1 (sd_notify(3)). Raises BenchFailed where it does not get so far, or fails.
     """
 
     began: float
 
-    def __init__(self, room: Room, folder: Path, population: Population, datapath: str = "none") -> None:
+    def __init__(
+        self, room: Room, folder: Path, population: Population, datapath: str = "none", http: str = ""
+    ) -> None:
         self._room = room
         self._folder = folder
         self._control = folder / "ha.sock"
         folder.mkdir(exist_ok=True)
         configuration = folder / "ha.toml"
         configuration.touch(0o600)
-        configuration.write_text(population.configuration(datapath))
+        page = f'[home_agent]\nhttp = "{http}"' if http else "[home_agent]"
+        configuration.write_text(population.configuration(datapath).replace("[home_agent]", page, 1))
 
     def __enter__(self) -> HomeAgent:
         path = self._folder / "notify"

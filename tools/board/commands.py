@@ -70,6 +70,10 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     test = _add(commands, "test", _test, "run tests/hil on the board; what is on it stays", port=True)
     test.add_argument("--rig", type=Path, metavar="FILE", help="what surrounds the board: see tests/hil/README.md")
 
+    budgets = _add(commands, "budgets", _budgets, "heap, garbage, growth and sizes against their limits")
+    where = _PORT.replace("default auto", "default: the stand-in for a board")
+    budgets.add_argument("--port", metavar="PORT", help=where)
+
     index = _add(commands, "index", _index, "make an index for `mpremote mip install --index FOLDER entourage`")
     index.add_argument("folder", type=Path, metavar="FOLDER")
 
@@ -171,6 +175,17 @@ def _test(arguments: argparse.Namespace) -> int:
 
     argv = [sys.executable, "-m", "pytest", "-rs", "tests/hil", "--board", ports.resolve(arguments.port)]
     argv += [] if arguments.rig is None else ["--rig", str(arguments.rig.absolute())]
+    return subprocess.run(argv, cwd=PROJECT).returncode and 1
+
+
+def _budgets(arguments: argparse.Namespace) -> int:
+    import subprocess
+
+    from tools.board import ports
+    from tools.lab.anchor import PROJECT
+
+    argv = [sys.executable, "-m", "pytest", "-q", "--no-header", "tests/hil/test_budgets.py"]
+    argv += [] if arguments.port is None else ["--board", ports.resolve(arguments.port)]
     return subprocess.run(argv, cwd=PROJECT).returncode and 1
 
 

@@ -73,6 +73,16 @@ class Connection:
         with self._reporting("lost"):
             self._transport.exec_raw_no_follow(code)
 
+    def say(self, octets: bytes) -> None:
+        """To the code that was started, on its stdin. Raises BoardFailed."""
+        with self._reporting("lost"):
+            self._transport.serial.write(octets)
+
+    def hear(self, count: int) -> bytes:
+        """What it writes next, fewer octets where it falls silent. Raises BoardFailed."""
+        with self._reporting("lost"):
+            return bytes(self._transport.serial.read(count))
+
     def finish(self, silence: float = 10.0) -> str:
         """What the code that was started has printed, once it has ended. silence: seconds that it may say nothing.
 

@@ -110,7 +110,10 @@ def _node(plan: WorldPlan, node: NodePlan, key: str) -> dict[str, object]:
         "key": key,
         "lifetime": plan.lifetime,
         "uplinks": [{"interface": "up0", "address": node.address}],
-        "downlinks": [{"interface": "down0", "kind": "ethernet"}],
+        "downlinks": [
+            {"interface": "down0", "kind": "ethernet"},
+            *({"device": f"line-{device}", "kind": "slip", "name": device} for device in node.serial),
+        ],
         "names": {places.device_link_address(device): places.device_name(device) for device in node.devices},
         "control": "node.sock",
         **node.settings,

@@ -116,6 +116,16 @@ class Crew:
         begun = [self._directory / name / configuration.DHCP_PID for name in names]
         wait_until(lambda: all(pid.exists() for pid in begun), _PATIENCE, f"DHCP servers in {', '.join(names)}")
 
+    def start_cables(self) -> None:
+        """Of every device on a serial line; returns when both ends are there. They end with the lab."""
+        ends: list[Path] = []
+        for node in self._plan.nodes:
+            for device in node.serial:
+                argv = programs.serial_cable(node.name, device, self._directory.path)
+                self._spawn(device, "cable", argv)
+                ends += [Path(argv[-2]), Path(argv[-1])]
+        wait_until(lambda: all(end.exists() for end in ends), _PATIENCE, "the serial cables")
+
     def start_capture(self, name: str, pcap: Path) -> None:
         """Of everything on net0; returns when it is listening."""
         self._spawn(name, "capture", capture.command(programs.found("dumpcap"), pcap))

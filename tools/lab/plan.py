@@ -38,6 +38,7 @@ ATTACHMENTS = {"fa1": ("fa1", "vis0"), "fa2": ("fa2", "vis0"), "nat": ("nat", "v
 class NodePlan:
     """A mobile node. devices: names pc1, pc2, ...; odd ones run udhcpc, even ones dhclient. at: where it starts.
 
+    serial: those of them that have a serial line and run `entourage attach`; the line is named as the device is.
     address: of its uplink, "none", "dhcp" or "A.B.C.D/N". settings: keys of its JSON configuration that replace or
     join the usual ones.
     """
@@ -48,6 +49,7 @@ class NodePlan:
     at: str = "fa1"
     settings: Mapping[str, object] = field(default_factory=dict)
     address: str = "none"
+    serial: tuple[str, ...] = ()
 
 
 def usual_nodes(count: int = 1, address: str = "none") -> tuple[NodePlan, ...]:
@@ -90,6 +92,9 @@ class WorldPlan:
 
     def devices(self) -> list[str]:
         return [device for node in self.nodes for device in node.devices]
+
+    def is_serial(self, device: str) -> bool:
+        return any(device in node.serial for node in self.nodes)
 
     def names(self) -> list[str]:
         """Of all namespaces, the core first."""

@@ -46,6 +46,8 @@ def program_of(name: str, plan: WorldPlan, directory: Path) -> Program:
         config = folder / "node.json"
         argv = (micropython(), str(PROJECT / "firmware" / "main.py"), str(config))
         return Program(argv, config, folder / "node.sock")
+    if plan.is_serial(name):
+        return Program((*agent, "attach", str(folder / "line"), "--interface", "net0"))
     if plan.node_of(name) is not None:
         return Program(_dhcp_client(name))
     raise LabFailed(f"nothing runs in {name}")
@@ -55,6 +57,12 @@ def _dhcp_client(device: str) -> tuple[str, ...]:
     if places.device_number(device) % 2:
         return (found("busybox"), "udhcpc", "-f", "-i", "net0", "-t", "5", "-T", "1", "-A", "1")
     return (found("dhclient"), "-d", "net0")
+
+
+def serial_cable(node: str, device: str, directory: Path) -> tuple[str, ...]:
+    """Between the two; its ends are where both have their links."""
+    ends = (str(directory / node / f"line-{device}"), str(directory / device / "line"))
+    return (sys.executable, "-m", "tools.lab.serial_cable", *ends)
 
 
 def dhcp_server() -> tuple[str, ...]:

@@ -58,6 +58,8 @@ def _build_node(links: Links, node: NodePlan) -> None:
     links.ask_to_be_admitted(node.name, "up0")
     links.bridge(node.name, "down0", link_address.replace("02:00:00:00:01", "02:00:00:00:03"))
     for device in node.devices:
+        if device in node.serial:
+            continue  # its cable is a program
         links.cable(device, "net0", node.name, _port(device), places.device_link_address(device))
         links.enslave(node.name, _port(device), "down0")
 

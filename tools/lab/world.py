@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +14,7 @@ from typing import Any
 
 from pyroute2 import netns
 
+from host_agents.runtime.control import ask
 from tools.lab import anchor, configuration, directory, privilege, topology
 from tools.lab.crew import Crew, wait_until
 from tools.lab.directory import RunDirectory, State
@@ -107,6 +106,7 @@ class World:
                 if programs:
                     self.crew.start_dhcp_servers(VISITED_LINKS)
                     self.start("ha", *FOREIGN_AGENTS)
+                    self.crew.start_cables()
                     self.start(*(node.name for node in self.plan.nodes))
                     self.start(*self.plan.devices())
             except BaseException:
@@ -210,13 +210,20 @@ class World:
         return anchor.inside(self._anchors[name], argv)
 
     def entourage(self, name: str, *words: str) -> Any:
-        """Ask an agent in its place: ("ha", "show", "bindings") answers with the parsed JSON document."""
-        program = self.crew.program(name)
-        command = [sys.executable, "-m", "host_agents.cli.main", name.rstrip("12"), *words]
-        done = self.run(name, [*command, "--json", "--config", str(program.config)])
-        if done.returncode:
-            raise LabFailed(f"entourage {name} {' '.join(words)}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
+        """What `entourage ha show bindings --json` prints, for ("ha", "show", "bindings").
+
+        The agent is asked here: who waits for something asks often, and each command would be another Python's start.
+        """
+        control, asked = self.crew.program(name).control, " ".join(words)
+        if control is None or words[:-1] != ("show",):
+            raise LabFailed(f"entourage {name} {asked}: nobody can be asked that here")
+        try:
+            reply = ask(control, {"show": words[-1]})
+        except (OSError, ValueError) as error:
+            raise LabFailed(f"entourage {name} {asked}: {error}") from error
+        if "error" in reply:
+            raise LabFailed(f"entourage {name} {asked}: {reply['error']}")
+        return reply
 
     # Places
 

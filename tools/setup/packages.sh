@@ -20,6 +20,8 @@ need dumpcap wireshark-common
 need nft nftables
 need tshark tshark
 need cc gcc
+need chromium chromium
+need promtool prometheus
 [ -r /usr/include/stdio.h ] || need /usr/include/stdio.h libc6-dev
 [ -r /etc/udhcpc/default.script ] || need /etc/udhcpc/default.script udhcpc
 "$(dirname "$0")/python.sh" >/dev/null 2>&1 || missing="$missing python3 python3-venv"

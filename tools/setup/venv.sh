@@ -19,8 +19,8 @@ echo "entourage: making .venv with $python" >&2
 # Every requirement is in the lock, so that pip need not look for any.
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@" --quiet --no-deps; }
 locked() { pip install --require-hashes "$@"; }
-# esptool is published as source only: it is built last, by the build backend that the lock has brought.
-awk -v into=build/requirements '/^[a-z]/ { kind = /^esptool==/ ? "source" : "wheels" } kind { print > into "." kind }' \
+# These are published as source only: they are built last, by the build backend that the lock has brought.
+awk -v into=build/requirements '/^[a-z]/ { kind = /^(argparse-manpage|esptool)==/ ? "source" : "wheels" } kind { print > into "." kind }' \
     requirements.lock
 locked --only-binary :all: -r build/requirements.wheels
 locked --no-build-isolation -r build/requirements.source

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from host_agents.datapath.ipip.kernel import InKernel
 from host_agents.datapath.ipip.unheard import only
@@ -32,6 +32,7 @@ class IpipDatapath:
     """A Datapath. local, side, home_prefixes: as of TunDatapath."""
 
     name = "ipip"
+    capabilities: frozenset[int] = frozenset()
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class IpipDatapath:
 
     def open(self) -> None:
         """As Datapath.open. The tunnels of a former run end here; restore() begins them anew."""
+        self._kernel.possible()
         self._slow.open()
         try:
             self._paths.open()
@@ -79,6 +81,18 @@ class IpipDatapath:
     def use(self, port: UdpPort, rebound: Rebound) -> None:
         """As Datapath.use."""
         self._slow.use(port, rebound)
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """As Datapath.watch. It is the device aside that tells."""
+        self._slow.watch(lost)
+
+    def restore(self, effects: Iterable[InstallTunnel]) -> None:
+        """As Datapath.restore. Those of a former run have ended in open()."""
+        for effect in effects:
+            self.install(effect)
+
+    def extend(self, home_address: int, expires: int | None) -> None:
+        """As Datapath.extend. The kernel's tunnels know no lifetime."""
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+from contextlib import closing
 
 from host_agents.datapath.device import TUNNEL_MTU
 from host_agents.datapath.ipip import messages
-from host_agents.datapath.ipip.messages import DROP, EGRESS, INGRESS, PASS, Match, Request
+from host_agents.datapath.ipip.messages import DROP, PASS, Match
 from host_agents.datapath.protocol import Counters
+from host_agents.datapath.traffic_control import EGRESS, INGRESS, Request, filters_on, no_filters_on
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.netlink import tables_of
 from host_agents.runtime.routing import BLACKHOLE_RULE, Route, Routing, Rule
@@ -35,6 +38,19 @@ class InKernel:
         self._home = home
         self._reverse: dict[int, Rule] = {}
 
+    def possible(self) -> None:
+        """Whether this kernel has ipip is seen by trying, before anything else gives way. Raises KernelRefused."""
+        probe = self._device[:9] + "-probe"
+        try:
+            with closing(Rtnetlink()) as self._kernel:
+                self._run(messages.new_device(probe), errno.EEXIST)
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                raise KernelRefused("ipip", "this kernel has none") from error
+            raise KernelRefused("ipip", error.strerror or os.strerror(error.errno or 0)) from error
+        with closing(Routing()) as routing:
+            routing.delete_interface(probe)
+
     def open(self) -> None:
         """Make the device, or take it over without the tunnels that an earlier run has left in it."""
         self._kernel = Rtnetlink()
@@ -42,7 +58,7 @@ class InKernel:
         self._index = self._own_device()
         self._run(messages.bring_up(self._index, TUNNEL_MTU))
         self._sweep()
-        self._run(messages.filters_on(self._index))
+        self._run(filters_on(self._index))
         self._run(messages.verdict(self._index, INGRESS, _ELSE, _ONE, Match(), DROP))
         aside = self._routing.index(self._aside)
         self._run(messages.redirect(self._index, EGRESS, _ELSE, _ONE, Match(), aside))
@@ -135,17 +151,12 @@ class InKernel:
             if kind != "tun":
                 raise KernelRefused(f"take tunnel device {self._device}", f"it is {kind or 'no tunnel'}")
             self._routing.delete_interface(self._device)
-        try:
-            self._run(messages.new_device(self._device))
-        except OSError as error:
-            if error.errno == errno.EOPNOTSUPP:
-                raise KernelRefused(f"make {self._device}", "this kernel has no ipip") from error
-            raise
+        self._run(messages.new_device(self._device))
         return self._routing.index(self._device)
 
     def _sweep(self) -> None:
         """With the discipline go the filters. A rule of ours is one whose table has routes into our device, or none."""
-        self._run(messages.no_filters_on(self._index), errno.ENOENT, errno.EINVAL)
+        self._run(no_filters_on(self._index), errno.ENOENT, errno.EINVAL)
         for rule in self._routing.rules():
             if rule.priority == (_TO_HOME_ADDRESS if self._home else _FROM_VISITOR):
                 routes = self._routing.routes(rule.table)

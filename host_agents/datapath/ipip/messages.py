@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from socket import htons
 
+from host_agents.datapath.traffic_control import KIND, OPTIONS, Request, filter_head
 from host_agents.runtime.routing import PROTOCOL
 from host_agents.runtime.rtnetlink import (
     CREATE,
-    DEL_DISCIPLINE,
     DEL_FILTER,
     EXCLUSIVE,
     GET_FILTER,
     GET_LINK,
-    NEW_DISCIPLINE,
     NEW_FILTER,
     NEW_LINK,
     NEW_ROUTE,
@@ -27,7 +25,6 @@ from host_agents.runtime.rtnetlink import (
     number,
 )
 
-INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3  # where on a device a filter sits: what comes out of it, what goes into it
 PASS, DROP = 0, 2  # TC_ACT_OK, TC_ACT_SHOT
 
 _NESTED = 0x8000
@@ -36,7 +33,6 @@ _UP = 1
 
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
-_TRAFFIC = struct.Struct("=B3xiIII")  # tcmsg: family, interface, handle, parent, priority and protocol
 _ACTION = struct.Struct("=IIiii")  # tc_gen: index, capabilities, what then, references, bindings
 
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 3, 4, 18
@@ -49,25 +45,13 @@ _ENCAP_ID, _ENCAP_DST, _ENCAP_SRC, _ENCAP_TTL, _ENCAP_TOS, _ENCAP_FLAGS = 1, 2, 
 _INHERIT_TOS = 1
 _DONT_FRAGMENT = 0x0100  # of the flags
 _TTL = 64
-_KIND, _OPTIONS = 1, 2
-_CLSACT_HANDLE, _CLSACT = 0xFFFF0000, 0xFFFFFFF1
+_ETH_P_IP = 0x0800
 _FLOWER_ACTIONS, _FLOWER_ETH_TYPE, _FLOWER_FLAGS = 3, 8, 22
 _FLOWER_SOURCE, _FLOWER_DESTINATION, _FLOWER_OUTER_SOURCE = 10, 12, 27  # the mask of each is one more
 _PARAMETERS = 2  # of gact and of mirred
 _STOLEN = 4  # what a packet is to its device when it has been redirected ...
 _TO_EGRESS = 1  # ... to another, to be sent there
-_ETH_P_IP = 0x0800
 _ACTION_STATISTICS, _BASIC = 4, 1
-
-
-@dataclass(slots=True, frozen=True)
-class Request:
-    """kind, head, attributes, flags: as of Rtnetlink.change()."""
-
-    kind: int
-    head: bytes
-    attributes: Attributes
-    flags: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -132,18 +116,6 @@ def tunnel_route(
     return Request(NEW_ROUTE, head, attributes, CREATE | REPLACE)
 
 
-def filters_on(index: int) -> Request:
-    """`tc qdisc add dev DEVICE clsact`: a place for filters."""
-    head = _TRAFFIC.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0)
-    return Request(NEW_DISCIPLINE, head, {_KIND: name("clsact")}, CREATE | EXCLUSIVE)
-
-
-def no_filters_on(index: int) -> Request:
-    """`tc qdisc del dev DEVICE clsact`."""
-    head = _TRAFFIC.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0)
-    return Request(DEL_DISCIPLINE, head, {_KIND: name("clsact")})
-
-
 def verdict(index: int, where: int, priority: int, handle: int, match: Match, action: int) -> Request:
     """`tc filter replace dev DEVICE ingress|egress protocol ip ... flower ... action pass|drop`."""
     return _filter(index, where, priority, handle, match, "gact", _ACTION.pack(0, 0, action, 0, 0))
@@ -166,33 +138,29 @@ def _filter(
     ):
         if value is not None:
             keys |= {key: address(value), key + 1: address(0xFFFFFFFF)}
-    one = nested({_KIND: name(action), _OPTIONS | _NESTED: nested({_PARAMETERS: parameters})})
+    one = nested({KIND: name(action), OPTIONS | _NESTED: nested({_PARAMETERS: parameters})})
     keys |= {_FLOWER_ACTIONS: nested({1: one})}
-    attributes = {_KIND: name("flower"), _OPTIONS: nested(keys | _FOR_IPV4)}
-    return Request(NEW_FILTER, _filter_head(index, where, priority, handle), attributes, CREATE)
+    attributes = {KIND: name("flower"), OPTIONS: nested(keys | _FOR_IPV4)}
+    return Request(NEW_FILTER, filter_head(index, where, priority, handle), attributes, CREATE)
 
 
 def no_filter(index: int, where: int, priority: int, handle: int) -> Request:
     """`tc filter del ...`."""
-    attributes = {_KIND: name("flower"), _OPTIONS: nested(_FOR_IPV4)}
-    return Request(DEL_FILTER, _filter_head(index, where, priority, handle), attributes)
+    attributes = {KIND: name("flower"), OPTIONS: nested(_FOR_IPV4)}
+    return Request(DEL_FILTER, filter_head(index, where, priority, handle), attributes)
 
 
 def the_filter(index: int, where: int, priority: int, handle: int) -> Request:
     """`tc -s filter get ...`."""
-    return Request(GET_FILTER, _filter_head(index, where, priority, handle), {_KIND: name("flower")})
+    return Request(GET_FILTER, filter_head(index, where, priority, handle), {KIND: name("flower")})
 
 
 def counted(found: Attributes) -> tuple[int, int]:
     """Packets and octets that a filter has matched. found: the attributes of the answer to the_filter()."""
-    for kind in (_OPTIONS, _FLOWER_ACTIONS, 1, _ACTION_STATISTICS):
+    for kind in (OPTIONS, _FLOWER_ACTIONS, 1, _ACTION_STATISTICS):
         found = attributes_of(found.get(kind, b""))
     octets, packets = struct.unpack_from("=QI", found.get(_BASIC, bytes(12)))
     return packets, octets
-
-
-def _filter_head(index: int, where: int, priority: int, handle: int) -> bytes:
-    return _TRAFFIC.pack(0, index, handle, where, priority << 16 | htons(_ETH_P_IP))
 
 
 _FOR_IPV4: Attributes = {_FLOWER_FLAGS: number(0), _FLOWER_ETH_TYPE: struct.pack("!H", _ETH_P_IP)}

@@ -1,0 +1,257 @@
+"""The datapath inside the kernel: tc programs carry what is plain, a TunDatapath on the same device the rest.
+
+A packet that the programs leave alone goes on to the device, or up to the sockets, and there the TunDatapath has it:
+several care-of addresses, GRE, minimal encapsulation, broadcasts, fragments of outer packets, what is too long for the
+path, what is not believed. Device, programs and their maps outlive the daemon, and every session's lifetime is in the
+map: what is registered goes on while nobody is there, and no longer than it may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from host_agents.datapath.bpf.hooks import ADMIT, ENTER, LEAVE, Hooks
+from host_agents.datapath.bpf.libbpf import Loaded, Map, maps_of
+from host_agents.datapath.bpf.sessions import Entry, Sessions
+from host_agents.datapath.protocol import Counters, Rebound
+from host_agents.datapath.tun import HOME, TunDatapath
+from host_agents.datapath.udp_carrier import UdpPort
+from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
+from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.link_events import LinkEvents
+from host_agents.runtime.privileges import BPF
+from host_agents.runtime.routing import Routing
+from mip4.address import show
+from mip4.const import PROTO_IPIP, PROTO_UDP
+
+OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
+
+_CARRIED = {"ipip": PROTO_IPIP, "udp": PROTO_UDP}
+_LEAST = 1024  # sessions that there is room for at least
+
+
+class BpfDatapath:
+    """A Datapath. local, side, home_prefixes: as of TunDatapath. sessions: how many there may be at most.
+
+    clock: ms, what InstallTunnel.expires is told by.
+    """
+
+    name = "bpf"
+    capabilities = frozenset((BPF,))  # before Linux 5.19 every bpf(2) wants it
+
+    def __init__(
+        self,
+        device: str,
+        local: int,
+        side: str,
+        loop: asyncio.AbstractEventLoop,
+        home_prefixes: Iterable[tuple[int, int]] = (),
+        sessions: int = _LEAST,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._slow = TunDatapath(device, local, side, loop, home_prefixes)
+        self._device = device
+        self._local = local
+        self._port = 0
+        self._home = side == HOME
+        self._room = 1 << (max(sessions, _LEAST) - 1).bit_length()  # a little more or less is no other map
+        self._clock = clock
+        self._loaded: Loaded | None = None
+        self._events = LinkEvents(loop, self._links_changed)
+        self._hooked: set[int] = set()  # indices of interfaces with our programs on their ingress
+        self._visitors: dict[int, InstallDelivery] = {}
+        self._links: dict[str, int] = {}  # visited links and their indices
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """As Datapath.dropped."""
+        return self._slow.dropped + (self._sessions.dropped() if self._loaded else Counter())
+
+    def open(self) -> None:
+        """As Datapath.open. Goes on with the sessions of a former run, until restore() says which there are."""
+        if not OBJECT.exists():
+            raise KernelRefused("bpf", f"{OBJECT.name} is not built: make setup")
+        self._slow.open()
+        try:
+            self._open()
+        except (OSError, KernelRefused) as error:
+            self._slow.close()
+            raise KernelRefused("bpf", _reason(error)) from error
+
+    def close(self) -> None:
+        """As Datapath.close. What the programs carry they go on to carry."""
+        self._slow.close()
+        if self._loaded is not None:
+            self._events.close()
+            self._routing.close()
+            self._hooks.close()
+            self._loaded.close()
+            self._loaded = None
+
+    def use(self, port: UdpPort, rebound: Rebound) -> None:
+        """As Datapath.use."""
+        self._slow.use(port, rebound)
+        self._port = port.port
+        self._describe()
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """As Datapath.watch."""
+        self._slow.watch(lost)
+
+    def install(self, effect: InstallTunnel) -> None:
+        """As Datapath.install."""
+        self._slow.install(effect)
+        try:
+            self._sessions.put(effect.home_address, self._entry(effect))
+        except OSError as error:
+            raise KernelRefused(f"tunnel {show(effect.home_address)}", _reason(error)) from error
+
+    def restore(self, effects: Iterable[InstallTunnel]) -> None:
+        """As Datapath.restore: one system call for 65536 of them."""
+        tunnels = list(effects)
+        self._slow.restore(tunnels)
+        try:
+            self._sessions.restore({one.home_address: self._entry(one) for one in tunnels})
+        except OSError as error:
+            raise KernelRefused(f"restore {len(tunnels)} tunnels", _reason(error)) from error
+
+    def extend(self, home_address: int, expires: int | None) -> None:
+        """As Datapath.extend."""
+        try:
+            self._sessions.extend(home_address, self._since_boot(expires))
+        except OSError as error:
+            raise KernelRefused(f"extend tunnel {show(home_address)}", _reason(error)) from error
+
+    def remove(self, effect: RemoveTunnel) -> None:
+        """As Datapath.remove."""
+        self._slow.remove(effect)
+        try:
+            self._sessions.take(effect.home_address)
+        except OSError as error:
+            raise KernelRefused(f"remove tunnel {show(effect.home_address)}", _reason(error)) from error
+
+    def guard(self, effect: InstallDelivery) -> None:
+        """As Datapath.guard: a frame on a visited link with this source has to come from there, and from its node."""
+        try:
+            self._guard(effect, {} if effect.interface in self._links else self._indices())
+        except OSError as error:
+            raise KernelRefused(f"guard {show(effect.home_address)}", _reason(error)) from error
+        self._visitors[effect.home_address] = effect
+
+    def unguard(self, effect: RemoveDelivery) -> None:
+        """As Datapath.unguard."""
+        known = self._visitors.get(effect.home_address)
+        if known is not None and known.interface == effect.interface:
+            del self._visitors[effect.home_address]
+            try:
+                self._sessions.sit(effect.home_address, 0, bytes(6))
+            except OSError as error:
+                raise KernelRefused(f"unguard {show(effect.home_address)}", _reason(error)) from error
+
+    def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
+        """As Datapath.ends."""
+        return self._slow.ends(home_address)
+
+    def counters(self, home_address: int) -> Counters:
+        """As Datapath.counters."""
+        return self._slow.counters(home_address) + self._sessions.counters(home_address)
+
+    def _open(self) -> None:
+        """Raises OSError and KernelRefused. When the device was lost, programs and maps are still held."""
+        if self._loaded is None:
+            self._hooks = Hooks(self._device)
+            self._routing = Routing()
+            self._loaded = self._load()
+            self._sessions = Sessions(self._loaded.maps)
+            self._events.open()
+        self._index = self._routing.index(self._device)
+        self._describe()
+        name = "home_enter" if self._home else "visited_enter"
+        self._hooks.attach(self._index, ENTER, self._loaded.programs[name], name)
+        self._hooked.clear()
+        self._hook_links()
+
+    def _load(self) -> Loaded:
+        programs = ["home_enter", "home_leave"] if self._home else ["visited_enter", "visited_leave", "visited_admit"]
+        sizes = {"mip_sessions": self._room, "mip_counts": self._room}
+        former = self._former()
+        loaded = Loaded(OBJECT, programs, sizes, {})
+        if former and all(former[name].shape == one.shape for name, one in loaded.maps.items()):
+            loaded.close()
+            loaded = Loaded(OBJECT, programs, sizes, former)
+        for one in former.values():
+            one.close()
+        return loaded
+
+    def _former(self) -> dict[str, Map]:
+        """The maps of an earlier run; none where there was none, or where we may not look (CAP_SYS_ADMIN)."""
+        program = self._hooks.program(self._routing.index(self._device), ENTER)
+        try:
+            return maps_of(program) if program else {}
+        except PermissionError:
+            return {}
+
+    def _describe(self) -> None:
+        self._sessions.describe(self._local, self._port, self._index)
+
+    def _links_changed(self) -> None:
+        try:
+            self._hook_links()
+        except OSError:
+            self._slow.dropped["link event"] += 1
+
+    def _hook_links(self) -> None:
+        """Programs on every interface that has none of ours yet; visitors where their links are now."""
+        assert self._loaded is not None
+        indices = self._indices()
+        self._hooked &= set(indices.values())
+        name = "home_leave" if self._home else "visited_leave"
+        for index in set(indices.values()) - self._hooked:
+            self._hooks.attach(index, LEAVE, self._loaded.programs[name], name)
+            self._hooked.add(index)
+        for link in {visitor.interface for visitor in self._visitors.values()}:
+            if indices.get(link) != self._links.get(link):  # gone, or made anew
+                self._links.pop(link, None)
+                for visitor in [one for one in self._visitors.values() if one.interface == link]:
+                    self._guard(visitor, indices)
+
+    def _indices(self) -> dict[str, int]:
+        return {one.name: one.index for one in self._hooks.interfaces()}
+
+    def _guard(self, visitor: InstallDelivery, indices: Mapping[str, int]) -> None:
+        """Where the link is away for now, nothing comes from it either. indices: of the links there are, by name."""
+        assert self._loaded is not None
+        link = visitor.interface
+        if link not in self._links and link in indices:
+            self._hooks.attach(indices[link], ADMIT, self._loaded.programs["visited_admit"], "visited_admit")
+            self._links[link] = indices[link]
+        if link in self._links:
+            self._sessions.sit(visitor.home_address, self._links[link], visitor.link_address)
+
+    def _entry(self, effect: InstallTunnel) -> Entry:
+        """What the programs cannot do is left to the slow path: `carried` is 0 then."""
+        end = effect.ends[0]
+        plain = len(effect.ends) == 1 and not effect.encapsulating_link
+        carried = _CARRIED.get(end.encapsulation, 0) if plain else 0
+        port = end.port if carried == PROTO_UDP else 0
+        if carried == PROTO_UDP and not port:
+            carried = 0
+        return Entry(self._since_boot(effect.expires), end.remote, port, carried)
+
+    def _since_boot(self, expires: int | None) -> int:
+        """Nanoseconds; 0 for never."""
+        if expires is None:
+            return 0
+        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return max(1, now + (expires - self._clock()) * 1_000_000)
+
+
+def _reason(error: OSError | KernelRefused) -> str:
+    if isinstance(error, KernelRefused):
+        return str(error)
+    return error.strerror or os.strerror(error.errno or 0)

@@ -1,0 +1,126 @@
+"""What the node costs: heap, garbage, growth, files. Limits: boards/budgets.toml; the table: at the end of the run."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.helpers.builders import a_node_config
+from tests.hil.test_firmware import MODULES
+from tools.board import payload
+from tools.board.connection import Connection
+from tools.board.identity import Identity
+
+BUDGETS = tomllib.loads((payload.FIRMWARE.parent / "boards" / "budgets.toml").read_text())
+HEAP, LIMITS = BUDGETS["heap"], BUDGETS["limits"]
+SESSIONS = 8
+HOURS = 24
+
+OnBoard = Callable[[str], None]
+Budget = Callable[[str, float], None]
+
+
+@pytest.fixture
+def budget(record_property: Callable[[str, object], None]) -> Iterator[Budget]:
+    """budget(name, value): a row of the table, and the test fails if it is beyond its limit, or on its wrong side."""
+    wrong = []
+
+    def row(name: str, value: float) -> None:
+        limit = LIMITS[name]
+        record_property("budget", [name, round(value), limit])
+        if not (value >= limit if name.startswith("left") else value <= limit):
+            wrong.append(f"{name}: {value:.0f}, where {limit} is the limit")
+
+    yield row
+    assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def scale(identity: Identity) -> Callable[[float, str], float]:
+    """Octets of a plain ESP32 for octets of this board."""
+    return lambda octets, sort: octets if identity.esp32 else octets / HEAP.get(f"{sort}_factor", 1.0)
+
+
+def used(board: Connection) -> int:
+    board.run("import gc\ngc.collect()")
+    octets: int = board.value("gc.mem_alloc()")
+    return octets
+
+
+def config() -> dict[str, Any]:
+    return a_node_config(mode="foreign-agent", applications=[f"app{number}" for number in range(SESSIONS - 1)])
+
+
+def test_the_node_with_eight_sessions_leaves_half_of_the_heap_of_our_image(
+    board: Connection, on_board: OnBoard, scale: Callable[[float, str], float], budget: Budget
+) -> None:
+    before = used(board)
+    board.run("\n".join(f"import {name}" for name in MODULES))
+    imported = used(board) - before
+    on_board("heap")
+    names = board.value("names()")
+    before = used(board)
+    board.run("from runtime.forwarder import Forwarder\nfrom runtime.slip_line import SlipLine")
+    board.run("forwarder, line = Forwarder(2048), SlipLine()")
+    buffers = used(board) - before
+    on_board("day")
+    before = used(board)
+    board.run(f"day = Day({config()!r})\nday.pass_time(60)")
+    sessions = used(board) - before
+    states = board.value("[one['state'] for one in day.node.status(day.now)['sessions']]")
+
+    assert states == ["registered"] * SESSIONS
+    costs = {
+        "import_compiled": scale(imported, "code"),
+        "import_frozen": scale(names, "object"),
+        "buffers": scale(buffers, "buffer"),
+        "sessions": scale(sessions, "object"),
+    }
+    for name, octets in costs.items():
+        budget(name, octets)
+    running = costs["sessions"] + costs["buffers"]
+    budget("left_frozen_percent", 100 - 100 * (costs["import_frozen"] + running) / HEAP["free"])
+    budget("left_compiled", HEAP["free"] - costs["import_compiled"] - running)
+
+
+def test_a_day_of_renewals_leaves_nothing_on_the_heap(board: Connection, on_board: OnBoard, budget: Budget) -> None:
+    on_board("day")
+    board.run(f"day = Day({config()!r})\nday.pass_time(3600)")
+    first, registered = used(board), board.value("day.registrations")
+
+    for _ in range(HOURS - 1):
+        board.start("day.pass_time(3600)")
+        board.finish(silence=120.0)
+
+    assert board.value("day.registrations") - registered >= SESSIONS * (HOURS - 1) * 6
+    budget("day_growth", used(board) - first)
+
+
+def test_an_authenticator_costs_little_garbage_since_its_pads_are_made_once_per_key(
+    board: Connection, on_board: OnBoard, scale: Callable[[float, str], float], budget: Budget
+) -> None:
+    on_board("heap")
+    board.run("from mip4.authentication import ALGORITHMS\nmade = ALGORITHMS['hmac-md5'](bytes(16))\ntext = bytes(120)")
+
+    budget("hmac_garbage", scale(board.value("garbage(lambda: made(text))"), "object"))
+
+
+@pytest.mark.parametrize("path", ["out", "in", "across"])
+def test_a_packet_leaves_nothing_for_the_collector(
+    board: Connection, on_board: OnBoard, budget: Budget, path: str
+) -> None:
+    on_board("forwarder")
+
+    for size in (64, 1400):
+        carried, garbage, rate = board.value(f"measure({path!r}, {size})")
+        print(f"{path}, {size} octets: {rate} packets a second, between memory and memory")
+        assert carried == board.value("PACKETS")
+        budget("packet_garbage", garbage)
+
+
+@pytest.mark.parametrize("arch", ["xtensawin", "rv32imc"])
+def test_the_firmware_is_no_larger_than_it_may_be(budget: Budget, arch: str) -> None:
+    budget(f"mpy_{arch}", sum(len(octets) for name, octets in payload.compiled(arch).items() if name.endswith(".mpy")))

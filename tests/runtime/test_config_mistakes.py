@@ -1,0 +1,109 @@
+"""An operator learns of every mistake in a file at once, each as `file: key: reason`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from host_agents.runtime.config import load_foreign_agent, load_home_agent
+from host_agents.runtime.errors import ConfigurationError
+
+HOME_AGENT = """
+[home_agent]
+address = "192.0.2.256"
+port = "many"
+lifetime = 0
+colour = "red"
+http = "127.0.0.1"
+log = "xml"
+
+[[network]]
+prefix = "10.10.0.0/33"
+pool = ["10.10.0.10-10.10.0.250"]
+gateway = "10.10.0.1"
+
+[[network]]
+prefix = "10.11.0.0/24"
+pool = ["10.12.0.1", 5]
+dns = ["224.0.0.1"]
+
+[[subscriber]]
+nai = "kleung@example.net"
+spi = 12
+key = "hex:xyz"
+
+[[subscriber]]
+nai = "two words@"
+key = "text:secret"
+sessions = "eight"
+addresses = { "printer" = 7 }
+
+[[foreign_agent]]
+address = "203.0.113.2"
+spi = 512
+key = "file:nowhere.key"
+"""
+FOREIGN_AGENT = """
+[foreign_agent]
+care_of_address = "0.0.0.0"
+advertise_interval = 5000
+sub_nai_from_link = true
+
+[[mobile_node]]
+nai = "kleung@example.net"
+spi = 256
+"""
+
+
+def _complaints(load: Callable[[Path], object], path: Path) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    return [line.removeprefix(f"{path}: ") for line in lines]
+
+
+def _keys(complaints: list[str]) -> set[str]:
+    return {one.partition(": ")[0] for one in complaints}
+
+
+def test_every_mistake_of_a_home_agents_file_is_told_in_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "ha.toml"
+    path.write_text(HOME_AGENT)
+
+    complaints = _complaints(load_home_agent, path)
+
+    assert "home_agent: Object contains unknown field `colour`" in complaints
+    assert "home_agent.port: Expected `int`, got `str`" in complaints
+    assert "network[1]: Object missing required field `gateway`" in complaints
+    assert "subscriber[1]: Object missing required field `spi`" in complaints
+    assert _keys(complaints) == {
+        *("home_agent", "home_agent.address", "home_agent.port", "home_agent.lifetime", "home_agent.http"),
+        *("home_agent.log", "network[0].prefix", "network[1]", "network[1].pool[1]", "network[1].pool"),
+        *("network[1].dns", "subscriber[0]", "subscriber[0].key", "subscriber[1].nai", "subscriber[1]"),
+        *("subscriber[1].sessions", "subscriber[1].addresses[...]", "foreign_agent[0].key"),
+    }
+
+
+def test_every_mistake_of_a_foreign_agents_file_is_told_in_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "fa.toml"
+    path.write_text(FOREIGN_AGENT)
+
+    complaints = _complaints(load_foreign_agent, path)
+
+    assert _keys(complaints) == {
+        *("foreign_agent", "foreign_agent.care_of_address", "foreign_agent.advertise_interval"),
+        *("foreign_agent.sub_nai_from_link", "mobile_node[0]"),
+    }
+
+
+def test_a_file_without_its_section_is_one_complaint(tmp_path: Path) -> None:
+    path = tmp_path / "ha.toml"
+    path.write_text("")
+
+    assert _complaints(load_home_agent, path) == [
+        "file: Object missing required field `home_agent`",
+        "file: Object missing required field `network`",
+    ]
