@@ -30,7 +30,7 @@ from host_agents.store.group_commit import GroupCommit, Writer
 from host_agents.store.protocol import Done, HomeAgentRow, Owner, Row, Snapshot
 from host_agents.store.renewals import RenewalJournal
 
-_HOME_AGENT_FILE = 0x454E5448  # "ENTH"
+HOME_AGENT_FILE = 0x454E5448  # "ENTH"
 _FOREIGN_AGENT_FILE = 0x454E5446  # "ENTF"
 
 _HOME_AGENT_SCHEMA = """
@@ -51,9 +51,8 @@ _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
-    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL)
+    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL, said INTEGER)
 """
-_FOREIGN_AGENT_CHANGES = ("ALTER TABLE visitor ADD COLUMN said INTEGER",)
 
 _BINDING = (
     "nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, identification, direct, revocation,"
@@ -86,10 +85,9 @@ class _SqliteStore:
         application_id: int,
         schema: str,
         writer: Callable[[sqlite3.Connection], Writer],
-        changes: Sequence[str] = (),
     ) -> None:
         self._path = path
-        self._connection = open_database(path, application_id, schema, changes)
+        self._connection = open_database(path, application_id, schema)
         try:
             self._commit = GroupCommit(self._connection, writer(self._connection), loop, path)
         except sqlite3.Error as error:
@@ -121,7 +119,7 @@ class HomeAgentStore(_SqliteStore):
     """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _HomeAgentRows)
+        super().__init__(path, loop, HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _HomeAgentRows)
 
     def load(self) -> Snapshot:
         """As Store.load."""
@@ -152,8 +150,7 @@ class ForeignAgentStore(_SqliteStore):
     """Visitors. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        writer, changes = _ForeignAgentRows, _FOREIGN_AGENT_CHANGES
-        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, writer, changes)
+        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _ForeignAgentRows)
 
     def load(self) -> list[Visitor]:
         """As Store.load."""

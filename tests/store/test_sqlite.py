@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -330,26 +328,6 @@ def test_a_second_daemon_on_the_same_file_is_refused(tmp_path):
         child.kill()
     assert line.endswith("another daemon has it open")
     assert loaded(path) is not None  # and the killed one left no lock
-
-
-def test_a_newer_file_is_refused(tmp_path):
-    keep(tmp_path / "s", StoreBinding(PC1))
-    with contextlib.closing(sqlite3.connect(tmp_path / "s")) as connection:
-        connection.execute("PRAGMA user_version = 9")
-
-    assert refusal(tmp_path / "s").endswith("has version 9, this Entourage knows versions up to 1")
-
-
-def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path):
-    path = tmp_path / "s"
-    keep(path, StoreVisitor(LAPTOP), kind=ForeignAgentStore)
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE visitor DROP COLUMN said")
-        connection.execute("PRAGMA user_version = 1")
-
-    assert loaded(path, ForeignAgentStore) == [LAPTOP]
-    keep(path, StoreVisitor(replace(LAPTOP, said=7)), kind=ForeignAgentStore)
-    assert loaded(path, ForeignAgentStore) == [replace(LAPTOP, said=7)]
 
 
 def test_another_agents_file_is_refused(tmp_path):

@@ -30,6 +30,7 @@ DEVICES = ("pc1", "pc2")
 _ROUTE = ("fa2", "nat", "fa1", "fa2", "fa1", "nat")
 _PORT = 40000
 _INTERVAL = 0.002  # seconds between packets for a device
+_UNDERWAY = 0.1  # seconds that a packet may still be underway when the carrier goes
 _FIX = 0.25  # seconds between what the receiver says
 _SILENCE = 1.3  # seconds for which the home agent is stopped, or the radio finds nothing
 _CENTRE, _RADIUS = (47.3769, 8.5417), (0.0031, 0.0046)  # degrees
@@ -56,11 +57,17 @@ class Truth:
     ended: float = 0.0
 
     def gap(self, number: int, home_address: str) -> float:
-        """The longest silence at that device around that roam, ms, by its own capture."""
-        since = self.roams[number].down - 0.3
-        until = self.roams[number + 1].down - 0.3 if number + 1 < len(self.roams) else self.ended
-        times = [at for at in self.arrivals[home_address] if since <= at <= until]
-        return max((later - earlier for earlier, later in pairwise(times)), default=math.inf) * 1000
+        """The silence at that device that began when the lab took the carrier away, ms.
+
+        Others, of a busy machine that stops everything for a while, are no handoffs.
+        """
+        down = self.roams[number].down
+        silences = [
+            later - earlier
+            for earlier, later in pairwise(self.arrivals[home_address])
+            if earlier <= down + _UNDERWAY and later >= down
+        ]
+        return max(silences, default=math.inf) * 1000
 
     def place(self, at: float) -> tuple[float, float]:
         """Where the receiver was: latitude, longitude."""
@@ -71,7 +78,7 @@ class Truth:
 
 def plan(gps: str) -> WorldPlan:
     """gps: path of the terminal on which a receiver speaks."""
-    recorder = {"path": "flight", "sample": 1, "write": 2, "gps": gps}
+    recorder = {"path": "flight", "sample": 1, "write": 2, "gps": gps, "pages_per_hour": 20000}
     node = NodePlan("mn", "kleung@example.net", DEVICES, settings={"recorder": recorder}, address="dhcp")
     return WorldPlan((node,))
 
