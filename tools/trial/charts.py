@@ -155,7 +155,7 @@ def distribution(values: Sequence[float], width: float = 460) -> str:
                 axis.at(value) + beside,
                 y(share) + (16 if share > 0.9 else 14),
                 f"{name} {milliseconds(value)}",
-                "label",
+                "label halo",
                 anchor,
             )
         )
@@ -173,19 +173,22 @@ def parts(figures: Figures, width: float = 460) -> str:
             rows.append((network, medians))
     if not rows:
         return ""
-    left, most = 112, max(sum(medians.values()) for _, medians in rows)
-    scale = (width - left - 66) / max(most, 1)
+    left = 16 + 7.5 * max(len(network) for network, _ in rows)
+    scale = (width - left - 66) / max(1, *(sum(medians.values()) for _, medians in rows))
+    pitch = max(30, min(58, 174 / len(rows)))
+    thick = pitch * 0.58
     body = []
     for number, (network, medians) in enumerate(rows):
-        x, y = float(left), 12 + number * 38
-        body.append(_text(left - 8, y + 15, network, "label", "end"))
+        x, y = left, 12 + number * pitch
+        body.append(_text(left - 8, y + thick / 2 + 4, network, "label", "end"))
         for part in PARTS:
-            body.append(_bar(x, y, medians[part] * scale, 22, f"part-{part}", f"{part}: {milliseconds(medians[part])}"))
+            title = f"{part}: {milliseconds(medians[part])}"
+            body.append(_bar(x, y, medians[part] * scale, thick, f"part-{part}", title))
             x += medians[part] * scale
-        body.append(_text(x + 6, y + 15, milliseconds(sum(medians.values())), "small"))
-    y = 12 + len(rows) * 38 + 8
+        body.append(_text(x + 6, y + thick / 2 + 4, milliseconds(sum(medians.values())), "small"))
+    y = 12 + len(rows) * pitch + 8
     for number, part in enumerate(PARTS):
-        x = left - 60 + number * 100
+        x = 8 + number * 108
         body += [_bar(x, y, 11, 11, f"part-{part}"), _text(x + 16, y + 10, part, "small")]
     return _svg(y + 22, "Parts of a handoff", body, width)
 
@@ -219,6 +222,7 @@ def track(figures: Figures, colours: Mapping[str, str], height: float = 460) -> 
         way = [point(*one) for one in there if one is not None]
         if len(way) > 1:
             body.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in way)}" class="{kind}"/>')
+    labels: list[str] = []
     for handoff in sorted(figures.handoffs, key=lambda one: -(one.interruption or 0)):
         if place := figures.place(handoff.began):
             x, y = point(*place)
@@ -227,7 +231,8 @@ def track(figures: Figures, colours: Mapping[str, str], height: float = 460) -> 
             kind = "failed" if length is None else f"handoff {colours[handoff.network]}"
             body.append(_dot(x, y, radius, kind, f"{_clock(handoff.began)} to {handoff.network}: {_length(handoff)}"))
             if handoff in figures.worst(3):
-                body.append(_text(x + radius + 4, y + 4, _length(handoff), "label halo"))
+                labels.append(_text(x, y - radius - 5, _length(handoff), "label halo", "middle"))
+    body += labels  # above all dots
     for number, mark in enumerate(figures.marks, 1):
         if place := figures.place(mark["at"]):
             x, y = point(*place)

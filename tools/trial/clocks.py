@@ -16,7 +16,7 @@ from tools.trial.errors import TrialFailed
 from tools.trial.trial_file import Event, Trial
 
 _STRETCH = 600_000  # ms in which clocks drift apart by less than we can tell
-_GRAIN = 1.0  # ms: times are whole ones
+_GRAIN = 2.0  # ms: times are whole ones, of a date and of a clock that were read one after the other
 
 
 @dataclass(slots=True, frozen=True)

@@ -210,10 +210,10 @@ def _method(figures: Figures) -> str:
     idle = sum(not one.has_traffic for one in figures.measured)
     lost = sum(one.get("count", 0) for one in figures.trial.events if one["event"] == "lost")
     text = [
-        "An interruption is the longest silence, at the node, of packets for one session: from the last packet before",
-        "the link or agent was lost (or from that moment, if there was no traffic in the second before) to the first",
-        "packet after. Parts: link, until there is one again; discovery, until the first registration request;",
-        "registration, until the last session's reply; delivery, until the first packet.",
+        "An interruption is the longest silence of packets for one session, where they leave the node for the device:",
+        "from the last packet before the link or agent was lost (or from that moment, if there was no traffic in the",
+        "second before) to the first packet after. Parts: link, until there is one again; discovery, until the first",
+        "registration request; registration, until the last session's reply; delivery, until the first packet.",
         f"In {idle} handoffs no packet came, and the interruption is until all sessions were registered."
         if idle
         else "",
