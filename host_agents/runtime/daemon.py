@@ -115,7 +115,7 @@ class Daemon:
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
         self._stopped = asyncio.Event()
-        self._control = ControlSocket(common.control, self.answers, common.group_may_read)
+        self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
         self.answers.show("counters", self.counters)
         self.answers.show("handoffs", self.handoffs.documents)
         self.answers.show("events", lambda: [event.document() for event in self.journal.recent])
@@ -212,10 +212,7 @@ class Daemon:
             self.journal.warn(warning)
         gc.disable()
         try:
-            first = self.open()
-            self.datapath.watch(self._lost)
-            self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
-            self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
+            self._begin(self.open())
             _leave_alone_what_is_there()
             await self._control.open()
             for one in self.beside:
@@ -230,6 +227,12 @@ class Daemon:
                 await one.close()
             await self._control.close()
             self.close()
+
+    def _begin(self, first: Turn) -> None:
+        """Nobody keeps it: of a million bindings it is as large as their table."""
+        self.datapath.watch(self._lost)
+        self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
+        self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
 
     def _hung_up(self) -> None:
         """SIGHUP. One that comes while we read is answered by what we read."""
@@ -255,6 +258,12 @@ class Daemon:
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._set_timer)
+
+    async def durable(self) -> None:
+        """All turns so far that have rows have run, or were refused."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.store.submit((), lambda _: None if reached.done() else reached.set_result(None))
+        await reached
 
     def _durable(self, turn: Turn, since: float, error: StoreFailed | None) -> None:
         if error is None:
