@@ -40,20 +40,22 @@ class _Session:
 
 
 class Forwarder:
-    """Off until use() names a tunnel. dropped: reason -> packets. longest: octets of a packet that has to be copied.
+    """Off until use() names a tunnel. dropped: reason -> packets.
 
+    longest: octets of a packet that has to be copied. link_mtu: what is sure to pass the way to the home agent whole.
     A link has deliver(buffer, start, end, link address); a tunnel has carry(buffer, start, end). buffer is a bytearray;
     both may write before `start`, and raise OSError. answered(packet): to be called with answers to keepalives, octets.
     """
 
-    def __init__(self, longest: int = _LONGEST):
+    def __init__(self, longest: int = _LONGEST, link_mtu: int = _ETHERNET):
+        self._link_mtu = link_mtu
         self.sent = self.received = 0
         self.dropped = {}
         self.answered = lambda packet: None
         self._sessions = {}  # lower half of a home address -> list of _Session
         self._home_agent = b""
         self._tunnel = None
-        self._mtu = 0
+        self.mtu = 0
         self._broadcasts = ()  # destinations, octets
         self._buffer = bytearray(ROOM + longest)
 
@@ -75,7 +77,7 @@ class Forwarder:
         """
         self._tunnel = tunnel if kind else None
         self._home_agent = home_agent.to_bytes(4, "big")
-        self._mtu = _ETHERNET - _OVERHEAD.get(kind, 0)
+        self.mtu = self._link_mtu - _OVERHEAD.get(kind, 0)
         self._broadcasts = (broadcast.to_bytes(4, "big"), _EVERYBODY) if broadcast else ()
 
     def may_send(self, link, octets, at: int, link_address: bytes) -> _Session | None:
@@ -107,12 +109,12 @@ class Forwarder:
         other = self._find(octets, start + 16)
         if other is not None:
             self._deliver(other, octets, start, end)
-        elif end - start <= self._mtu:
+        elif end - start <= self.mtu:
             self._carry(octets, start, end)
         elif octets[start + 6] & 0x40:
-            self._complain(session, octets, start, end, UNREACHABLE, TOO_BIG, self._mtu)
+            self._complain(session, octets, start, end, UNREACHABLE, TOO_BIG, self.mtu)
         else:
-            for piece in fragments(bytes(memoryview(octets)[start:end]), self._mtu):
+            for piece in fragments(bytes(memoryview(octets)[start:end]), self.mtu):
                 self.send(piece)
 
     def from_tunnel(self, octets, start: int, end: int, outer_tos: int) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from host_agents.cli import asking
+from host_agents.cli import asking, backup
 from host_agents.runtime.config import Common, load_foreign_agent, load_home_agent
 from host_agents.runtime.sysctl import complaints
 
@@ -23,6 +23,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
             command.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"default {default}")
             command.set_defaults(handler=handler, role=role)
         asking.add_commands(commands, role, name)
+        if role == "ha":
+            backup.add_commands(commands)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from host_agents.store.journal import Journal
 from host_agents.store.protocol import Done, Owner, Row, Snapshot
 from host_agents.store.rows import COLUMNS, binding
 
-_HOME_AGENT_FILE = 0x454E5448  # "ENTH"
+HOME_AGENT_FILE = 0x454E5448  # "ENTH"
 _FOREIGN_AGENT_FILE = 0x454E5446  # "ENTF"
 
 _HOME_AGENT_SCHEMA = """
@@ -39,17 +39,14 @@ CREATE TABLE identification (
     PRIMARY KEY (nai, sub_nai)) WITHOUT ROWID;
 CREATE TABLE owner (
     address INTEGER PRIMARY KEY, nai TEXT NOT NULL, sub_nai TEXT NOT NULL, released INTEGER NOT NULL);
-CREATE TABLE renewals (number INTEGER PRIMARY KEY, records BLOB NOT NULL)
+CREATE TABLE journal (number INTEGER PRIMARY KEY, records BLOB NOT NULL)
 """
-# Renewals that a version 1 had not folded yet are lost: nodes renew again soon.
-_HOME_AGENT_CHANGES = ("DROP TABLE renewals; CREATE TABLE journal (number INTEGER PRIMARY KEY, records BLOB NOT NULL)",)
 _FOREIGN_AGENT_SCHEMA = """
 CREATE TABLE visitor (
     nai TEXT NOT NULL, sub_nai TEXT NOT NULL, home_address INTEGER PRIMARY KEY, home_agent INTEGER NOT NULL,
     care_of_address INTEGER NOT NULL, interface TEXT NOT NULL, link_address BLOB NOT NULL, lifetime INTEGER NOT NULL,
-    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL)
+    expires INTEGER, flags INTEGER NOT NULL, revocation INTEGER, hands_in INTEGER NOT NULL, said INTEGER)
 """
-_FOREIGN_AGENT_CHANGES = ("ALTER TABLE visitor ADD COLUMN said INTEGER",)
 
 _VISITOR = (
     "nai, sub_nai, home_address, home_agent, care_of_address, interface, link_address, lifetime, expires, flags,"
@@ -70,10 +67,9 @@ class _SqliteStore:
         application_id: int,
         schema: str,
         writer: Callable[[sqlite3.Connection], Writer],
-        changes: Sequence[str] = (),
     ) -> None:
         self._path = path
-        self._connection = open_database(path, application_id, schema, changes)
+        self._connection = open_database(path, application_id, schema)
         try:
             self._commit = GroupCommit(self._connection, writer(self._connection), loop, path)
         except sqlite3.Error as error:
@@ -105,8 +101,7 @@ class HomeAgentStore(_SqliteStore):
     """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        writer, changes = self._journalled, _HOME_AGENT_CHANGES
-        super().__init__(path, loop, _HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, writer, changes)
+        super().__init__(path, loop, HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, self._journalled)
 
     def _journalled(self, connection: sqlite3.Connection) -> Journal:
         self._journal = Journal(connection)
@@ -146,8 +141,7 @@ class ForeignAgentStore(_SqliteStore):
     """Visitors. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        writer, changes = _ForeignAgentRows, _FOREIGN_AGENT_CHANGES
-        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, writer, changes)
+        super().__init__(path, loop, _FOREIGN_AGENT_FILE, _FOREIGN_AGENT_SCHEMA, _ForeignAgentRows)
 
     def load(self) -> list[Visitor]:
         """As Store.load."""

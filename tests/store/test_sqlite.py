@@ -334,37 +334,6 @@ def test_a_second_daemon_on_the_same_file_is_refused(tmp_path):
     assert loaded(path) is not None  # and the killed one left no lock
 
 
-def test_a_newer_file_is_refused(tmp_path):
-    keep(tmp_path / "s", StoreBinding(PC1))
-    with contextlib.closing(sqlite3.connect(tmp_path / "s")) as connection:
-        connection.execute("PRAGMA user_version = 9")
-
-    assert refusal(tmp_path / "s").endswith("has version 9, this Entourage knows versions up to 2")
-
-
-def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path):
-    path = tmp_path / "s"
-    keep(path, StoreVisitor(LAPTOP), kind=ForeignAgentStore)
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE visitor DROP COLUMN said")
-        connection.execute("PRAGMA user_version = 1")
-
-    assert loaded(path, ForeignAgentStore) == [LAPTOP]
-    keep(path, StoreVisitor(replace(LAPTOP, said=7)), kind=ForeignAgentStore)
-    assert loaded(path, ForeignAgentStore) == [replace(LAPTOP, said=7)]
-
-
-def test_a_file_of_the_first_version_is_taken_on(tmp_path):
-    keep(tmp_path / "s", StoreBinding(PC1))
-    with contextlib.closing(sqlite3.connect(tmp_path / "s")) as connection:
-        connection.execute("DROP TABLE journal")
-        connection.execute("CREATE TABLE renewals (number INTEGER PRIMARY KEY, records BLOB NOT NULL)")
-        connection.execute("PRAGMA user_version = 1")
-
-    assert loaded(tmp_path / "s").bindings == [PC1]
-    assert keep(tmp_path / "s", StoreBinding(PC2)) == [None]
-
-
 def test_another_agents_file_is_refused(tmp_path):
     keep(tmp_path / "s", StoreBinding(PC1))
 
