@@ -13,6 +13,7 @@ from functools import partial
 
 from host_agents.effects import (
     CameHome,
+    ExtendTunnel,
     ForgetIdentification,
     InstallTunnel,
     MobilityBinding,
@@ -369,8 +370,9 @@ class HomeAgent:
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(self._replay.of(session).store(binding))
-        if former is None or self._tunnel(former) != self._tunnel(binding):
-            effects.append(self._tunnel(binding))
+        led = self._tunnel(binding)
+        same = former is not None and self._tunnel(former).ends == led.ends and former.home_address == home_address
+        effects.append(ExtendTunnel(home_address, led.expires) if same else led)
         reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
         effects.append(reply)
         effects += self._log_lines.accepted(former, binding, now)
