@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.builders import a_node_config
-from tests.hil.test_firmware import MODULES
+from tests.hil.test_firmware import modules_of
 from tools.board import payload
 from tools.board.connection import Connection
 from tools.board.identity import Identity
@@ -55,10 +55,10 @@ def config() -> dict[str, Any]:
 
 
 def test_the_node_with_eight_sessions_leaves_half_of_the_heap_of_our_image(
-    board: Connection, on_board: OnBoard, scale: Callable[[float, str], float], budget: Budget
+    board: Connection, on_board: OnBoard, identity: Identity, scale: Callable[[float, str], float], budget: Budget
 ) -> None:
     before = used(board)
-    board.run("\n".join(f"import {name}" for name in MODULES))
+    board.run("\n".join(f"import {name}" for name in modules_of(identity)))
     imported = used(board) - before
     on_board("heap")
     names = board.value("names()")
