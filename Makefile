@@ -12,7 +12,7 @@ demo: setup
 
 # Side by side, since the lab's tests wait more than they compute; a file stays together, for what its tests share.
 test: setup
-	@$(PY) -m pytest -q -n 2 --dist loadfile
+	@$(PY) -m pytest -q -n 3 --dist loadfile
 
 check: setup
 	@$(PY) -m ruff check --quiet .
@@ -31,6 +31,8 @@ SEED ?= $(shell date +%s)
 soak: setup
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
+	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
+	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
 
 # docs/conformance.md, from the checklist's lines and the names of the tests.

@@ -66,6 +66,7 @@ class ControlSocket:
                     await _write(writer, reply)
                 else:
                     await _stream(reply, reader, writer)
+                    return
         except (OSError, ValueError, TimeoutError):
             pass  # a client that went away, wrote too long a line or fell asleep
         finally:

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol, get_args
@@ -80,7 +81,9 @@ class Beside(Protocol):
 
 
 class Daemon:
-    """Runs one engine. A subclass knows which effects there are besides rows, tunnels and log lines.
+    """Runs one engine. does: what is done for each kind of effect, once the turn is durable; it raises KernelRefused.
+
+    A subclass adds what there is besides rows, tunnels and log lines.
 
     role: "ha" or "fa". beside: opened when the daemon is about to be ready.
     """
@@ -100,6 +103,13 @@ class Daemon:
         self.answers = Answers()
         self.beside: list[Beside] = []
         self.began = time.time()
+        self.does: dict[type, Callable[[Any], None]] = {
+            InstallTunnel: self.install,
+            RemoveTunnel: self.remove,
+            RenewBinding: self._extend,
+            Said: self.say,
+            Dropped: self._drop,
+        }
         self._reloading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
@@ -192,10 +202,6 @@ class Daemon:
         dropped = {f"packet-{reason}": count for reason, count in self.datapath.dropped.items()}
         return {**self.journal.counts, **dropped}
 
-    def carry_out(self, effect: Any) -> None:
-        """An effect that is particular to this agent. Raises KernelRefused."""
-        raise NotImplementedError
-
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises KernelRefused, StoreFailed, ConfigurationError before it is ready."""
         loop = asyncio.get_running_loop()
@@ -259,10 +265,11 @@ class Daemon:
     def _carry_out(self, turn: Turn, since: float) -> None:
         try:
             for effect in turn.effects:
-                if type(effect) not in _ROWS:
-                    self._effect(effect)
-                elif type(effect) is RenewBinding:
-                    self.datapath.extend(effect.binding.home_address, effect.binding.expires)
+                does = self.does.get(type(effect))
+                if does is not None:
+                    does(effect)
+                elif type(effect) not in _ROWS:
+                    raise TypeError(f"no {self.role} does {effect}")
         except KernelRefused as error:
             self._refused(turn, str(error))
             return
@@ -273,18 +280,22 @@ class Daemon:
             if after.effects:
                 self.take(after)
 
-    def _effect(self, effect: Any) -> None:
-        match effect:
-            case InstallTunnel():
-                self.datapath.install(effect)
-            case RemoveTunnel():
-                self.datapath.remove(effect)
-            case Said():
-                self.journal.said(effect, self.now())
-            case Dropped():
-                self.journal.dropped(effect, self.now())
-            case _:
-                self.carry_out(effect)
+    def install(self, effect: InstallTunnel) -> None:
+        """Raises KernelRefused."""
+        self.datapath.install(effect)
+
+    def remove(self, effect: RemoveTunnel) -> None:
+        """Raises KernelRefused."""
+        self.datapath.remove(effect)
+
+    def say(self, effect: Said) -> None:
+        self.journal.said(effect, self.now())
+
+    def _extend(self, effect: RenewBinding) -> None:
+        self.datapath.extend(effect.binding.home_address, effect.binding.expires)
+
+    def _drop(self, effect: Dropped) -> None:
+        self.journal.dropped(effect, self.now())
 
     def _lost(self) -> None:
         self.journal.warn(f"{self.common.device} was deleted; it is made anew")

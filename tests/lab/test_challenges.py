@@ -13,7 +13,7 @@ from tools.lab.world import World
 
 _NAI = "kleung@example.net"
 _AAA = {"spi": 2, "key": "text:for the AAA server"}
-_SOON = 15.0
+_SOON = 30.0
 
 
 class Renewals:

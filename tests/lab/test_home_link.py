@@ -28,7 +28,7 @@ from tools.lab.world import World
 _AGENT = "02:00:00:00:04:01"  # link address of the home agent on the home link
 _NODE = "02:00:00:00:01:01"  # of mn's uplink
 _CN = plan.NETWORKS["cn"][0]
-_SOON = 15.0
+_SOON = 30.0
 _ARP = b"\x08\x06"
 
 

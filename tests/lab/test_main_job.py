@@ -14,7 +14,7 @@ from tools.lab.traffic import Download, ping_train
 from tools.lab.world import World
 
 _CN = plan.NETWORKS["cn"][0]
-_SOON = 15.0  # seconds within which a session is back, however it was lost
+_SOON = 30.0  # seconds within which a session is back, however it was lost
 _BINDING = {
     "nai", "sub_nai", "home_address", "care_of_address", "lifetime", "expires_in", "tunnel", "via",
     "packets_in", "packets_out", "bytes_in", "bytes_out",

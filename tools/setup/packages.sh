@@ -19,6 +19,9 @@ need dhclient isc-dhcp-client
 need dumpcap wireshark-common
 need nft nftables
 need tshark tshark
+need tcpdump tcpdump
+need faketime faketime
+need systemd-analyze systemd
 need cc gcc
 need chromium chromium
 need promtool prometheus

@@ -138,9 +138,7 @@ class Map:
 class Loaded:
     """An object file in the kernel. programs: name -> descriptor, of those wanted. maps: by name."""
 
-    def __init__(
-        self, path: Path, programs: list[str], sizes: Mapping[str, int], former: Mapping[str, Map]
-    ) -> None:
+    def __init__(self, path: Path, programs: list[str], sizes: Mapping[str, int], former: Mapping[str, Map]) -> None:
         """sizes: entries of maps that are not as in the file. former: maps to go on with instead of making new ones.
 
         Raises OSError.
