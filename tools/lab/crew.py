@@ -122,8 +122,10 @@ class Crew:
         for node in self._plan.nodes:
             for device in node.serial:
                 argv = programs.serial_cable(node.name, device, self._directory.path)
-                self._spawn(device, "cable", argv)
                 ends += [Path(argv[-2]), Path(argv[-1])]
+                for end in ends[-2:]:
+                    end.unlink(missing_ok=True)  # of a cable that was pulled
+                self._spawn(device, "cable", argv)
         wait_until(lambda: all(end.exists() for end in ends), _PATIENCE, "the serial cables")
 
     def start_capture(self, name: str, pcap: Path) -> None:
