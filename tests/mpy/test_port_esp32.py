@@ -74,19 +74,19 @@ class Bench:
 
     def __init__(self, micropython: Path, folder: Path) -> None:
         self._micropython = micropython
-        self._folder = folder
+        self.folder = folder
         self.air: dict[str, Any] = {"networks": []}
 
     def environment(self, **more: str) -> dict[str, str]:
-        (self._folder / "air.json").write_text(json.dumps(self.air))
+        (self.folder / "air.json").write_text(json.dumps(self.air))
         found = {
-            key: str(self._folder / name) for key, name in (("AIR", "air.json"), ("NOTES", "notes"), ("FLASH", "nvs"))
+            key: str(self.folder / name) for key, name in (("AIR", "air.json"), ("NOTES", "notes"), ("FLASH", "nvs"))
         }
         return {**os.environ, "MACHINE": "ESP32", "MICROPYPATH": f"{FIRMWARE}:{LIBRARIES}:.frozen", **found, **more}
 
     def run(self, code: str, **environment: str) -> Any:
         """What the code prints last, a Python value."""
-        path = self._folder / "code.py"
+        path = self.folder / "code.py"
         path.write_text(_BEGIN % str(HERE / "board") + code)
         command = [*_NAMESPACE, self._micropython, path]
         done = subprocess.run(command, env=self.environment(**environment), capture_output=True, text=True, timeout=20)
@@ -95,7 +95,7 @@ class Bench:
 
     def start(self, config: object, **environment: str) -> subprocess.Popen[str]:
         """Switched on with this config.json."""
-        path = self._folder / "config.json"
+        path = self.folder / "config.json"
         path.write_text(json.dumps(config))
         return subprocess.Popen(
             [*_NAMESPACE, self._micropython, HERE / "power_on_board.py", path],
@@ -103,7 +103,7 @@ class Bench:
         )  # fmt: skip
 
     def notes(self, key: str) -> list[Any]:
-        path = self._folder / "notes"
+        path = self.folder / "notes"
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [line[key] for line in lines if key in line]
 
@@ -116,6 +116,13 @@ def bench(micropython: Path, tmp_path: Path) -> Bench:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     said, _ = process.communicate(timeout=20)
     return process.returncode, said
+
+
+def await_so(so: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not so():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
 
 
 # ---- the clock
@@ -273,31 +280,35 @@ def test_three_crashes_in_a_row_leave_the_prompt_free_and_the_next_reset_is_anot
     assert [one for one, _ in lives] == [77, 77, 77]
     assert code == 0
     assert "safe mode: the node has failed 3 times in a row" in said
-    assert json.loads((bench._folder / "nvs").read_text())["istarts"] == 0
+    assert json.loads((bench.folder / "nvs").read_text())["istarts"] == 0
 
 
 def test_power_that_goes_and_comes_is_no_crash(bench: Bench) -> None:
-    (bench._folder / "nvs").write_text(json.dumps({"istarts": 7}))
+    (bench.folder / "nvs").write_text(json.dumps({"istarts": 7}))
     process = bench.start(CONFIG, RESET_CAUSE="1")
-    end = time.monotonic() + 10
-    while not bench.notes("scan") and time.monotonic() < end:
-        time.sleep(0.02)
+    await_so(lambda: bench.notes("scan"))
     process.kill()
     process.communicate()
 
-    assert bench.notes("scan")
+
+def test_a_flight_recorder_writes_what_the_board_knows_of_its_link(bench: Bench) -> None:
+    process = bench.start({**CONFIG, "recorder": {"write": 1, "sample": 1}})
+    await_so(lambda: any(path.stat().st_size for path in bench.folder.glob("flight*")))
+    process.send_signal(signal.SIGINT)
+
+    code, said = ended(process)
+    assert code == 0
+    assert "Traceback" not in said
 
 
 def test_an_interrupt_ends_the_node_and_the_watchdog_is_fed_for_whoever_is_at_the_prompt(bench: Bench) -> None:
     process = bench.start(CONFIG)
-    end = time.monotonic() + 10
-    while not bench.notes("fed") and time.monotonic() < end:
-        time.sleep(0.02)
+    await_so(lambda: bench.notes("fed"))
     process.send_signal(signal.SIGINT)
 
     assert ended(process)[0] == 0
     assert bench.notes("timer")[-1] > 0
-    assert json.loads((bench._folder / "nvs").read_text())["istarts"] == 0
+    assert json.loads((bench.folder / "nvs").read_text())["istarts"] == 0
 
 
 def test_a_configuration_that_this_board_cannot_run_is_one_line(bench: Bench) -> None:
@@ -472,9 +483,7 @@ def served(bench: Bench) -> Iterator[Browser]:
         "address": "10.99.1.50", "mask": "255.255.255.0", "router": "10.99.1.1",
     }]  # fmt: skip
     process = bench.start(SERVED)
-    end = time.monotonic() + 10
-    while not bench.notes("address") and time.monotonic() < end:
-        time.sleep(0.02)
+    await_so(lambda: bench.notes("address"))
     yield Browser(process)
     process.kill()
     print(process.communicate()[0])
