@@ -45,7 +45,7 @@ class Page:
         """The page as it is now; from then on it is told what changes."""
         parts = await self.parts()
         rows = await self.rows("", 0)
-        return _draw(
+        return draw(
             "page.html", words=self._words, status=await self._show("status"), minutes=MINUTES, rows=rows, **parts
         )
 
@@ -60,7 +60,7 @@ class Page:
             for one in list(self._daemon.journal.recent)[-_EVENTS:]
         ]
         return {
-            "head": _draw(
+            "head": draw(
                 "head.html",
                 words=self._words,
                 status=status,
@@ -70,8 +70,8 @@ class Page:
                 concerns=concerns(self._daemon, self._ticker, status, pools),
                 uptime=_duration(status["uptime"]),
             ),
-            "timeline": _draw("timeline.html", nodes=timeline(self._daemon.handoffs, time.time()), minutes=MINUTES),
-            "events": _draw("events.html", events=events[::-1]),
+            "timeline": draw("timeline.html", nodes=timeline(self._daemon.handoffs, time.time()), minutes=MINUTES),
+            "events": draw("events.html", events=events[::-1]),
         }
 
     async def rows(self, search: str, offset: int) -> str:
@@ -87,7 +87,7 @@ class Page:
                 key, row.get("bytes_in", 0) + row.get("bytes_out", 0), now
             )
             row["left"] = "∞" if row["expires_in"] is None else _duration(row["expires_in"])
-        return _draw(
+        return draw(
             "rows.html",
             words=self._words,
             role=self._daemon.role,
@@ -104,7 +104,8 @@ class Page:
         return found[what]
 
 
-def _draw(template: str, **values: Any) -> str:
+def draw(template: str, **values: Any) -> str:
+    """A template of templates/; whatever is in `values` is text, not markup, unless the template says otherwise."""
     return _TEMPLATES.get_template(template).render(values)
 
 
