@@ -19,6 +19,7 @@ _COMMANDS = {
     "lab": "tools.lab.commands",
     "bench": "tools.bench.commands",
     "board": "tools.board.commands",
+    "trial": "tools.trial.commands",
 }
 
 

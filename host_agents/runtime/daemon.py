@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
+from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, Said, Turn
 from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
@@ -25,7 +25,7 @@ from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRef
 from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
-from host_agents.runtime.notify import notify
+from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.telling import tell
 from host_agents.runtime.where import Where
 from host_agents.store.protocol import Row, Store
@@ -108,7 +108,7 @@ class Daemon:
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
-            RenewBinding: self._extend,
+            ExtendTunnel: self._extend,
             Said: self.say,
             Dropped: self._drop,
         }
@@ -215,6 +215,7 @@ class Daemon:
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
+        watchdog = Watchdog()
         try:
             first = self.open()
             self.datapath.watch(self._lost)
@@ -225,9 +226,11 @@ class Daemon:
             for one in self.beside:
                 await one.open()
             notify("READY=1")
+            watchdog.start()
             await self._stopped.wait()
             notify("STOPPING=1")
         finally:
+            watchdog.stop()
             if self._timer is not None:
                 self._timer.cancel()
             reloading.cancel()
@@ -293,8 +296,8 @@ class Daemon:
     def say(self, effect: Said) -> None:
         self.journal.said(effect, self.now())
 
-    def _extend(self, effect: RenewBinding) -> None:
-        self.datapath.extend(effect.binding.home_address, effect.binding.expires)
+    def _extend(self, effect: ExtendTunnel) -> None:
+        self.datapath.extend(effect.home_address, effect.expires)
 
     def _drop(self, effect: Dropped) -> None:
         self.journal.dropped(effect, self.now())

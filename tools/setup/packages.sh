@@ -23,6 +23,10 @@ need tcpdump tcpdump
 need faketime faketime
 need systemd-analyze systemd
 need cc gcc
+need clang clang
+need tc iproute2
+need ethtool ethtool
+[ -r /usr/include/bpf/bpf_helpers.h ] || need /usr/include/bpf/bpf_helpers.h libbpf-dev
 need chromium chromium
 need promtool prometheus
 need zsh zsh
