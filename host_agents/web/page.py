@@ -17,6 +17,7 @@ from host_agents.web.traffic import Traffic
 
 ROWS = 50  # on one page of the table
 _EVENTS = 12
+_COUNT_EVERY = 3.0  # seconds
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -39,6 +40,8 @@ class Page:
         self._ticker = ticker
         self._traffic = Traffic()
         self._words = _WORDS[daemon.role]
+        self._counted: Any = []
+        self._count_again = 0.0
         ticker.render = self.parts
 
     async def whole(self) -> str:
@@ -52,7 +55,7 @@ class Page:
     async def parts(self) -> dict[str, str]:
         """The parts that are pushed, by the name of their event."""
         status = await self._show("status")
-        pools = await self._show("pools") if self._daemon.role == "ha" else []
+        pools = await self._pools() if self._daemon.role == "ha" else []
         recent = list(self._ticker.series)[-10:]
         rates = [sum(one[at] for one in recent) / max(1, len(recent)) for at in (1, 2)]
         events = [
@@ -97,6 +100,14 @@ class Page:
             size=ROWS,
             search=search,
         )
+
+    async def _pools(self) -> Any:
+        """Counted anew every few seconds: of a million bindings that takes a while."""
+        now = time.monotonic()
+        if now >= self._count_again:
+            self._counted = await self._show("pools")
+            self._count_again = now + _COUNT_EVERY
+        return self._counted
 
     async def _show(self, what: str) -> Any:
         found = await self._daemon.answers({"show": what}, False)
