@@ -28,7 +28,7 @@ need tc iproute2
 need ethtool ethtool
 [ -r /usr/include/bpf/bpf_helpers.h ] || need /usr/include/bpf/bpf_helpers.h libbpf-dev
 need chromium chromium
-need promtool prometheus
+[ -d /run/systemd/system ] || need promtool prometheus # where systemd runs, the package starts a server
 need zsh zsh
 need fish fish
 need man man-db
