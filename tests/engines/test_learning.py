@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from host_agents.effects import AskSubscriber, Dropped
+from host_agents.effects import AskSubscriber
 from mip4.address import parse
+from mip4.effects import Dropped
 from tests.helpers.alone import HomeAgentAlone
 from tests.helpers.builders import FOREIGN_AGENTS, NAI, SPI, a_subscriber
 from tests.helpers.messages import a_request
