@@ -22,6 +22,7 @@ need tshark tshark
 need tcpdump tcpdump
 need faketime faketime
 need systemd-analyze systemd
+need freeradius freeradius
 need cc gcc
 need clang clang
 need tc iproute2
