@@ -6,8 +6,8 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, Said, SendDatagram, Turn
@@ -28,6 +28,7 @@ from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
+_RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _AT_ONCE = 5000  # addresses that are counted before others have their turn
 
 
@@ -44,6 +45,7 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
+        self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
@@ -91,6 +93,8 @@ class HomeAgentDaemon(Daemon):
         return self.engine.clock(self.now())
 
     def restore(self, tunnels: list[InstallTunnel]) -> None:
+        for tunnel in tunnels:
+            self._note_place(tunnel)
         super().restore(tunnels)
         if self._links is not None:
             for tunnel in tunnels:
@@ -106,31 +110,35 @@ class HomeAgentDaemon(Daemon):
             if one is not None:
                 one.close()
 
-    def carry_out(self, effect: Any) -> None:
-        if isinstance(effect, SendDatagram):
-            self.meters.sent.count(effect.datagram)
-            if self.journal.debugged:
-                self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
-            index = 0 if self._links is None else self._links.index(effect.destination)
-            self._socket.send(effect.datagram, effect.destination, effect.port, index)
-        elif not isinstance(effect, CameHome):
-            raise TypeError(f"no home agent does {effect}")
-        elif self._links is not None:
-            self._links.came_home(effect.home_address)
+    def install(self, effect: InstallTunnel) -> None:
+        """It says where a home address is to be found on its home link, too, and where its node is."""
+        self._note_place(effect)
+        super().install(effect)
+        if self._links is not None:
+            self._links.away(effect.home_address)
 
-    def _effect(self, effect: Any) -> None:
-        """A tunnel says where a home address is to be found on its home link, too, and where its node is."""
-        if isinstance(effect, InstallTunnel):
-            self._note_place(effect)
-        super()._effect(effect)
-        if isinstance(effect, Said) and effect.kind == "unbound":
+    def remove(self, effect: RemoveTunnel) -> None:
+        super().remove(effect)
+        if self._links is not None:
+            self._links.back(effect.home_address)
+
+    def say(self, effect: Said) -> None:
+        super().say(effect)
+        if effect.kind == "unbound":
             nai = fields(effect.text).get("nai", "")
             if not self.engine.bindings.sessions_of(nai):
                 self.handoffs.came(nai, "", time.time())
-        elif self._links is not None and isinstance(effect, InstallTunnel):
-            self._links.away(effect.home_address)
-        elif self._links is not None and isinstance(effect, RemoveTunnel):
-            self._links.back(effect.home_address)
+
+    def _send(self, effect: SendDatagram) -> None:
+        self.meters.sent.count(effect.datagram)
+        if self.journal.debugged:
+            self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
+        index = 0 if self._links is None else self._links.index(effect.destination)
+        self._socket.send(effect.datagram, effect.destination, effect.port, index)
+
+    def _came_home(self, effect: CameHome) -> None:
+        if self._links is not None:
+            self._links.came_home(effect.home_address)
 
     def _note_place(self, effect: InstallTunnel) -> None:
         """For the time line of its node, if the tunnel will end elsewhere than now."""
@@ -216,15 +224,29 @@ class HomeAgentDaemon(Daemon):
         if not isinstance(wanted, dict):
             raise BadRequest("release takes an object")
         inform = bool(wanted.get("inform", True))
-        sessions = [(str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))]
         if wanted.get("all"):
-            sessions = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+            return {"released": self._release_all(inform)}
+        session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
         try:
-            for session in sessions:
-                self.take(self.engine.release(session, inform, self.now()))
+            self.take(self.engine.release(session, inform, self.now()))
         except KeyError as error:
             raise BadRequest(str(error.args[0])) from error
-        return {"released": [{"nai": nai, "sub_nai": sub_nai} for nai, sub_nai in sessions]}
+        return {"released": [_named(session)]}
+
+    async def _release_all(self, inform: bool) -> AsyncIterator[Document]:
+        """All that are there now, each as it is released; no more at a time than the store takes in one commit."""
+        waiting = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+        while waiting:
+            some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
+            for session in some:
+                try:
+                    self.take(self.engine.release(session, inform, self.now()))
+                except KeyError:  # it has gone by itself, or is about to be renewed
+                    if self.engine.bindings.find(session) is not None:
+                        waiting.append(session)
+                    continue
+                yield _named(session)
+            await self.durable()
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
         self.take(self.engine.rebound(home_address, source, port, self.now()))
@@ -260,3 +282,7 @@ class HomeAgentDaemon(Daemon):
 def _holds(session: MobilityBinding, where: Where) -> bool:
     care_of = [one.care_of_address for one in each(session)]
     return where.holds(session.nai, session.sub_nai, session.home_address, *care_of)
+
+
+def _named(session: tuple[str, str]) -> Document:
+    return {"nai": session[0], "sub_nai": session[1]}

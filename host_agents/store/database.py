@@ -112,6 +112,7 @@ def _prepare(connection: sqlite3.Connection, path: str, application_id: int, sch
     version = version_of(connection, path, application_id)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = OFF")  # some builds would overwrite all of a journal that is done with
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StoreFailed(f"{path}: is damaged ({' '.join(str(verdict).split())}); restore a backup or move it away")

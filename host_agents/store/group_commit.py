@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import struct
 import threading
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,7 +14,7 @@ from host_agents.store.protocol import Done, Row
 
 CAPACITY = 65536  # submissions that may wait for a disk that hangs; beyond it they are refused at once
 
-_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, struct.error, ValueError, OverflowError)
+_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, KeyError, TypeError, ValueError, OverflowError)
 
 _Submission = tuple[Sequence[Row], Done]
 _Outcome = tuple[Done, StoreFailed | None]
@@ -25,11 +24,11 @@ class Writer(Protocol):
     """What a row is to the database. Called in the writer thread, within a transaction."""
 
     def put(self, row: Row) -> None:
-        """Raises sqlite3.Error; struct.error, ValueError or OverflowError where the row is at fault."""
+        """Raises sqlite3.Error; KeyError, TypeError, ValueError or OverflowError where the row is at fault."""
         ...
 
     def finish(self) -> None:
-        """All rows of the transaction are put. Raises sqlite3.Error."""
+        """All rows of the transaction are put. Raises as put() does."""
         ...
 
     def ended(self, committed: bool) -> None:
@@ -64,13 +63,12 @@ class GroupCommit:
 
     def submit(self, rows: Sequence[Row], done: Done) -> None:
         """As Store.submit, on the event loop. Never blocks: what cannot be queued is refused through `done` too."""
-        with self._changed:
-            reason = "is closed" if self._closed else "the disk does not keep up" if self._is_full() else None
-            if reason is None:
-                self._waiting.append((rows, done))
+        reason = "is closed" if self._closed else "the disk does not keep up" if self._is_full() else None
         if reason is not None:
             self._loop.call_soon(done, StoreFailed(f"{self._path}: {reason}"))
-        elif not self._waking:  # once for all that came together: each time costs two changes of thread
+            return
+        self._waiting.append((rows, done))  # without the lock: the writer takes what it sees, and is woken for the rest
+        if not self._waking:  # once for all that came together: each time costs two changes of thread
             self._waking = True
             self._loop.call_soon(self._wake)
 
@@ -98,7 +96,8 @@ class GroupCommit:
             with self._changed:
                 while not self._waiting and not self._closed:
                     self._changed.wait()
-                taken, self._waiting = self._waiting, []
+                taken = self._waiting[:]
+                del self._waiting[: len(taken)]
             if not taken:
                 return
             outcomes = self._commit(taken)

@@ -105,9 +105,10 @@ def test_a_backup_that_is_damaged_newer_or_not_ours_is_refused_and_the_state_sta
     keep(state, StoreBinding(PC1))
     keep(tmp_path / "fa", StoreVisitor(LAPTOP), kind=ForeignAgentStore)
     keep(tmp_path / "damaged", *(StoreIdentification(NAI, f"session {number}", number) for number in range(2000)))
+    with contextlib.closing(sqlite3.connect(tmp_path / "damaged")) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'identification'").fetchone()
     octets = bytearray((tmp_path / "damaged").read_bytes())
-    half = len(octets) // 2 // 4096 * 4096
-    octets[half : half + 64] = bytes(64)
+    octets[(root - 1) * 4096 : (root - 1) * 4096 + 64] = bytes(64)
     (tmp_path / "damaged").write_bytes(octets)
     back_up(state, tmp_path / "newer")
     with contextlib.closing(sqlite3.connect(tmp_path / "newer")) as connection:

@@ -1,4 +1,4 @@
-"""The short way of a renewal leads where the long one does, or nowhere."""
+"""The short way of a plain request leads where the long one does, or nowhere."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_agents.effects import RenewBinding, StoreBinding, Turn
-from host_agents.home_agent import renewals
+from host_agents.effects import ExtendTunnel, RenewBinding, StoreBinding, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from mip4.const import CONFIG_REQUEST, FLAG_D, FLAG_S, FLAG_T, PORT
 from mip4.extensions import RevocationSupport, UdpTunnelRequest, host_configuration
@@ -26,7 +25,12 @@ def _home_agent(**changes: Any) -> HomeAgent:
 
 def _plain(turn: Turn) -> tuple[list[object], object]:
     """Where a turn leads, whichever way it was found."""
-    effects = [StoreBinding(one.binding) if isinstance(one, RenewBinding) else one for one in turn.effects]
+    effects: list[object] = []
+    for one in turn.effects:
+        if isinstance(one, RenewBinding):
+            effects += [StoreBinding(one.binding), ExtendTunnel(one.binding.home_address, one.binding.expires)]
+        else:
+            effects.append(one)
     shown = [(type(one), str(one.error)) if hasattr(one, "error") else one for one in effects]
     return shown, turn.session
 
@@ -46,16 +50,6 @@ def test_the_second_request_of_a_session_that_says_the_same_is_a_renewal():
     assert [_took_the_short_way(turn) for turn in turns] == [False, True, True]
     assert [reply.code for reply in replies] == [0, 0, 0]
     assert replies[0].extensions[:-1] == replies[2].extensions[:-1]  # the last one `ask` has verified
-
-
-def test_more_sessions_than_are_known_take_the_long_way(monkeypatch):
-    monkeypatch.setattr(renewals, "CAPACITY", 2)
-    agent = HomeAgentAlone()
-    for name in ("a", "b", "c"):
-        agent.ask(name)
-
-    assert len(agent.engine._renewals._known) == 2
-    assert [agent.ask(name).code for name in ("a", "b", "c")] == [0, 0, 0]
 
 
 SESSIONS = st.sampled_from(["", "pc1", "pc2"])
@@ -86,7 +80,7 @@ EVENTS = st.tuples(
 def test_both_ways_lead_to_the_same_turns_over_traffic_of_every_kind(events, keys):
     changes = {"subscribers": {NAI: a_subscriber(sessions=2)}, "foreign_agents": {FA2: FOREIGN_HOME} if keys else {}}
     short, long = _home_agent(**changes), _home_agent(**changes)
-    long._renewals.find = lambda *_: None  # type: ignore[method-assign]
+    long._plain.find = lambda *_: None  # type: ignore[method-assign]
     now = sent = 0
     open_sessions: list[tuple[str, str]] = []
     for request, source, ahead, passed, end, damaged in events:
