@@ -79,8 +79,8 @@ def test_what_a_peer_or_a_file_says_is_text_and_no_markup():
 
 def test_what_an_agent_wrote_stands_beside_the_gap_it_was_about():
     trial = a_trial(2)
-    trial.events.append(event(1040, "log", "ha", kind="denied", text="denied nai=<kleung> code=133"))
-    trial.events.append(event(8000, "log", "ha", kind="bound", text="something else"))
+    trial.events.append(event(1040, "log", "ha", text="denied nai=<kleung> code=133"))
+    trial.events.append(event(8000, "log", "ha", text="something else"))
 
     text = page.page(Figures.of(trial))
 
