@@ -82,7 +82,7 @@ def _pass_on(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWr
 
 
 def _is_full(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWriter) -> bool:
-    return capture.taken == args.packets or writer.size >= args.megabytes << 20
+    return bool(capture.taken == args.packets or writer.size >= args.megabytes << 20)
 
 
 def _addresses(found: list[dict[str, Any]]) -> set[int]:
