@@ -1,11 +1,11 @@
-# make demo | test | check | bench | soak | docs. Each sets up what it needs first; the second time that takes no time.
+# make demo | test | check | bench | soak | docs | pages | deb. Each sets up what it needs first; a second time takes no time.
 # MICROPYTHON=PATH names another build of the unix port; PYTHON=PATH the Python that .venv is made with.
 PATH := $(PATH):/usr/sbin:/sbin
 export PATH
 PY := .venv/bin/python
 ROUNDS ?= 10
 
-.PHONY: demo test check bench soak docs setup lock clean
+.PHONY: demo test check bench soak docs pages deb setup lock clean
 
 demo: setup
 	@$(PY) -m host_agents.cli.main lab demo
@@ -34,13 +34,23 @@ soak: setup
 	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
 
-# docs/conformance.md, from the checklist's lines and the names of the tests.
+# docs/conformance.md, from the checklist's lines and the names of the tests; docs/metrics.md, from the table of RFC 2006.
 docs: setup
 	@$(PY) -m tests.conformance
+	@$(PY) -m host_agents.web.mib >docs/metrics.md
+
+# Completions and manual pages, as a package installs them below share/.
+pages: setup
+	@$(PY) -m tools.pages build/share
+
+# build/entourage_VERSION_ARCHITECTURE.deb, for Debian with the Python that .venv has.
+deb: setup
+	@$(PY) -m tools.package.deb
 
 setup:
 	@tools/setup/packages.sh
 	@tools/setup/venv.sh
+	@tools/setup/bpf.sh
 
 lock:
 	python3 -m venv build/uv && build/uv/bin/pip install --quiet uv

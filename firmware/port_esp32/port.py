@@ -122,6 +122,10 @@ class Port:
             found += downlink.sources()
         return found + programs.sources(self._config["applications"], self._applications)
 
+    def delivered(self) -> list:
+        """As Forwarder.delivered()."""
+        return self._forwarder.delivered()
+
     def status(self) -> dict:
         return {
             "uplink": self._uplink.status(),

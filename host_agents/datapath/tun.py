@@ -112,22 +112,26 @@ class TunDatapath:
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install. A tunnel that moves keeps its counters."""
-        what = f"tunnel {show(effect.home_address)} to {', '.join(show(end.remote) for end in effect.ends)}"
-        if self._device < 0:
-            raise KernelRefused(what, f"device {self._name} is not there")
-        if effect.local != self._local:
-            raise KernelRefused(what, f"begins at {show(effect.local)}, this datapath at {show(self._local)}")
-        if not effect.ends or any(end.remote == self._local for end in effect.ends):
-            raise KernelRefused(what, "ends where it begins")
-        for end in effect.ends:
-            if end.encapsulation not in self._carriers:
-                raise KernelRefused(what, f"no encapsulation is called {end.encapsulation}")
+        if reason := self._unfit(effect):
+            towards = ", ".join(show(end.remote) for end in effect.ends)
+            raise KernelRefused(f"tunnel {show(effect.home_address)} to {towards}", reason)
         if effect.encapsulating_link:
             self._delivery.listen(effect.encapsulating_link)
         old = self._tunnels.get(effect.home_address)
         ends = tuple(End.of(end, self._carriers) for end in effect.ends)
         counters = old.counters if old else Counters()
         self._tunnels[effect.home_address] = Tunnel(ends, effect.encapsulating_link, counters)
+
+    def _unfit(self, effect: InstallTunnel) -> str:
+        """What hinders this tunnel; "": nothing."""
+        if self._device < 0:
+            return f"device {self._name} is not there"
+        if effect.local != self._local:
+            return f"begins at {show(effect.local)}, this datapath at {show(self._local)}"
+        if not effect.ends or any(end.remote == self._local for end in effect.ends):
+            return "ends where it begins"
+        unknown = [end.encapsulation for end in effect.ends if end.encapsulation not in self._carriers]
+        return f"no encapsulation is called {unknown[0]}" if unknown else ""
 
     def restore(self, effects: Iterable[InstallTunnel]) -> None:
         """As Datapath.restore. Of a former run nothing is left."""

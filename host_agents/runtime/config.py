@@ -18,7 +18,7 @@ from mip4.authentication import AaaAssociation, SecurityAssociation
 from mip4.const import PORT
 from mip4.nai import check_nai, check_sub_nai
 
-DATAPATHS = ("auto", "tun", "none")
+DATAPATHS = ("auto", "bpf", "ipip", "tun", "none")
 LOGS = ("text", "json")
 REPLAY = ("timestamps", "nonces")
 _EVERYWHERE = (0, 0)  # stands in for a prefix that is none

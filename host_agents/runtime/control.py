@@ -84,7 +84,7 @@ class ControlSocket:
             return await self._answer(request, may_change)
         except (BadRequest, NotAllowed) as error:
             return {"error": str(error)}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return {"error": f"bad request: {error}"}
 
 

@@ -93,6 +93,8 @@ class HomeAgentDaemon(Daemon):
         return self.engine.clock(self.now())
 
     def restore(self, tunnels: list[InstallTunnel]) -> None:
+        for tunnel in tunnels:
+            self._note_place(tunnel)
         super().restore(tunnels)
         if self._links is not None:
             for tunnel in tunnels:

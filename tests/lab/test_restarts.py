@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import time
 from typing import Any
 
+import pytest
+
+from tests.lab.conftest import MakeWorld
 from tools.lab.crew import wait_until
 from tools.lab.plan import device_name
 from tools.lab.world import World
@@ -28,11 +32,45 @@ def table(world: World, agent: str, name: str) -> dict[str, tuple[str, str]]:
     return {one["sub_nai"]: (one["home_address"], one[other]) for one in entries}
 
 
+def packets_in(world: World) -> dict[str, int]:
+    """sub-NAI -> packets that the home agent has sent towards it."""
+    bindings: list[dict[str, Any]] = world.entourage("ha", "show", "bindings")["bindings"]
+    return {one["sub_nai"]: one["packets_in"] for one in bindings}
+
+
 def await_answers(world: World, held: dict[str, str]) -> None:
     """cn reaches every device."""
     for address in held.values():
         ping = ["ping", "-c", "1", "-W", "0.2", address]
         wait_until(lambda ping=ping: world.run("cn", ping).returncode == 0, 10, f"an answer from {address}")
+
+
+def test_while_both_agents_are_killed_and_come_back_no_packet_is_lost(make_world: MakeWorld) -> None:
+    """Nor does the node miss them: what they advertise holds for half a minute here."""
+    world = make_world(advertise_interval=10)
+    held = addresses(world)
+    await_answers(world, held)
+    log = world.crew.log("ha").read_text()
+    if "datapath bpf" not in log:
+        pytest.skip(next(line for line in log.splitlines() if "datapath" in line))
+    before = packets_in(world)
+    train = ["ping", "-n", "-q", "-i", "0.02", "-c", "150", held["pc1"]]
+    pinging = world.spawn("cn", train, stdout=subprocess.PIPE)
+    for act in (world.kill, world.start):
+        act("ha")
+        act("fa1")
+    said, _ = pinging.communicate(timeout=30)
+
+    assert "150 packets transmitted, 150 received" in said
+    assert packets_in(world)[device_name("pc1")] >= before[device_name("pc1")] + 150
+
+
+def test_a_tunnel_device_that_somebody_deletes_is_made_anew(world: World) -> None:
+    held = addresses(world)
+    for agent in ("ha", "fa1"):
+        assert world.run(agent, ["ip", "link", "delete", "mip0"]).returncode == 0
+
+        await_answers(world, held)
 
 
 def test_a_home_agent_that_is_killed_comes_back_with_every_binding(world: World) -> None:

@@ -100,6 +100,10 @@ class Home:
                 self.process = subprocess.Popen(self.entourage("ha", "run"), stderr=log, env=environment)
             assert ready.recv(100) == b"READY=1"
 
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def end(self, number: int) -> int:
         assert self.process is not None
         self.process.send_signal(number)

@@ -32,7 +32,7 @@ from mip4.const import PROTO_IPIP, PROTO_UDP
 OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
 
 _CARRIED = {"ipip": PROTO_IPIP, "udp": PROTO_UDP}
-_LEAST = 1024  # sessions that there is room for at least
+_LEAST, _MOST = 1 << 10, 1 << 20  # sessions that there is room for: 40 octets of each processor for each of them
 
 
 class BpfDatapath:
@@ -57,9 +57,9 @@ class BpfDatapath:
         self._slow = TunDatapath(device, local, side, loop, home_prefixes)
         self._device = device
         self._local = local
-        self._port = 0
         self._home = side == HOME
-        self._room = 1 << (max(sessions, _LEAST) - 1).bit_length()  # a little more or less is no other map
+        room = min(max(sessions, _LEAST), _MOST)
+        self._room = 1 << (room - 1).bit_length()  # a pool that grows a little needs no other map
         self._clock = clock
         self._loaded: Loaded | None = None
         self._events = LinkEvents(loop, self._links_changed)
@@ -74,8 +74,8 @@ class BpfDatapath:
 
     def open(self) -> None:
         """As Datapath.open. Goes on with the sessions of a former run, until restore() says which there are."""
-        if not OBJECT.exists():
-            raise KernelRefused("bpf", f"{OBJECT.name} is not built: make setup")
+        if self._loaded is None and (reason := why_not()):
+            raise KernelRefused("bpf", reason)
         self._slow.open()
         try:
             self._open()
@@ -96,8 +96,10 @@ class BpfDatapath:
     def use(self, port: UdpPort, rebound: Rebound) -> None:
         """As Datapath.use."""
         self._slow.use(port, rebound)
-        self._port = port.port
-        self._describe()
+        try:
+            self._sessions.describe(self._local, self._index, port.port)
+        except OSError as error:
+            raise KernelRefused(f"describe {show(self._local)}", _reason(error)) from error
 
     def watch(self, lost: Callable[[], None]) -> None:
         """As Datapath.watch."""
@@ -170,7 +172,7 @@ class BpfDatapath:
             self._sessions = Sessions(self._loaded.maps)
             self._events.open()
         self._index = self._routing.index(self._device)
-        self._describe()
+        self._sessions.describe(self._local, self._index)
         name = "home_enter" if self._home else "visited_enter"
         self._hooks.attach(self._index, ENTER, self._loaded.programs[name], name)
         self._hooked.clear()
@@ -195,9 +197,6 @@ class BpfDatapath:
             return maps_of(program) if program else {}
         except PermissionError:
             return {}
-
-    def _describe(self) -> None:
-        self._sessions.describe(self._local, self._port, self._index)
 
     def _links_changed(self) -> None:
         try:
@@ -236,8 +235,7 @@ class BpfDatapath:
     def _entry(self, effect: InstallTunnel) -> Entry:
         """What the programs cannot do is left to the slow path: `carried` is 0 then."""
         end = effect.ends[0]
-        plain = len(effect.ends) == 1 and not effect.encapsulating_link
-        carried = _CARRIED.get(end.encapsulation, 0) if plain else 0
+        carried = _CARRIED.get(end.encapsulation, 0) if len(effect.ends) == 1 else 0
         port = end.port if carried == PROTO_UDP else 0
         if carried == PROTO_UDP and not port:
             carried = 0
@@ -249,6 +247,19 @@ class BpfDatapath:
             return 0
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         return max(1, now + (expires - self._clock()) * 1_000_000)
+
+
+def why_not() -> str:
+    """What this machine lacks; "": nothing."""
+    if not OBJECT.exists():
+        return f"{OBJECT.name} is not built: make setup"
+    try:
+        Loaded(OBJECT, ["home_enter"], {}, {}).close()
+    except PermissionError:
+        return "needs CAP_BPF and CAP_NET_ADMIN"
+    except OSError as error:  # ctypes says itself which library is missing
+        return str(error.strerror or error)
+    return ""
 
 
 def _reason(error: OSError | KernelRefused) -> str:

@@ -24,9 +24,9 @@ struct session {
 	__u8 unused_too[2];
 };
 
-/* Inner packets and their octets. in: towards the device. */
+/* Inner packets and their octets. in: towards the device. heard: ns since boot, when the last one came from there. */
 struct counts {
-	__u64 packets_in, packets_out, bytes_in, bytes_out;
+	__u64 packets_in, packets_out, bytes_in, bytes_out, heard;
 };
 
 /* Why a packet went nowhere. DROPS in sessions.py has their names. */

@@ -17,7 +17,7 @@ DROPS = ("expired", "outer source", "link", "link address", "inner TTL", "conges
 
 _AGENT = struct.Struct("=4s2s2xI")  # struct agent
 _SESSION = struct.Struct("=Q4s2sBxII6s2x")  # struct session
-_COUNTS = struct.Struct("=4Q")  # struct counts
+_COUNTS = struct.Struct("=5Q")  # struct counts
 _SLOT = struct.Struct("=I")
 _COUNT = struct.Struct("=Q")
 
@@ -48,10 +48,11 @@ class Sessions:
         self._free = [slot for slot in range(max(taken, default=-1)) if slot not in taken]
         self._next = max(taken, default=-1) + 1
 
-    def describe(self, local: int, port: int, device: int) -> None:
-        """The agent: its address, its UDP port (0: none yet), the index of its device."""
-        octets = _AGENT.pack(_key(local), port.to_bytes(2, "big"), device)
-        self._agent.put(bytes(4), octets)
+    def describe(self, local: int, device: int, port: int | None = None) -> None:
+        """The agent: its address, the index of its device, its UDP port; None: as it was."""
+        former = self._agent.get(bytes(4)) if port is None else None
+        octets = port.to_bytes(2, "big") if port is not None else _AGENT.unpack(former[0])[1] if former else bytes(2)
+        self._agent.put(bytes(4), _AGENT.pack(_key(local), octets, device))
 
     def put(self, home_address: int, entry: Entry) -> None:
         """Insert or replace; counts and link go on."""
@@ -99,7 +100,10 @@ class Sessions:
         """Zeros for one that is not there."""
         former, slot = self._find(home_address)
         each = self._counts.get(_SLOT.pack(slot)) if former else None
-        return Counters(*(sum(numbers) for numbers in zip(*map(_COUNTS.unpack, each or []), strict=True)))
+        numbers = list(zip(*map(_COUNTS.unpack, each or []), strict=True)) or [(0,)] * 5
+        packets_in, packets_out, bytes_in, bytes_out = (sum(one) for one in numbers[:4])
+        heard = max(numbers[4]) // 1_000_000 or None
+        return Counters(packets_in, packets_out, bytes_in, bytes_out, heard)
 
     def dropped(self) -> Counter[str]:
         """Reason -> packets."""
