@@ -370,9 +370,9 @@ class HomeAgent:
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(self._replay.of(session).store(binding))
-        tunnel = self._tunnel(binding)
-        same = former is not None and self._tunnel(former) == tunnel
-        effects.append(ExtendTunnel(home_address, tunnel.expires) if same else tunnel)
+        led = self._tunnel(binding)
+        same = former is not None and self._tunnel(former).ends == led.ends and former.home_address == home_address
+        effects.append(ExtendTunnel(home_address, led.expires) if same else led)
         reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
         effects.append(reply)
         effects += self._log_lines.accepted(former, binding, now)
@@ -386,7 +386,7 @@ class HomeAgent:
         reply = SendDatagram(plain.reply, asked[1], asked[2])
         if former is not None:
             self.bindings.renew(binding)
-            return Turn([RenewBinding(binding), ExtendTunnel(binding.home_address, binding.expires), reply], session)
+            return Turn([RenewBinding(binding), reply], session)
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
         said = self._log_lines.accepted(former, binding, now)

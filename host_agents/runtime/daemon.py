@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, Said, Turn
+from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
 from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
@@ -108,7 +108,8 @@ class Daemon:
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
-            ExtendTunnel: self._extend,
+            ExtendTunnel: lambda effect: self.datapath.extend(effect.home_address, effect.expires),
+            RenewBinding: lambda effect: self.datapath.extend(effect.binding.home_address, effect.binding.expires),
             Said: self.say,
             Dropped: self._drop,
         }
@@ -304,9 +305,6 @@ class Daemon:
 
     def say(self, effect: Said) -> None:
         self.journal.said(effect, self.now())
-
-    def _extend(self, effect: ExtendTunnel) -> None:
-        self.datapath.extend(effect.home_address, effect.expires)
 
     def _drop(self, effect: Dropped) -> None:
         self.journal.dropped(effect, self.now())

@@ -111,7 +111,7 @@ def drive(world: World, speaking: int, roams: int, stay: float, say: Callable[[s
             time.sleep(stay)
     truth.ended = time.time()
     for address, device in addresses.items():
-        world.crew.stop_capture(device)
+        world.crew.stop_capture(device, pcaps[address])
         truth.arrivals[address] = _arrivals(pcaps[address])
     return truth
 
