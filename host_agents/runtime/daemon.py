@@ -206,10 +206,7 @@ class Daemon:
             self.journal.warn(warning)
         gc.disable()
         try:
-            first = self.open()
-            self.datapath.watch(self._lost)
-            self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
-            self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
+            self._begin()
             _leave_alone_what_is_there()
             await self._control.open()
             for one in self.beside:
@@ -224,6 +221,13 @@ class Daemon:
                 await one.close()
             await self._control.close()
             self.close()
+
+    def _begin(self) -> None:
+        """The first turn; of a million tunnels nobody keeps the list."""
+        first = self.open()
+        self.datapath.watch(self._lost)
+        self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
+        self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
 
     def _hung_up(self) -> None:
         """SIGHUP. One that comes while we read is answered by what we read."""

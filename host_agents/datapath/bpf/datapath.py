@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from host_agents.datapath.bpf.hooks import ADMIT, ENTER, LEAVE, Hooks
@@ -32,6 +32,7 @@ from mip4.const import PROTO_IPIP, PROTO_UDP
 OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
 
 _CARRIED = {"ipip": PROTO_IPIP, "udp": PROTO_UDP}
+_NAMES = {protocol: name for name, protocol in _CARRIED.items()}
 _LEAST, _MOST = 1 << 10, 1 << 20  # sessions that there is room for: 40 octets of each processor for each of them
 
 
@@ -54,7 +55,7 @@ class BpfDatapath:
         sessions: int = _LEAST,
         clock: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._slow = TunDatapath(device, local, side, loop, home_prefixes)
+        self._slow = TunDatapath(device, local, side, loop, home_prefixes, self._known)
         self._device = device
         self._local = local
         self._home = side == HOME
@@ -107,25 +108,36 @@ class BpfDatapath:
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install."""
-        self._slow.install(effect)
+        self._slow.check(effect)
+        entry = self._entry(effect, self._origin())
+        if not _alone(effect, entry) or self._slow.holds(effect.home_address):
+            self._slow.install(effect)
         try:
-            self._sessions.put(effect.home_address, self._entry(effect))
+            self._sessions.put(effect.home_address, entry)
         except OSError as error:
             raise KernelRefused(f"tunnel {show(effect.home_address)}", _reason(error)) from error
 
     def restore(self, effects: Iterable[InstallTunnel]) -> None:
-        """As Datapath.restore: one system call for 65536 of them."""
-        tunnels = list(effects)
-        self._slow.restore(tunnels)
+        """As Datapath.restore."""
+        self._slow.restore(())
         try:
-            self._sessions.restore({one.home_address: self._entry(one) for one in tunnels})
+            self._sessions.restore(self._restored(effects))
         except OSError as error:
-            raise KernelRefused(f"restore {len(tunnels)} tunnels", _reason(error)) from error
+            raise KernelRefused("restore tunnels", _reason(error)) from error
+
+    def _restored(self, effects: Iterable[InstallTunnel]) -> Iterator[tuple[int, Entry]]:
+        origin = self._origin()
+        for effect in effects:
+            self._slow.check(effect)
+            entry = self._entry(effect, origin)
+            if not _alone(effect, entry):
+                self._slow.install(effect)
+            yield effect.home_address, entry
 
     def extend(self, home_address: int, expires: int | None) -> None:
         """As Datapath.extend."""
         try:
-            self._sessions.extend(home_address, self._since_boot(expires))
+            self._sessions.extend(home_address, _since_boot(expires, self._origin()))
         except OSError as error:
             raise KernelRefused(f"extend tunnel {show(home_address)}", _reason(error)) from error
 
@@ -157,7 +169,8 @@ class BpfDatapath:
 
     def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
         """As Datapath.ends."""
-        return self._slow.ends(home_address)
+        known = None if self._slow.holds(home_address) else self._known(home_address)
+        return known.ends if known else self._slow.ends(home_address)
 
     def counters(self, home_address: int) -> Counters:
         """As Datapath.counters."""
@@ -232,21 +245,36 @@ class BpfDatapath:
         if link in self._links:
             self._sessions.sit(visitor.home_address, self._links[link], visitor.link_address)
 
-    def _entry(self, effect: InstallTunnel) -> Entry:
+    def _entry(self, effect: InstallTunnel, origin: int) -> Entry:
         """What the programs cannot do is left to the slow path: `carried` is 0 then."""
         end = effect.ends[0]
         carried = _CARRIED.get(end.encapsulation, 0) if len(effect.ends) == 1 else 0
         port = end.port if carried == PROTO_UDP else 0
         if carried == PROTO_UDP and not port:
             carried = 0
-        return Entry(self._since_boot(effect.expires), end.remote, port, carried)
+        return Entry(_since_boot(effect.expires, origin), end.remote, port, carried, end.co_located)
 
-    def _since_boot(self, expires: int | None) -> int:
-        """Nanoseconds; 0 for never."""
-        if expires is None:
-            return 0
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        return max(1, now + (expires - self._clock()) * 1_000_000)
+    def _known(self, home_address: int) -> InstallTunnel | None:
+        """Of a tunnel that the programs carry, from what the map says of it."""
+        entry = self._sessions.find(home_address)
+        if entry is None or not entry.carried:
+            return None
+        end = TunnelEnd(entry.remote, _NAMES[entry.carried], entry.port, co_located=entry.co_located)
+        return InstallTunnel(home_address, self._local, (end,))
+
+    def _origin(self) -> int:
+        """When the clock that effects tell `expires` by was zero, ns since boot."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - self._clock() * 1_000_000
+
+
+def _since_boot(expires: int | None, origin: int) -> int:
+    """Nanoseconds, as an Entry has it."""
+    return 0 if expires is None else max(1, origin + expires * 1_000_000)
+
+
+def _alone(effect: InstallTunnel, entry: Entry) -> bool:
+    """Whether the map knows all there is to know; then Python need not remember it, which counts with a million."""
+    return entry.carried != 0 and not effect.ends[0].broadcast and not effect.encapsulating_link
 
 
 def why_not() -> str:
