@@ -9,21 +9,22 @@ map: what is registered goes on while nobody is there, and no longer than it may
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from host_agents.datapath.bpf.hooks import ADMIT, ENTER, LEAVE, Hooks
+from host_agents.datapath.bpf.hooks import ENTER, Hooks
 from host_agents.datapath.bpf.libbpf import Loaded, Map, maps_of
+from host_agents.datapath.bpf.links import Links
 from host_agents.datapath.bpf.sessions import Entry, Sessions
 from host_agents.datapath.protocol import Counters, Rebound
 from host_agents.datapath.tun import HOME, TunDatapath
 from host_agents.datapath.udp_carrier import UdpPort
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.link_events import LinkEvents
 from host_agents.runtime.privileges import BPF
 from host_agents.runtime.routing import Routing
 from mip4.address import show
@@ -63,10 +64,7 @@ class BpfDatapath:
         self._room = 1 << (room - 1).bit_length()  # a pool that grows a little needs no other map
         self._clock = clock
         self._loaded: Loaded | None = None
-        self._events = LinkEvents(loop, self._links_changed)
-        self._hooked: set[int] = set()  # indices of interfaces with our programs on their ingress
-        self._visitors: dict[int, InstallDelivery] = {}
-        self._links: dict[str, int] = {}  # visited links and their indices
+        self._loop = loop
 
     @property
     def dropped(self) -> Counter[str]:
@@ -77,18 +75,20 @@ class BpfDatapath:
         """As Datapath.open. Goes on with the sessions of a former run, until restore() says which there are."""
         if self._loaded is None and (reason := why_not()):
             raise KernelRefused("bpf", reason)
-        self._slow.open()
-        try:
-            self._open()
-        except (OSError, KernelRefused) as error:
-            self._slow.close()
-            raise KernelRefused("bpf", _reason(error)) from error
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._slow.close)
+            self._slow.open()
+            try:
+                self._open(undone)
+            except (OSError, KernelRefused) as error:
+                raise KernelRefused("bpf", _reason(error)) from error
+            undone.pop_all()
 
     def close(self) -> None:
         """As Datapath.close. What the programs carry they go on to carry."""
         self._slow.close()
         if self._loaded is not None:
-            self._events.close()
+            self._links.close()
             self._routing.close()
             self._hooks.close()
             self._loaded.close()
@@ -150,22 +150,18 @@ class BpfDatapath:
             raise KernelRefused(f"remove tunnel {show(effect.home_address)}", _reason(error)) from error
 
     def guard(self, effect: InstallDelivery) -> None:
-        """As Datapath.guard: a frame on a visited link with this source has to come from there, and from its node."""
+        """As Datapath.guard."""
         try:
-            self._guard(effect, {} if effect.interface in self._links else self._indices())
+            self._links.guard(effect)
         except OSError as error:
             raise KernelRefused(f"guard {show(effect.home_address)}", _reason(error)) from error
-        self._visitors[effect.home_address] = effect
 
     def unguard(self, effect: RemoveDelivery) -> None:
         """As Datapath.unguard."""
-        known = self._visitors.get(effect.home_address)
-        if known is not None and known.interface == effect.interface:
-            del self._visitors[effect.home_address]
-            try:
-                self._sessions.sit(effect.home_address, 0, bytes(6))
-            except OSError as error:
-                raise KernelRefused(f"unguard {show(effect.home_address)}", _reason(error)) from error
+        try:
+            self._links.unguard(effect)
+        except OSError as error:
+            raise KernelRefused(f"unguard {show(effect.home_address)}", _reason(error)) from error
 
     def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
         """As Datapath.ends."""
@@ -176,20 +172,25 @@ class BpfDatapath:
         """As Datapath.counters."""
         return self._slow.counters(home_address) + self._sessions.counters(home_address)
 
-    def _open(self) -> None:
+    def _open(self, undone: contextlib.ExitStack) -> None:
         """Raises OSError and KernelRefused. When the device was lost, programs and maps are still held."""
-        if self._loaded is None:
-            self._hooks = Hooks(self._device)
-            self._routing = Routing()
-            self._loaded = self._load()
-            self._sessions = Sessions(self._loaded.maps)
-            self._events.open()
+        side = "home" if self._home else "visited"
+        loaded = self._loaded
+        if loaded is None:
+            self._hooks, self._routing = Hooks(self._device), Routing()
+            undone.callback(self._hooks.close)
+            undone.callback(self._routing.close)
+            loaded = self._load()
+            undone.callback(loaded.close)
+            self._sessions = Sessions(loaded.maps)
+            leave, dropped = f"{side}_leave", self._slow.dropped
+            self._links = Links(self._hooks, loaded.programs, leave, self._sessions, self._loop, dropped)
         self._index = self._routing.index(self._device)
         self._sessions.describe(self._local, self._index)
-        name = "home_enter" if self._home else "visited_enter"
-        self._hooks.attach(self._index, ENTER, self._loaded.programs[name], name)
-        self._hooked.clear()
-        self._hook_links()
+        self._hooks.attach(self._index, ENTER, loaded.programs[f"{side}_enter"], f"{side}_enter")
+        if self._loaded is None:
+            self._links.open()
+        self._loaded = loaded
 
     def _load(self) -> Loaded:
         programs = ["home_enter", "home_leave"] if self._home else ["visited_enter", "visited_leave", "visited_admit"]
@@ -210,40 +211,6 @@ class BpfDatapath:
             return maps_of(program) if program else {}
         except PermissionError:
             return {}
-
-    def _links_changed(self) -> None:
-        try:
-            self._hook_links()
-        except OSError:
-            self._slow.dropped["link event"] += 1
-
-    def _hook_links(self) -> None:
-        """Programs on every interface that has none of ours yet; visitors where their links are now."""
-        assert self._loaded is not None
-        indices = self._indices()
-        self._hooked &= set(indices.values())
-        name = "home_leave" if self._home else "visited_leave"
-        for index in set(indices.values()) - self._hooked:
-            self._hooks.attach(index, LEAVE, self._loaded.programs[name], name)
-            self._hooked.add(index)
-        for link in {visitor.interface for visitor in self._visitors.values()}:
-            if indices.get(link) != self._links.get(link):  # gone, or made anew
-                self._links.pop(link, None)
-                for visitor in [one for one in self._visitors.values() if one.interface == link]:
-                    self._guard(visitor, indices)
-
-    def _indices(self) -> dict[str, int]:
-        return {one.name: one.index for one in self._hooks.interfaces()}
-
-    def _guard(self, visitor: InstallDelivery, indices: Mapping[str, int]) -> None:
-        """Where the link is away for now, nothing comes from it either. indices: of the links there are, by name."""
-        assert self._loaded is not None
-        link = visitor.interface
-        if link not in self._links and link in indices:
-            self._hooks.attach(indices[link], ADMIT, self._loaded.programs["visited_admit"], "visited_admit")
-            self._links[link] = indices[link]
-        if link in self._links:
-            self._sessions.sit(visitor.home_address, self._links[link], visitor.link_address)
 
     def _entry(self, effect: InstallTunnel, origin: int) -> Entry:
         """What the programs cannot do is left to the slow path: `carried` is 0 then."""
