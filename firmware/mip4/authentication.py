@@ -2,7 +2,7 @@
 
 import hashlib
 
-from mip4.compat import const, equal, started
+from mip4.compat import const, equal, md5, started
 from mip4.const import CHAP_SPI
 from mip4.errors import BadAaaAuthenticator, BadAuthenticator
 from mip4.extensions import MnAaaAuthentication
@@ -39,11 +39,11 @@ class KeyedMd5:
         self._uncovered = uncovered
 
     def __call__(self, octets: bytes) -> bytes:
-        return hashlib.md5(self._key + octets[: len(octets) - self._uncovered] + self._key).digest()
+        return md5(self._key + octets[: len(octets) - self._uncovered] + self._key).digest()
 
 
 ALGORITHMS = {
-    "hmac-md5": lambda key: Hmac(hashlib.md5, key),  # RFC 5944 §3.5.1, the default
+    "hmac-md5": lambda key: Hmac(md5, key),  # RFC 5944 §3.5.1, the default
     "hmac-sha1": lambda key: Hmac(hashlib.sha1, key),
     "hmac-sha256": lambda key: Hmac(hashlib.sha256, key),
     "keyed-md5": lambda key: KeyedMd5(key, _SPI),  # as RFC 2002 §3.5.1 has it: the SPI, which comes last, is left out
@@ -136,8 +136,8 @@ class AaaAssociation:
 
     def _chap(self, covered: bytes, challenge: bytes) -> bytes:
         challenge = challenge or b"\0"
-        inner = hashlib.md5(covered).digest()
-        return hashlib.md5(challenge[:1] + self._key + inner + challenge[-_CHALLENGE_TAIL:]).digest()
+        inner = md5(covered).digest()
+        return md5(challenge[:1] + self._key + inner + challenge[-_CHALLENGE_TAIL:]).digest()
 
 
 def parse_key(text: str) -> bytes:

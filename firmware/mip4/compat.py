@@ -3,8 +3,11 @@
 from io import BytesIO
 
 try:
+    import hashlib
+
     from micropython import const
 
+    md5 = hashlib.md5
     STRUCT_CHECKS = False  # its struct.pack wraps what does not fit without a word
     STRICT_UTF8 = False  # its bytes.decode lets surrogates and overlong forms through
 
@@ -36,6 +39,11 @@ try:
 except ImportError:  # CPython
     from hmac import compare_digest as equal
 
+    try:
+        from _md5 import md5  # without OpenSSL, whose contexts cost more than the digest of a message
+    except ImportError:
+        from hashlib import md5
+
     STRUCT_CHECKS = STRICT_UTF8 = True
 
     def const(value):
@@ -54,4 +62,14 @@ except ImportError:  # CPython
         stream.readinto(memoryview(into)[:size])
 
 
-__all__ = ["STRICT_UTF8", "STRUCT_CHECKS", "const", "equal", "octet_stream", "read_part", "started", "write_part"]
+__all__ = [
+    "STRICT_UTF8",
+    "STRUCT_CHECKS",
+    "const",
+    "equal",
+    "md5",
+    "octet_stream",
+    "read_part",
+    "started",
+    "write_part",
+]

@@ -11,7 +11,7 @@ from mip4.extensions import Experimental, NormalVendor
 from mip4.nai import check_sub_nai
 from mip4.record import Record
 
-_ALONE = const(1)
+ALONE = const(1)
 _WITH_NAI = const(2)
 
 
@@ -22,7 +22,7 @@ class SubNai(Record):
 
     def extension(self):
         """The extension to put directly after the NAI's. Raises ValueError where it does not fit."""
-        sub_type, value = _ALONE, self.sub_nai
+        sub_type, value = ALONE, self.sub_nai
         if self.nai is not None:
             sub_type, value = _WITH_NAI, pack("B", len(self.nai)) + self.nai + self.sub_nai
         if self.vendor:
@@ -44,7 +44,7 @@ def find_sub_nai(extensions: list, vendor: int, nai: bytes) -> SubNai | None:
             sub_type, carrier = one.vendor_type, vendor
         else:
             continue
-        if sub_type not in (_ALONE, _WITH_NAI):
+        if sub_type not in (ALONE, _WITH_NAI):
             continue
         if found is not None:
             raise Malformed("two sub-NAIs")

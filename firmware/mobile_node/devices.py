@@ -62,6 +62,11 @@ class Devices:
             return self._released(downlink, message, now)
         raise Unexpected("DHCP message type %d" % message.kind)
 
+    def gone(self, link_address: bytes, now: int) -> list:
+        """A device is seen on its link no longer."""
+        session = self._sessions.find_link(link_address)
+        return self._leave(session, "it is not there any more", now) if session is not None and session.wanted else []
+
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
         times = [since + _LINK_LOSS_GRACE for since in self._dark.values()]

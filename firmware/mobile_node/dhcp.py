@@ -15,9 +15,9 @@ ACK = const(5)
 NAK = const(6)
 RELEASE = const(7)
 
-# What a tunnel over Ethernet leaves: IP-in-IP (RFC 2003 §3.1), and message 4 in UDP (RFC 3519 §3.3)
-TUNNEL_MTU = const(1480)
-UDP_TUNNEL_MTU = const(1468)
+# Octets that a tunnel takes: IP-in-IP (RFC 2003 §3.1), and message 4 in UDP (RFC 3519 §3.3)
+TUNNEL_OVERHEAD = const(20)
+UDP_TUNNEL_OVERHEAD = const(32)
 
 _COOKIE = const(0x63825363)
 _BOOTREQUEST = const(1)

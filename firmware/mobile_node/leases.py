@@ -6,7 +6,7 @@ without anybody else being asked.
 
 from mip4.const import BROADCAST
 from mip4.effects import AnswerDhcp
-from mobile_node.dhcp import ACK, NAK, OFFER, REQUEST, TUNNEL_MTU, UDP_TUNNEL_MTU, answer
+from mobile_node.dhcp import ACK, NAK, OFFER, REQUEST, TUNNEL_OVERHEAD, UDP_TUNNEL_OVERHEAD, answer
 from mobile_node.sessions import Session
 
 
@@ -26,7 +26,7 @@ def answer_waiting(session: Session, now: int) -> list:
     lease = 0xFFFFFFFF if until is None else max(1, (until - now) // 1000)
     if kind == ACK:
         session.lease_ends = until
-    mtu = UDP_TUNNEL_MTU if registration.tunnel == "udp" else TUNNEL_MTU
+    mtu = registration.link_mtu - (UDP_TUNNEL_OVERHEAD if registration.tunnel == "udp" else TUNNEL_OVERHEAD)
     octets = answer(kind, message, session.attached, gateway, lease, registration.configuration, mtu)
     renewing = kind == ACK and message.client_address
     return [AnswerDhcp(session.downlink, octets, gateway, message.client_address if renewing else BROADCAST)]

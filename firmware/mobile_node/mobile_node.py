@@ -121,6 +121,10 @@ class MobileNode:
         except MipError as error:
             return [Dropped(error, 0)]
 
+    def gone(self, link_address: bytes, now: int) -> list:
+        """A device has left without a word, as the link tells, a radio one."""
+        return self._devices.gone(link_address, now)
+
     # ---- time
 
     def deadline(self) -> int | None:

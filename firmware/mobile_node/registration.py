@@ -116,10 +116,12 @@ class Registration:
     home_address, lifetime (seconds granted), sent and expires (ms): of the registration that holds. configuration:
     RFC 4332 sub-type -> octets, from the home agent. tunnel: where our care-of address is our own, "udp", "gre" or
     "ipip" as was agreed, else ""; keepalive: seconds, of a UDP tunnel; broadcasts: whether they were asked for.
+    link_mtu: octets that pass the way to the home agent whole, with all headers.
     """
 
     def __init__(self, node, sub_nai: bytes, home_address: int):
         self._node = node
+        self.link_mtu = node.link_mtu
         self.sub_nai = sub_nai
         self.home_address = home_address
         self.state = IDLE

@@ -17,6 +17,7 @@ class Settings:
         self.reverse_tunnel = config["reverse_tunnel"]
         self.force_udp = config["force_udp"]
         self.sessions = config["sessions"]
+        self.link_mtu = config["link_mtu"]
         self.sub_nai_vendor = config["sub_nai_vendor"]
         self.sub_nai_type = config["sub_nai_type"]
         self.wishes = Wishes(config)

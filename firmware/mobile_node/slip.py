@@ -97,11 +97,11 @@ class SlipEncoder:
 
         octets: bytes or bytearray. Room is made anew when everything has gone out.
         """
-        if self._filled + 2 * (end - at) + 2 > self._capacity:
+        size = 2 + end - at + octets.count(_END, at, end) + octets.count(_ESC, at, end)
+        if self._filled + size > self._capacity:
             return False
         stream = self._stream
         stream.seek(self._filled)
-        size = 2 + end - at
         stream.write(_END)
         one, other = _next(octets, _END, at, end), _next(octets, _ESC, at, end)
         while one < end or other < end:
@@ -109,7 +109,6 @@ class SlipEncoder:
             until = one if is_end else other
             write_part(stream, octets, at, until - at)
             stream.write(_ESC_END if is_end else _ESC_ESC)
-            size += 1
             at = until + 1
             if is_end:
                 one = _next(octets, _END, at, end)

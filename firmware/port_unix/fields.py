@@ -2,7 +2,7 @@
 
 from mip4.address import is_unicast, parse
 from mip4.const import ANY
-from runtime.fields import REQUIRED, number, one_of, text
+from runtime.fields import REQUIRED, number, one_of, text, unique
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -57,3 +57,18 @@ DOWNLINK = [
     ("baud", 115200, number(300, 4000000)),
     ("name", None, lambda value, folder: None if value is None else text(value)),
 ]
+
+
+def check_links(config: dict) -> None:
+    """Raises ValueError for links that each may be, but not together."""
+    if len(config["uplinks"]) != 1:
+        raise ValueError("uplinks: exactly one for now, not %d" % len(config["uplinks"]))
+    for at, one in enumerate(config["downlinks"]):
+        wanted, other = ("device", "interface") if one["kind"] == "slip" else ("interface", "device")
+        if one[wanted] is None or one[other] is not None:
+            raise ValueError('downlinks[%d]: of kind "%s" it has a "%s", and no other' % (at, one["kind"], wanted))
+        if one["name"] is None:
+            one["name"] = one[wanted]
+    unique("downlinks", [one["name"] for one in config["downlinks"]])
+    unique("uplinks and downlinks", [one["interface"] or one["device"] for one in config["downlinks"]]
+           + [one["interface"] for one in config["uplinks"]])  # fmt: skip

@@ -15,7 +15,7 @@ from mip4.effects import (
     UseHomeLink,
     UseTunnel,
 )
-from port_unix import clock, fields, state
+from port_unix import fields
 from port_unix.control_socket import be_the_only_one, listen
 from port_unix.device_packets import bring
 from port_unix.downlink import Downlink
@@ -27,12 +27,17 @@ from port_unix.routes import Routes
 from port_unix.serial_downlink import SerialDownlink
 from port_unix.sysctl import settle_machine
 from port_unix.uplink import Uplink
+from runtime import clock, state
 from runtime.errors import KernelRefused
 from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
-UPLINK, DOWNLINK = fields.UPLINK, fields.DOWNLINK
+UPLINK, DOWNLINK, FURTHER, check_links = fields.UPLINK, fields.DOWNLINK, [], fields.check_links
+
+
+def prepare(document) -> None:
+    """The configuration before it is checked: on this platform it is what the file says."""
 
 
 class Port:
@@ -50,7 +55,7 @@ class Port:
         self._routes = Routes(netlink)
         self._uplink.use(self._routes)
         self._settled(settle_machine())
-        self._forwarder = Forwarder()
+        self._forwarder = Forwarder(link_mtu=config["link_mtu"])
         self._ethernets = [Downlink(one, self._routes) for one in config["downlinks"] if one["kind"] == "ethernet"]
         lines = [one for one in config["downlinks"] if one["kind"] == "slip"]
         self._lines = [
@@ -132,6 +137,10 @@ class Port:
         for name, tunnel in self._uplink.tunnels.items():
             found.append(("tunnel %s" % name, lambda runtime, tunnel=tunnel: tunnel.serve(self._forwarder)))
         return found
+
+    def delivered(self) -> list:
+        """As Forwarder.delivered()."""
+        return self._forwarder.delivered()
 
     def status(self) -> dict:
         return {

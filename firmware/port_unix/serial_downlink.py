@@ -28,6 +28,7 @@ from runtime.forwarder import Forwarder
 from runtime.slip_line import CLIENT_PORT, SERVER_PORT, SlipLine, dhcp_message, is_dhcp
 from runtime.sockets import readable, would_block
 
+_SCRIPT = __file__[: __file__.rindex("/")] + "/terminal.sh"
 _FIRST = const(2)  # entourage2 and entourage3 are the first line's; own_link.py has the two before
 _NOWHERE = b""  # the place of a device as the forwarder knows it: the line is all there is to say
 _BATCH = const(32)  # reads per turn, so that a flood leaves room for timers
@@ -171,19 +172,19 @@ class SerialDownlink(Attachments):
 
 
 def open_terminal(path: str, baud: int):
-    """The terminal, raw and never blocking. Raises KernelRefused."""
+    """The terminal, raw and never blocking, since a line that is full must stop nobody. Raises KernelRefused."""
     try:
-        # stty opens it without waiting for a carrier, and from then on none is waited for
-        quoted = "'%s'" % path.replace("'", "'\\''")
-        if os.system("stty -F %s raw -echo clocal %d 2>/dev/null" % (quoted, baud)):
+        if _shell("hold %s %d" % ("'%s'" % path.replace("'", "'\\''"), baud)):
             os.stat(path)
             raise KernelRefused("device %s: it is no serial line, or has not %d baud" % (path, baud))
         stream = open(path, "r+b")
     except OSError as error:
         raise KernelRefused("device %s: %s" % (path, error_name(error.errno)))
-    # MicroPython cannot set O_NONBLOCK, but whoever shares the open file can: a full line must stop nobody. And dash,
-    # which is Debian's sh, knows no descriptor above 9.
-    if os.system("busybox sh -c 'dd if=/dev/null count=0 oflag=nonblock >&%d' 2>/dev/null" % stream.fileno()):
+    if _shell("unblock %d" % stream.fileno()):
         stream.close()
         raise KernelRefused("device %s: no busybox and dd to make it non-blocking" % path)
     return stream
+
+
+def _shell(words: str) -> int:
+    return os.system("exec busybox sh '%s' %s" % (_SCRIPT, words))

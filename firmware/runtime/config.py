@@ -12,11 +12,12 @@ from runtime.errors import ConfigurationError
 from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, text, unique
 
 
-def read(path: str, uplink: list, downlink: list, more=(), check=None) -> dict:
+def read(path: str, platform) -> dict:
     """What the engine and the port are given: every key present, addresses int, keys bytes, paths absolute.
 
-    uplink, downlink: field tables of the platform, as FIELDS below; more: its own fields beside them. check(config):
-    what it says of them together, a ValueError that begins with the key. Raises ConfigurationError: file, key, reason.
+    platform: its port module. UPLINK, DOWNLINK and FURTHER are its tables of fields, as FIELDS below; prepare(document)
+    comes before the check of each key, check_links(config) after it: both raise ValueErrors that begin with the key.
+    Raises ConfigurationError: file, key, reason.
     """
     try:
         with open(path) as file:
@@ -26,31 +27,17 @@ def read(path: str, uplink: list, downlink: list, more=(), check=None) -> dict:
     except ValueError:
         raise ConfigurationError("%s: not a JSON document" % path)
     table = FIELDS + [
-        ("uplinks", REQUIRED, lambda value, at: list_of(uplink, value, at)),
-        ("downlinks", [], lambda value, at: list_of(downlink, value, at)),
+        ("uplinks", REQUIRED, lambda value, at: list_of(platform.UPLINK, value, at)),
+        ("downlinks", [], lambda value, at: list_of(platform.DOWNLINK, value, at)),
     ]
     try:
-        config = fields(table + list(more), document, _folder(path))
+        platform.prepare(document)
+        config = fields(table + platform.FURTHER, document, _folder(path))
+        platform.check_links(config)  # which names those that have no name
         _check_together(config)
-        (check or _check_interfaces)(config)
     except ValueError as error:
         raise ConfigurationError("%s: %s" % (path, error.args[0]))
     return config
-
-
-def _check_interfaces(config: dict) -> None:
-    """Of a platform whose links are interfaces with names."""
-    if len(config["uplinks"]) != 1:
-        raise ValueError("uplinks: exactly one for now, not %d" % len(config["uplinks"]))
-    for at, one in enumerate(config["downlinks"]):
-        wanted, other = ("device", "interface") if one["kind"] == "slip" else ("interface", "device")
-        if one[wanted] is None or one[other] is not None:
-            raise ValueError('downlinks[%d]: of kind "%s" it has a "%s", and no other' % (at, one["kind"], wanted))
-        if one["name"] is None:
-            one["name"] = one[wanted]
-    unique("downlinks", [one["name"] for one in config["downlinks"]])
-    unique("uplinks and downlinks", [one["interface"] or one["device"] for one in config["downlinks"]]
-           + [one["interface"] for one in config["uplinks"]])  # fmt: skip
 
 
 def _check_together(config: dict) -> None:
@@ -233,6 +220,7 @@ FIELDS = [
     ("sub_nai_type", 1, one_of(1, 2)),
     ("names", {}, _names),
     ("sessions", 16, number(1, 256)),  # a board's heap has room for so many, a Linux machine's for more
+    ("link_mtu", 1500, number(576, 1500)),  # what passes the way to the home agent whole
     ("applications", [], lambda value, folder: [_sub_nai(one) for one in a_list(value)]),
     ("foreign_agents", [], lambda value, folder: list_of(_FOREIGN_AGENT, value, folder)),
     ("control", "", _path_or_none),

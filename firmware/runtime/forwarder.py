@@ -31,6 +31,7 @@ class _Session:
         self.link_address = link_address
         self.gateway_high, self.gateway_low = gateway >> 16, gateway & 0xFFFF
         self.local = local
+        self.served = False  # since delivered() was asked last
 
     def has_gateway(self, octets, at: int) -> bool:
         """Whether that is the address there."""
@@ -40,20 +41,22 @@ class _Session:
 
 
 class Forwarder:
-    """Off until use() names a tunnel. dropped: reason -> packets. longest: octets of a packet that has to be copied.
+    """Off until use() names a tunnel. dropped: reason -> packets.
 
+    longest: octets of a packet that has to be copied. link_mtu: what is sure to pass the way to the home agent whole.
     A link has deliver(buffer, start, end, link address); a tunnel has carry(buffer, start, end). buffer is a bytearray;
     both may write before `start`, and raise OSError. answered(packet): to be called with answers to keepalives, octets.
     """
 
-    def __init__(self, longest: int = _LONGEST):
+    def __init__(self, longest: int = _LONGEST, link_mtu: int = _ETHERNET):
+        self._link_mtu = link_mtu
         self.sent = self.received = 0
         self.dropped = {}
         self.answered = lambda packet: None
         self._sessions = {}  # lower half of a home address -> list of _Session
         self._home_agent = b""
         self._tunnel = None
-        self._mtu = 0
+        self.mtu = 0
         self._broadcasts = ()  # destinations, octets
         self._buffer = bytearray(ROOM + longest)
 
@@ -75,7 +78,7 @@ class Forwarder:
         """
         self._tunnel = tunnel if kind else None
         self._home_agent = home_agent.to_bytes(4, "big")
-        self._mtu = _ETHERNET - _OVERHEAD.get(kind, 0)
+        self.mtu = self._link_mtu - _OVERHEAD.get(kind, 0)
         self._broadcasts = (broadcast.to_bytes(4, "big"), _EVERYBODY) if broadcast else ()
 
     def may_send(self, link, octets, at: int, link_address: bytes) -> _Session | None:
@@ -107,12 +110,12 @@ class Forwarder:
         other = self._find(octets, start + 16)
         if other is not None:
             self._deliver(other, octets, start, end)
-        elif end - start <= self._mtu:
+        elif end - start <= self.mtu:
             self._carry(octets, start, end)
         elif octets[start + 6] & 0x40:
-            self._complain(session, octets, start, end, UNREACHABLE, TOO_BIG, self._mtu)
+            self._complain(session, octets, start, end, UNREACHABLE, TOO_BIG, self.mtu)
         else:
-            for piece in fragments(bytes(memoryview(octets)[start:end]), self._mtu):
+            for piece in fragments(bytes(memoryview(octets)[start:end]), self.mtu):
                 self.send(piece)
 
     def from_tunnel(self, octets, start: int, end: int, outer_tos: int) -> None:
@@ -162,6 +165,16 @@ class Forwarder:
     def drop(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
+    def delivered(self) -> list:
+        """Home addresses, octets, for which packets were delivered since it was asked last."""
+        found = []
+        for low, sessions in self._sessions.items():
+            for session in sessions:
+                if session.served:
+                    session.served = False
+                    found.append((session.high << 16 | low).to_bytes(4, "big"))
+        return found
+
     def status(self) -> dict:
         home_agent = int.from_bytes(self._home_agent, "big") if self._tunnel is not None else 0
         return {
@@ -200,6 +213,7 @@ class Forwarder:
         try:
             session.link.deliver(octets, start, end, session.link_address)
             self.received += 1
+            session.served = True
         except OSError:
             self.drop("downlink")
 

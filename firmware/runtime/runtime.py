@@ -113,14 +113,18 @@ class Runtime:
     def _say(self, effect: Said) -> None:
         (self._log.warning if effect.level == "warning" else self._log.info)(effect.text)
 
+    def now(self) -> int:
+        """int ms since start."""
+        return self._clock.now()
+
     def _answers(self) -> dict:
         """What the control socket is asked, and what answers."""
-        answers = {b"status": self._status}
+        answers = {b"status": self.status}
         if self._recorder is not None:
             answers.update(self._recorder.answers())
         return answers
 
-    def _status(self) -> dict:
+    def status(self) -> dict:
         """The engine's status with the runtime's own under "runtime"."""
         document = self._node.status(self._clock.now())
         document["runtime"] = {

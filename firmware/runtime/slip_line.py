@@ -12,7 +12,7 @@ from runtime.sockets import writable
 
 SERVER_PORT, CLIENT_PORT = const(67), const(68)  # RFC 2131 §4.1
 _LONGEST = const(1500)
-_PIECE = const(512)  # octets that are read or written at once
+_PIECE = const(256)  # octets that are read or written at once
 
 
 class SlipLine:
@@ -21,7 +21,7 @@ class SlipLine:
     queue: octets that may wait for the line. A packet that finds no room is lost, as on any link.
     """
 
-    def __init__(self, queue: int = 6144):
+    def __init__(self, queue: int = 4608):
         self.stream = None
         self._waits = asyncio.Event()
         self._decoder = SlipDecoder(_LONGEST, ROOM)

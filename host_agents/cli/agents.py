@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from host_agents.cli import asking
+from host_agents.cli import asking, backup
 from host_agents.datapath.choose import lacking
 from host_agents.runtime.config import Common, load_foreign_agent, load_home_agent
 from host_agents.runtime.sysctl import complaints
@@ -24,10 +24,12 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
             command.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"default {default}")
             command.set_defaults(handler=handler, role=role)
         asking.add_commands(commands, role, name)
+        if role == "ha":
+            backup.add_commands(commands)
 
 
 def _run(args: argparse.Namespace) -> int:
-    import asyncio  # all of this here: whoever only asks a daemon is to be answered at once
+    import uvloop  # all of this here: whoever only asks a daemon is to be answered at once
 
     from host_agents.runtime.daemon import Daemon
     from host_agents.runtime.foreign_agent_daemon import ForeignAgentDaemon
@@ -52,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
             daemon.beside.append(Server(daemon))
         await daemon.run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from host_agents.cli import capture
 from host_agents.cli.show import print_json, print_line, print_table
 from host_agents.cli.tables import NOTHING, TABLES
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
@@ -35,6 +36,9 @@ def add_commands(commands: Commands, role: str, name: str) -> None:
     _add_filters(show)
     _add_filters(_add(commands, role, "watch", _watch, "what happens, as it happens"))
     _add(commands, role, "reload", _reload, "read subscribers and keys again")
+    capture.add_arguments(
+        _add(commands, role, "capture", _capture, "stream the packets of a node or session, as pcapng")
+    )
     debug = _add(commands, role, "debug", _debug, "log every message of one subscriber")
     debug.add_argument("nai", metavar="NAI")
     debug.add_argument("--off", action="store_true", help="no longer")
@@ -52,11 +56,8 @@ def add_commands(commands: Commands, role: str, name: str) -> None:
 
 def _add(commands: Commands, role: str, name: str, handler: Callable[..., int], text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text)
-    where = command.add_mutually_exclusive_group()
-    where.add_argument("--config", type=Path, default=default(role), metavar="FILE", help=f"default {default(role)}")
-    where.add_argument(
-        "--control", type=Path, metavar="SOCKET", help="the daemon's control socket, instead of --config"
-    )
+    command.add_argument("--config", type=Path, default=default(role), metavar="FILE", help=f"default {default(role)}")
+    command.add_argument("--control", type=Path, metavar="SOCKET", help="its control socket, instead of --config")
     command.set_defaults(handler=handler, role=role)
     if name in ("show", "watch"):
         text = "one JSON document on stdout" if name == "show" else "one JSON object a line"
@@ -112,6 +113,17 @@ def _watch(args: argparse.Namespace) -> int:
         return 0
     print("entourage: the daemon has ended", file=sys.stderr)
     return 1
+
+
+def _capture(args: argparse.Namespace) -> int:
+    where = {"nai": args.nai} | ({} if args.sub_nai is None else {"sub_nai": args.sub_nai})
+    table = _SHOWN[args.role][0]
+
+    def sessions() -> list[dict[str, Any]] | None:
+        reply = _ask(args, {"show": table, "where": where})
+        return None if reply is None else list(reply[table])
+
+    return capture.run(args, sessions)
 
 
 def _release(args: argparse.Namespace) -> int:

@@ -44,9 +44,7 @@ def pass_on(pending: Pending, octets: bytes, home_address: int) -> SendFrame:
     return SendFrame(pending.interface, pending.link_address, datagram.packet(ttl=255).encode())
 
 
-def cannot(
-    pending: Pending, kept: bytes, home_address: int, reason: str, status: int = FA_RESOURCES
-) -> list[object]:
+def cannot(pending: Pending, kept: bytes, home_address: int, reason: str, status: int = FA_RESOURCES) -> list[object]:
     """The home agent accepted but we cannot carry it: an FA Error behind its untouched reply (RFC 4636 §3)."""
     text = f"cannot carry {_show(pending.session)} home={show(home_address)}: {reason}"
     return [
@@ -98,6 +96,7 @@ class Denials:
         longer = len(octets) + len(MobileForeignChallenge(request.given).encode()) > len(request.datagram)
         if longer and not request.authentic:
             request.given = b""
+
     def doubt(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> list[object]:
         """68, behind a reply that its home agent has not signed for us (RFC 4636 §3).
 

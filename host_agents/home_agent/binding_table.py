@@ -57,8 +57,13 @@ class MobilityBindingTable:
         former = self.find(session)
         if former is not None and former.home_address != home_address:
             self.remove(session)
-        self._by_nai.setdefault(binding.nai, {})[binding.sub_nai] = binding
-        self._by_home_address[home_address] = binding
+        self._by_nai.setdefault(binding.nai, {})
+        self.renew(binding)
+
+    def renew(self, binding: MobilityBinding) -> None:
+        """Replace the binding that this session has at this home address."""
+        home_address = binding.home_address
+        self._by_nai[binding.nai][binding.sub_nai] = self._by_home_address[home_address] = binding
         expires = ends_at(binding)
         if expires is not None:
             due = self._due.get(home_address)

@@ -13,6 +13,7 @@ from functools import partial
 
 from host_agents.effects import (
     CameHome,
+    ExtendTunnel,
     ForgetIdentification,
     InstallTunnel,
     MobilityBinding,
@@ -21,14 +22,15 @@ from host_agents.effects import (
     RenewBinding,
     Said,
     SendDatagram,
+    StoreBinding,
     Turn,
 )
 from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.log_lines import LogLines, describe, show_session
 from host_agents.home_agent.nonces import RandomOctets
+from host_agents.home_agent.plain import Accepted, PlainRequests
 from host_agents.home_agent.policy import Associations, Policy, Subscriber
-from host_agents.home_agent.renewals import Renewals
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import again, answer, granted
 from host_agents.home_agent.request import Request, judge, name, recognise, verify, verify_foreign
@@ -98,7 +100,7 @@ class HomeAgent:
             self.bindings.put(binding)
         find = self.bindings.find
         self._replay = Replay(ntp_ms, identifications, nonces, bindings, find, policy.by_nonces(), random_octets)
-        self._renewals = Renewals(policy, self.bindings, self._replay)
+        self._plain = PlainRequests(policy, self.bindings, self._pool, self._replay, _UNBOUND)
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
             believed = shortened(binding, self.clock(0))  # the machine's clock may have been put back
@@ -120,12 +122,9 @@ class HomeAgent:
         """Take one UDP payload from source:port. Never raises for what a peer sent."""
         if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
-        renewal = self._renewals.find(datagram, source, now, self._open)
-        if renewal is not None:
-            self.bindings.put(renewal.binding)
-            self._open[renewal.session] = _Open((datagram, source, port), renewal.former)
-            effects = [RenewBinding(renewal.binding), SendDatagram(renewal.reply, source, port)]
-            return Turn(effects, renewal.session)
+        plain = self._plain.find(datagram, source, now, self._open)
+        if plain is not None:
+            return self._accept(plain, (datagram, source, port), now)
         try:
             request = recognise(datagram, source, port, self.policy, self._reserved)
         except MipError as error:
@@ -226,7 +225,6 @@ class HomeAgent:
         self._reserved.update(self.policy.reserved())
         self._pool.reserve(self._reserved)
         self._replay.use(self.policy.by_nonces() | (by_nonces - subscribers.keys()))  # the latter until they have gone
-        self._renewals.forget()
         gone = [(one.nai, one.sub_nai) for one in self.bindings if one.nai not in subscribers]
         return Turn([*said, *(effect for session in gone for effect in self._dismiss(session, now).effects)])
 
@@ -375,13 +373,27 @@ class HomeAgent:
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(self._replay.of(session).store(binding))
-        if former is None or self._tunnel(former) != self._tunnel(binding):
-            effects.append(self._tunnel(binding))
+        tunnel = self._tunnel(binding)
+        same = former is not None and self._tunnel(former) == tunnel
+        effects.append(ExtendTunnel(home_address, tunnel.expires) if same else tunnel)
         reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
-        self._renewals.learn(request, binding, reply.datagram)
         effects.append(reply)
         effects += self._log_lines.accepted(former, binding, now)
         return self._opened(request, former, effects)
+
+    def _accept(self, plain: Accepted, asked: tuple[bytes, int, int], now: int) -> Turn:
+        """What _register() would lead to."""
+        former, binding, session = plain.former, plain.binding, plain.session
+        self._revocations.registered(binding.home_address, binding.care_of_address)
+        self._open[session] = _Open(asked, former)
+        reply = SendDatagram(plain.reply, asked[1], asked[2])
+        if former is not None:
+            self.bindings.renew(binding)
+            return Turn([RenewBinding(binding), ExtendTunnel(binding.home_address, binding.expires), reply], session)
+        self._pool.take(binding.home_address, session)
+        self.bindings.put(binding)
+        said = self._log_lines.accepted(former, binding, now)
+        return Turn([StoreBinding(binding), self._tunnel(binding), reply, *said], session)
 
     def _negotiate(self, request: Request, now: int) -> int | None:
         """What the foreign agent agrees to, if it can revoke and be revoked: it says so, under its authenticator."""

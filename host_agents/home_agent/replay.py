@@ -83,7 +83,7 @@ class Replay:
             elif session in nonces:
                 exchanges[session] = (last, nonces[session])
         timed = (one for one in bindings if one.nai not in by_nonces and (one.nai, one.sub_nai) not in nonces)
-        self._timestamps = TimestampCheck(ntp_ms, times, timed, find)
+        self.timestamps = TimestampCheck(ntp_ms, times, timed, find)
         self._nonces = NonceCheck(exchanges, find, random_octets)
 
     def use(self, by_nonces: Collection[str]) -> None:
@@ -91,21 +91,18 @@ class Replay:
         self._by_nonces = by_nonces
 
     def of(self, session: Session) -> Style:
-        return self._nonces if session[0] in self._by_nonces else self._timestamps
-
-    def uses_nonces(self, session: Session) -> bool:
-        return session[0] in self._by_nonces
+        return self._nonces if session[0] in self._by_nonces else self.timestamps
 
     def clock(self, now: int) -> int:
         """The home agent's clock, ms since 1900. now: monotonic ms."""
-        return self._timestamps.clock(now)
+        return self.timestamps.clock(now)
 
     def next_forget(self) -> int | None:
         """As Style.next_forget."""
-        times = (self._timestamps.next_forget(), self._nonces.next_forget())
+        times = (self.timestamps.next_forget(), self._nonces.next_forget())
         return min((time for time in times if time is not None), default=None)
 
     def forget(self, now: int) -> Iterator[Session]:
         """As Style.forget."""
-        yield from self._timestamps.forget(now)
+        yield from self.timestamps.forget(now)
         yield from self._nonces.forget(now)

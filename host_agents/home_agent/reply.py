@@ -6,7 +6,7 @@ import zlib
 
 from host_agents.effects import MobilityBinding, SendDatagram
 from host_agents.home_agent.nonces import Repetition
-from host_agents.home_agent.policy import Policy
+from host_agents.home_agent.policy import HomeNetwork, Policy
 from host_agents.home_agent.request import Request
 from host_agents.home_agent.simultaneous import accepted
 from mip4.const import (
@@ -36,6 +36,7 @@ from mip4.extensions import (
     host_configuration,
 )
 from mip4.messages import RegistrationReply, RegistrationRequest
+from mip4.record import Record
 
 _JITTER = 10  # percent by which a granted lifetime may be shorter, so that renewals do not march in step
 
@@ -106,16 +107,21 @@ def jittered(lifetime: int, identification: bytes) -> int:
     return lifetime - lifetime * _JITTER * (zlib.crc32(identification) % 1000) // 100_000
 
 
-def _host_configuration(message: RegistrationRequest, home_address: int, policy: Policy) -> list[object]:
+def _host_configuration(message: RegistrationRequest, home_address: int, policy: Policy) -> list[Record]:
     """RFC 4332 extensions, where the request asked for them: a node may, also when it comes home."""
     network = policy.network_of(home_address)
     if network is None or CONFIG_REQUEST not in find_host_configuration(message.extensions):
         return []
-    found = [
+    return configuration(network)
+
+
+def configuration(network: HomeNetwork) -> list[Record]:
+    """What a device needs to know of its home network."""
+    found: list[Record] = [
         host_configuration(CONFIG_PREFIX_LENGTH, pack("B", network.prefix[1])),
         host_configuration(CONFIG_GATEWAY, pack("I", network.gateway)),
     ]
     if network.dns:
         primary, secondary = (*network.dns, ANY)[:2]
         found.append(host_configuration(CONFIG_DNS, pack("II", primary, secondary)))
-    return list(found)
+    return found

@@ -86,6 +86,21 @@ class TimestampCheck:
         self._last[session] = unwrap(identification, self.clock(now))
         self._largest = max(self._largest, self._last[session])
 
+    def renews(self, former: MobilityBinding, identification: int, now: int) -> bool:
+        """Whether a session that has the binding `former` may be renewed: check(), accept() and bind() in one."""
+        clock = self._base + now
+        unwrapped: int = unwrap(identification, clock)
+        session = (former.nai, former.sub_nai)
+        last = self._last.get(session)
+        if unwrapped <= (unwrap(former.identification, self._base) if last is None else last):
+            return False
+        if abs(clock - seconds(unwrapped) * 1000) > TOLERANCE * 1000:
+            return False
+        self._largest = max(self._largest, unwrapped)
+        if last is not None:
+            self.bind(session)
+        return True
+
     def denied(self, session: Session, denial: Denied) -> None:
         return
 

@@ -13,6 +13,8 @@ def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
 
     It expires with the last of them: until then the engine removes each when its time is over.
     """
+    if not binding.others:
+        return InstallTunnel(binding.home_address, local, (end_of(binding),), expires=binding.expires)
     ends = [end_of(one) for one in each(binding)]
     in_order = tuple(sorted(ends, key=lambda end: (end.remote, end.port)))
     times = [one.expires for one in each(binding) if one.expires is not None]

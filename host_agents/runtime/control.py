@@ -66,6 +66,7 @@ class ControlSocket:
                     await _write(writer, reply)
                 else:
                     await _stream(reply, reader, writer)
+                    return
         except (OSError, ValueError, TimeoutError):
             pass  # a client that went away, wrote too long a line or fell asleep
         finally:
@@ -80,7 +81,7 @@ class ControlSocket:
             return await self._answer(request, may_change)
         except (BadRequest, NotAllowed) as error:
             return {"error": str(error)}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return {"error": f"bad request: {error}"}
 
 

@@ -6,16 +6,18 @@ A turn's rows become durable, then the kernel learns of it, then messages leave;
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
+from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, Said, Turn
 from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
@@ -23,7 +25,7 @@ from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRef
 from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
-from host_agents.runtime.notify import notify
+from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.telling import tell
 from host_agents.runtime.where import Where
 from host_agents.store.protocol import Row, Store
@@ -80,7 +82,9 @@ class Beside(Protocol):
 
 
 class Daemon:
-    """Runs one engine. A subclass knows which effects there are besides rows, tunnels and log lines.
+    """Runs one engine. does: what is done for each kind of effect, once the turn is durable; it raises KernelRefused.
+
+    A subclass adds what there is besides rows, tunnels and log lines.
 
     role: "ha" or "fa". beside: opened when the daemon is about to be ready.
     """
@@ -99,8 +103,16 @@ class Daemon:
         self.handoffs = Handoffs()
         self.answers = Answers()
         self.beside: list[Beside] = []
-        self.began = time.time()
-        self._reloading: asyncio.Task[None] | None = None
+        self.began = time.time()  # as the machine's clock has it, which may be set
+        self._woke = since_boot()
+        self.does: dict[type, Callable[[Any], None]] = {
+            InstallTunnel: self.install,
+            RemoveTunnel: self.remove,
+            ExtendTunnel: self._extend,
+            Said: self.say,
+            Dropped: self._drop,
+        }
+        self._hung_up = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
@@ -164,13 +176,14 @@ class Daemon:
             "role": self.role,
             "version": version("entourage"),
             "pid": os.getpid(),
-            "uptime": round(time.time() - self.began),
+            "uptime": (since_boot() - self._woke) // 1000,
             "datapath": self.datapath.name,
             "device": common.device,
             "config": str(common.path),
             "state": str(common.state),
             "http": None if common.http is None else "http://{}:{}".format(*common.http),
             "warnings": self.journal.counts["warning"],
+            "watchers": self.journal.events.watchers,
             "debugged": sorted(self.journal.debugged),
         }
 
@@ -192,19 +205,17 @@ class Daemon:
         dropped = {f"packet-{reason}": count for reason, count in self.datapath.dropped.items()}
         return {**self.journal.counts, **dropped}
 
-    def carry_out(self, effect: Any) -> None:
-        """An effect that is particular to this agent. Raises KernelRefused."""
-        raise NotImplementedError
-
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises KernelRefused, StoreFailed, ConfigurationError before it is ready."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        reloading = asyncio.create_task(self._reload_when_hung_up())
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
+        watchdog = Watchdog()
         try:
             self._begin()
             _leave_alone_what_is_there()
@@ -212,11 +223,14 @@ class Daemon:
             for one in self.beside:
                 await one.open()
             notify("READY=1")
+            watchdog.start()
             await self._stopped.wait()
             notify("STOPPING=1")
         finally:
+            watchdog.stop()
             if self._timer is not None:
                 self._timer.cancel()
+            reloading.cancel()
             for one in self.beside:
                 await one.close()
             await self._control.close()
@@ -229,16 +243,13 @@ class Daemon:
         self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
         self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
 
-    def _hung_up(self) -> None:
-        """SIGHUP. One that comes while we read is answered by what we read."""
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.ensure_future(self._reload_quietly())
-
-    async def _reload_quietly(self) -> None:
-        try:
-            await self.reload()
-        except BadRequest:
-            return  # it is in the log
+    async def _reload_when_hung_up(self) -> None:
+        """At SIGHUP. One that comes while the file is read has it read again: it may have changed since."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            with contextlib.suppress(BadRequest):  # it is in the log
+                await self.reload()
 
     def take(self, turn: Turn, since: float = 0.0) -> None:
         """Run a turn: at once where nothing has to be durable first.
@@ -263,10 +274,11 @@ class Daemon:
     def _carry_out(self, turn: Turn, since: float) -> None:
         try:
             for effect in turn.effects:
-                if type(effect) not in _ROWS:
-                    self._effect(effect)
-                elif type(effect) is RenewBinding:
-                    self.datapath.extend(effect.binding.home_address, effect.binding.expires)
+                does = self.does.get(type(effect))
+                if does is not None:
+                    does(effect)
+                elif type(effect) not in _ROWS:
+                    raise TypeError(f"no {self.role} does {effect}")
         except KernelRefused as error:
             self._refused(turn, str(error))
             return
@@ -277,18 +289,22 @@ class Daemon:
             if after.effects:
                 self.take(after)
 
-    def _effect(self, effect: Any) -> None:
-        match effect:
-            case InstallTunnel():
-                self.datapath.install(effect)
-            case RemoveTunnel():
-                self.datapath.remove(effect)
-            case Said():
-                self.journal.said(effect, self.now())
-            case Dropped():
-                self.journal.dropped(effect, self.now())
-            case _:
-                self.carry_out(effect)
+    def install(self, effect: InstallTunnel) -> None:
+        """Raises KernelRefused."""
+        self.datapath.install(effect)
+
+    def remove(self, effect: RemoveTunnel) -> None:
+        """Raises KernelRefused."""
+        self.datapath.remove(effect)
+
+    def say(self, effect: Said) -> None:
+        self.journal.said(effect, self.now())
+
+    def _extend(self, effect: ExtendTunnel) -> None:
+        self.datapath.extend(effect.home_address, effect.expires)
+
+    def _drop(self, effect: Dropped) -> None:
+        self.journal.dropped(effect, self.now())
 
     def _lost(self) -> None:
         self.journal.warn(f"{self.common.device} was deleted; it is made anew")

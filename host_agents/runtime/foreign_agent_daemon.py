@@ -7,7 +7,6 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.datapath.protocol import Counters
@@ -59,6 +58,8 @@ class ForeignAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
         self._links: dict[str, AgentLink] = {}
         self._router: VisitedRouter | None = None
+        self.does |= {SendDatagram: self._send, SendFrame: self._send_frame}
+        self.does |= {InstallDelivery: self._deliver, RemoveDelivery: self._withdraw}
         self.answers.list("visitors", self._visitors, _holds, lambda one: [self._show(one)])
         self.answers.show("peers", self._peers)
         self.answers.add("drain", self._drain, changes=True)
@@ -105,36 +106,34 @@ class ForeignAgentDaemon(Daemon):
             if one is not None:
                 one.close()
 
-    def carry_out(self, effect: Any) -> None:
-        match effect:
-            case SendDatagram():
-                self.meters.sent.count(effect.datagram)
-                self._told(effect.datagram, "to", show(effect.destination))
-                self._socket.send(effect.datagram, effect.destination, effect.port)
-            case SendFrame():
-                self.meters.nodes_sent.count_frame(effect)
-                self._told(effect.packet[_PAYLOAD:], "to", show_link(effect.link_address))
-                self._links[effect.interface].send(effect)
-            case InstallDelivery() if self._router is not None:
-                self.datapath.guard(effect)
-                self._router.install(effect)
-            case RemoveDelivery() if self._router is not None:
-                self._router.remove(effect)
-                self.datapath.unguard(effect)
-            case InstallDelivery() | RemoveDelivery():
-                return
-            case _:
-                raise TypeError(f"no foreign agent does {effect}")
-
-    def _effect(self, effect: Any) -> None:
-        """Also for the time line of its node."""
-        super()._effect(effect)
-        if isinstance(effect, InstallDelivery):
-            visitor = self.engine.visitors.find(effect.home_address)
-            if visitor is not None:
-                self.handoffs.came(visitor.nai, effect.interface, time.time())
-        elif isinstance(effect, Said) and effect.kind == "left":
+    def say(self, effect: Said) -> None:
+        super().say(effect)
+        if effect.kind == "left":
             self.handoffs.came(fields(effect.text).get("nai", ""), "", time.time())
+
+    def _send(self, effect: SendDatagram) -> None:
+        self.meters.sent.count(effect.datagram)
+        self._told(effect.datagram, "to", show(effect.destination))
+        self._socket.send(effect.datagram, effect.destination, effect.port)
+
+    def _send_frame(self, effect: SendFrame) -> None:
+        self.meters.nodes_sent.count_frame(effect)
+        self._told(effect.packet[_PAYLOAD:], "to", show_link(effect.link_address))
+        self._links[effect.interface].send(effect)
+
+    def _deliver(self, effect: InstallDelivery) -> None:
+        """Also for the time line of its node."""
+        if self._router is not None:
+            self.datapath.guard(effect)
+            self._router.install(effect)
+        visitor = self.engine.visitors.find(effect.home_address)
+        if visitor is not None:
+            self.handoffs.came(visitor.nai, effect.interface, time.time())
+
+    def _withdraw(self, effect: RemoveDelivery) -> None:
+        if self._router is not None:
+            self._router.remove(effect)
+            self.datapath.unguard(effect)
 
     def status(self) -> Document:
         return {

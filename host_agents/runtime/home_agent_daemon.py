@@ -7,7 +7,6 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, Said, SendDatagram, Turn
@@ -44,6 +43,7 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
+        self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
@@ -108,31 +108,35 @@ class HomeAgentDaemon(Daemon):
             if one is not None:
                 one.close()
 
-    def carry_out(self, effect: Any) -> None:
-        if isinstance(effect, SendDatagram):
-            self.meters.sent.count(effect.datagram)
-            if self.journal.debugged:
-                self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
-            index = 0 if self._links is None else self._links.index(effect.destination)
-            self._socket.send(effect.datagram, effect.destination, effect.port, index)
-        elif not isinstance(effect, CameHome):
-            raise TypeError(f"no home agent does {effect}")
-        elif self._links is not None:
-            self._links.came_home(effect.home_address)
+    def install(self, effect: InstallTunnel) -> None:
+        """It says where a home address is to be found on its home link, too, and where its node is."""
+        self._note_place(effect)
+        super().install(effect)
+        if self._links is not None:
+            self._links.away(effect.home_address)
 
-    def _effect(self, effect: Any) -> None:
-        """A tunnel says where a home address is to be found on its home link, too, and where its node is."""
-        if isinstance(effect, InstallTunnel):
-            self._note_place(effect)
-        super()._effect(effect)
-        if isinstance(effect, Said) and effect.kind == "unbound":
+    def remove(self, effect: RemoveTunnel) -> None:
+        super().remove(effect)
+        if self._links is not None:
+            self._links.back(effect.home_address)
+
+    def say(self, effect: Said) -> None:
+        super().say(effect)
+        if effect.kind == "unbound":
             nai = fields(effect.text).get("nai", "")
             if not self.engine.bindings.sessions_of(nai):
                 self.handoffs.came(nai, "", time.time())
-        elif self._links is not None and isinstance(effect, InstallTunnel):
-            self._links.away(effect.home_address)
-        elif self._links is not None and isinstance(effect, RemoveTunnel):
-            self._links.back(effect.home_address)
+
+    def _send(self, effect: SendDatagram) -> None:
+        self.meters.sent.count(effect.datagram)
+        if self.journal.debugged:
+            self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
+        index = 0 if self._links is None else self._links.index(effect.destination)
+        self._socket.send(effect.datagram, effect.destination, effect.port, index)
+
+    def _came_home(self, effect: CameHome) -> None:
+        if self._links is not None:
+            self._links.came_home(effect.home_address)
 
     def _note_place(self, effect: InstallTunnel) -> None:
         """For the time line of its node, if the tunnel will end elsewhere than now."""

@@ -9,18 +9,18 @@ import socket
 import struct
 from collections.abc import Callable
 
+from host_agents.runtime.datagrams import BATCH, LONGEST, OF_THIS_ONE, Inbox, Outbox
 from host_agents.runtime.errors import KernelRefused
 from mip4.address import show
 from mip4.const import TUNNEL_DATA
 
-_BATCH = 32  # datagrams per wake-up, so that a flood leaves room for timers, and the first are committed meanwhile
+_ERRORS = 32  # at once
 _RECEIVE_BUFFER = 4 << 20
 _IP_PKTINFO, _IP_RECVERR, _IP_RECVTOS = 8, 11, 13
 _IP_MTU_DISCOVER, _PMTUDISC_DONT, _PMTUDISC_DO = 10, 0, 2
 _ORIGIN_ICMP = 2
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err of ip(7)
 _UNREACHABLE = 3
-_TOS = (socket.IPPROTO_IP, socket.IP_TOS)
 
 Arrived = Callable[[bytes, int, int], None]
 Undelivered = Callable[[bytes, int], None]
@@ -44,8 +44,7 @@ class AgentSocket:
         self._tunnelled: Tunnelled | None = None
         self._tunnel_failed: TunnelFailed | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._buffer = bytearray(65536)
-        self._view = memoryview(self._buffer)
+        self._inbox, self._outbox = Inbox(), Outbox()
         self.port = 0
 
     def open(self, address: int, port: int) -> None:
@@ -70,29 +69,42 @@ class AgentSocket:
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
+        self._flush()
         self._socket.close()
 
     def send(self, datagram: bytes, destination: int, port: int, index: int = 0) -> None:
-        """A datagram that cannot leave is lost, as on any link: its sender asks again.
+        """With all others of this turn of the event loop. A datagram that cannot leave is lost, as on any link: its
+        sender asks again.
 
         index: of the interface that it has to leave by, whatever the routes say; 0: they say.
         """
-        remote = (socket.inet_ntoa(destination.to_bytes(4, "big")), port)
+        if index or len(datagram) > LONGEST:
+            self._send_alone(datagram, destination, port, index)
+            return
+        waiting = len(self._outbox)
+        if waiting == BATCH:
+            self._flush()
+        elif not waiting:
+            self._loop.call_soon(self._flush)
+        self._outbox.put(datagram, destination, port)
+
+    def _flush(self) -> None:
+        if len(self._outbox):
+            for error, datagram, destination, port in self._outbox.send(self._socket.fileno()):
+                if error == errno.EMSGSIZE:  # of messages the path's limit is no concern
+                    self._send_in_pieces(datagram, (show(destination), port))
+
+    def _send_alone(self, datagram: bytes, destination: int, port: int, index: int) -> None:
+        way = [(socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i8x", index))] if index else []
         for _ in range(2):
             try:
-                if index:
-                    way = (socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i8x", index))
-                    self._socket.sendmsg((datagram,), [way], 0, remote)
-                else:
-                    self._socket.sendto(datagram, remote)
+                self._socket.sendmsg((datagram,), way, 0, (show(destination), port))
                 return
             except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EPERM):
-                    return
-                if error.errno == errno.EMSGSIZE:  # of messages the path's limit is no concern
+                if error.errno == errno.EMSGSIZE:
                     self._send_in_pieces(datagram, (show(destination), port))
+                if error.errno in OF_THIS_ONE:
                     return
-                # What an earlier datagram met with is told on the next call; it says nothing of this one.
 
     def send_tunnelled(self, head: bytes, packet: memoryview, remote: tuple[str, int], tos: int, whole: bool) -> None:
         """As UdpPort.send_tunnelled."""
@@ -120,27 +132,22 @@ class AgentSocket:
         self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, how)
 
     def _drain(self) -> None:
-        for _ in range(_BATCH):
-            try:
-                if self._tunnelled is None:  # then nobody asks for the TOS
-                    size, (source, port) = self._socket.recvfrom_into(self._buffer)
-                else:
-                    size, ancillary, _, (source, port) = self._socket.recvmsg_into([self._buffer], 64)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._drain_errors()
-                return
-            payload, address = self._view[:size], int.from_bytes(socket.inet_aton(source), "big")
-            if self._tunnelled is not None and size and payload[0] == TUNNEL_DATA:
-                self._tunnelled(payload, address, port, _tos(ancillary))
+        """One batch a turn, so that a flood leaves room for timers, and the first are committed meanwhile."""
+        try:
+            self._inbox.receive(self._socket.fileno())
+        except OSError:
+            self._drain_errors()
+            return
+        for payload, source, port, tos in self._inbox:
+            if self._tunnelled is not None and payload and payload[0] == TUNNEL_DATA:
+                self._tunnelled(payload, source, port, tos)
             else:
-                self._arrived(bytes(payload), address, port)
+                self._arrived(bytes(payload), source, port)
 
     def _drain_errors(self) -> bool:
         """Messages of the error queue carry back the datagram that failed (ip(7), IP_RECVERR); whether ICMP did one."""
         some = False
-        for _ in range(_BATCH):
+        for _ in range(_ERRORS):
             try:
                 payload, ancillary, _, (remote, port) = self._socket.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
             except OSError:
@@ -158,7 +165,3 @@ class AgentSocket:
                 elif self._undelivered is not None and icmp_type == _UNREACHABLE:
                     self._undelivered(payload, icmp_code)
         return some
-
-
-def _tos(ancillary: list[tuple[int, int, bytes]]) -> int:
-    return next((octets[0] for level, kind, octets in ancillary if (level, kind) == _TOS), 0)

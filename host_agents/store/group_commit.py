@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import struct
 import threading
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,7 +14,7 @@ from host_agents.store.protocol import Done, Row
 
 CAPACITY = 65536  # submissions that may wait for a disk that hangs; beyond it they are refused at once
 
-_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, struct.error, ValueError, OverflowError)
+_REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, KeyError, TypeError, ValueError, OverflowError)
 
 _Submission = tuple[Sequence[Row], Done]
 _Outcome = tuple[Done, StoreFailed | None]
@@ -25,11 +24,11 @@ class Writer(Protocol):
     """What a row is to the database. Called in the writer thread, within a transaction."""
 
     def put(self, row: Row) -> None:
-        """Raises sqlite3.Error; struct.error, ValueError or OverflowError where the row is at fault."""
+        """Raises sqlite3.Error; KeyError, TypeError, ValueError or OverflowError where the row is at fault."""
         ...
 
     def finish(self) -> None:
-        """All rows of the transaction are put. Raises sqlite3.Error."""
+        """All rows of the transaction are put. Raises as put() does."""
         ...
 
     def ended(self, committed: bool) -> None:

@@ -49,7 +49,7 @@ class Server:
         listening = listen(*common.http)
         if not ip_address(common.http[0]).is_loopback:
             self._daemon.journal.warn(f"http={common.http[0]}: whoever reaches this address may look at all sessions")
-        app = make_app(self._daemon, self._ticker, _token(common.http_token), common.http_names)
+        app = make_app(self._daemon, self._ticker, make_token(common.http_token), common.http_names)
         config = uvicorn.Config(
             app,
             http="h11",
@@ -74,7 +74,7 @@ class Server:
             await self._serving
 
 
-def _token(path: Path) -> str:
+def make_token(path: Path) -> str:
     """The word that lets a browser change things; made where there is none yet. Raises ConfigurationError."""
     try:
         if path.exists():

@@ -7,8 +7,13 @@ from tests.conformance.page import PAGE, by_line, collected, faults, page
 
 
 @pytest.fixture(scope="module")
-def shown():
-    return by_line(collected())
+def shown(request):
+    """Of the tests that this run has collected, where those are all."""
+    config = request.config
+    some = [config.getoption(one, None) for one in ("keyword", "markexpr", "deselect", "lf")]
+    if config.args != config.getini("testpaths") or any(some):
+        return by_line(collected())
+    return by_line([item.nodeid for item in request.session.items])
 
 
 def test_each_line_has_a_test_of_its_answer_or_a_reason_why_not(shown):

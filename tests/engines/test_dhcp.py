@@ -90,6 +90,16 @@ def test_an_offer_waits_for_the_home_agent_and_then_says_everything(node):
     assert len(offer.datagram) >= 300
 
 
+def test_a_device_is_told_of_a_way_on_which_less_than_a_frame_passes_whole():
+    node = DrivenNode(names=NAMES, link_mtu=1280).up()
+    node.answer()
+    node.device(DISCOVER, PC1)
+
+    (offer,) = _answers(_grant(node))
+
+    assert _read(offer)[1]["interface-mtu"] == 1260
+
+
 def test_a_request_of_what_was_offered_is_acknowledged(node):
     _granted(node)
 

@@ -206,6 +206,8 @@ def test_fa_13_who_comes_while_the_agent_drains_gets_65_and_who_goes_may_go(agen
 
     assert agent.denial(a_request("pc1")).code == 65
     assert agent.take(a_request("pc2", lifetime=0)) is not None
+
+
 @pytest.mark.parametrize(
     "offered, flags, passes",
     [

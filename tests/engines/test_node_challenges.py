@@ -353,11 +353,11 @@ def test_a_recorded_request_is_of_no_use_at_the_foreign_agent():
     node.move(None)
     relayed = []
     world.watch = lambda source, destination, octets: relayed.append(octets) if source == "fa1" else None
-    before = len(world.home_agent.engine._replay._timestamps._last)
+    before = len(world.home_agent.engine._replay.timestamps._last)
 
     for octets in requests:
         world.foreign_agents["fa1"].heard(bytes(6), octets)
         world.pass_time(seconds=2)
 
     assert [one for one in relayed if one[:1] == b"\x01"] == []
-    assert len(world.home_agent.engine._replay._timestamps._last) == before
+    assert len(world.home_agent.engine._replay.timestamps._last) == before

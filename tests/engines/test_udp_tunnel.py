@@ -23,6 +23,7 @@ OWN = parse("192.168.7.50")
 OUTSIDE = parse("203.0.113.130")
 FA1 = FOREIGN_AGENTS["fa1"]
 
+
 class FromNode:
     """Asks as a node with the co-located address OWN. answer: the UDP Tunnel Reply, None for none."""
 

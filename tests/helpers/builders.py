@@ -74,6 +74,7 @@ def a_node_config(**changes: Any) -> dict[str, Any]:
         "mode": "auto",
         "force_udp": False,
         "sessions": 16,
+        "link_mtu": 1500,
         "reverse_tunnel": True,
         "encapsulation": "ipip",
         "delivery": "direct",

@@ -81,7 +81,8 @@ class World:
                 break
             self.now = first
             if self._queue and self._queue[0][0] <= first:
-                heapq.heappop(self._queue)[2]()
+                while self._queue and self._queue[0][0] <= first:  # what they cause at this moment included
+                    heapq.heappop(self._queue)[2]()
                 continue
             for station in self.stations():
                 deadline = station.deadline()

@@ -13,7 +13,7 @@ import pytest
 from mip4.address import parse
 from mip4.authentication import ALGORITHMS, parse_key
 from mip4.const import CONFIG_DNS
-from mobile_node.dhcp import ACK, NAK, OFFER, UDP_TUNNEL_MTU, DhcpMessage, answer
+from mobile_node.dhcp import ACK, NAK, OFFER, DhcpMessage, answer
 from tests.helpers.builders import GATEWAY, PC1, a_dhcp_message
 from tests.vectors import checks
 from tools.board.connection import Connection
@@ -30,6 +30,8 @@ for name in os.listdir(%r):
     os.remove(%r + "/" + name)
 os.rmdir(%r)
 """
+
+MTU = 1468  # of a UDP tunnel over Ethernet
 
 
 @pytest.fixture
@@ -88,8 +90,8 @@ def test_answers_to_dhcp_are_ours(board: Connection) -> None:
         (NAK, parse("192.168.1.5"), "laptop", dns, 0),
     ):
         octets = a_dhcp_message(1 if kind == OFFER else 3, PC1, asked=asked, host_name=host_name)
-        arguments = f"{home}, {GATEWAY}, {lease}, {configuration!r}, {UDP_TUNNEL_MTU}"
+        arguments = f"{home}, {GATEWAY}, {lease}, {configuration!r}, {MTU}"
         theirs = board.value(f"answer({kind}, DhcpMessage.decode({octets!r}), {arguments})")
         message = DhcpMessage.decode(octets)
-        assert theirs == answer(kind, message, home, GATEWAY, lease, configuration, UDP_TUNNEL_MTU)
+        assert theirs == answer(kind, message, home, GATEWAY, lease, configuration, MTU)
         assert board.value(f"DhcpMessage.decode({octets!r}).names") == message.names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +15,8 @@ from tests.hil.remote_node import RemoteNode
 from tools.board.connection import Connection
 
 SESSIONS = {"", "telemetry"}
-WARM, MOVES = 10, 12  # handoffs until every list has its length; and how many more
+WARM, MOVES = 10, 12  # handoffs until every list has its length; and how many more at least
+SECONDS = float(os.environ.get("ROAM_SECONDS", "0"))  # and how long it goes on at least
 GROWTH = 200  # octets; the least that can leak is 32 with each on a 64-bit machine, 16 on a chip
 
 MakeNode = Callable[..., RemoteNode]
@@ -83,13 +86,14 @@ def test_where_there_is_no_agent_it_is_its_own_care_of_address_behind_a_nat(make
 
 def test_going_back_and_forth_leaves_nothing_on_the_heap(make_node: MakeNode) -> None:
     node = make_node(mode="foreign-agent")
-    used = []
+    used: list[int] = []
+    end = time.monotonic() + SECONDS
 
-    for move in range(WARM + MOVES):
-        to = ("fa1", "fa2")[move % 2]
+    while len(used) < WARM + MOVES or time.monotonic() < end:
+        to = ("fa1", "fa2")[len(used) % 2]
         node.move(to)
         node.await_so(registered(node, to))
         used.append(node.status()["heap_used"])
 
-    print("heap used, octets:", *used)
+    print(f"{len(used)} moves; heap used, octets:", *used[: WARM + MOVES], "...", *used[-WARM:])
     assert max(used[WARM:]) - max(used[:WARM]) < GROWTH

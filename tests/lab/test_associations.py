@@ -22,7 +22,7 @@ _HOST_CONFIGURATION = 9  # the vendor whose extensions tell DNS servers and gate
 _SPI = 768
 _KEY = "hex:00112233445566778899aabbccddeeff"
 _OTHER_KEY = "hex:ffeeddccbbaa99887766554433221100"
-_SOON = 15.0
+_SOON = 30.0
 
 
 def foreign_agents(key: str) -> dict[str, object]:

@@ -28,7 +28,7 @@ from tools.lab.world import World
 _AGENT = "02:00:00:00:04:01"  # link address of the home agent on the home link
 _NODE = "02:00:00:00:01:01"  # of mn's uplink
 _CN = plan.NETWORKS["cn"][0]
-_SOON = 15.0
+_SOON = 30.0
 _ARP = b"\x08\x06"
 
 
@@ -89,7 +89,7 @@ def all_arp_heard(world: World) -> Iterator[list[Heard]]:
     heard: list[Heard] = []
     world.crew.start_capture("home1", path)
     yield heard
-    world.crew.stop_capture("home1")
+    world.crew.stop_capture("home1", path)
     for _, frame in capture.frames(path):
         if frame[12:14] == _ARP:
             heard.append(Heard(show_link(frame[6:12]), Arp.decode(frame[14:])))

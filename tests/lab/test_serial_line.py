@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -86,3 +87,19 @@ def test_who_ends_gives_the_address_back_and_leaves_nothing_behind_and_gets_it_a
     line_world.start("pc2")
 
     assert line_world.await_address("pc2") == before
+
+
+def test_a_line_that_is_pulled_ends_the_session_and_one_that_is_plugged_in_brings_it_back(line_world: World) -> None:
+    before = line_world.await_address("pc2")
+    cable = line_world.directory.process("pc2", "cable")
+    assert cable is not None
+
+    cable.signal(signal.SIGKILL)
+    wait_until(lambda: "pc2" not in addresses(line_world), _SOON, "the session deregistered")
+    wait_until(lambda: line_world.crew.process("pc2") is None, _SOON, "the attachment ended")
+    assert line_world.crew.log("pc2").read_text().splitlines()[-1].startswith("entourage attach: ")
+    line_world.crew.start_cables()
+    line_world.start("pc2")
+
+    assert line_world.await_address("pc2") == before
+    await_ping(line_world, "cn", before)

@@ -18,7 +18,7 @@ from tools.lab.world import World
 
 _CN, _HA = plan.NETWORKS["cn"][0], plan.HOME_AGENT
 _FA1, _FA2 = plan.NETWORKS["fa1"][0], plan.NETWORKS["fa2"][0]
-_SOON = 15.0
+_SOON = 30.0
 _BULK = 300  # packets of a download, so that none of them is a chance
 _PROTOCOLS = {"ipip": 4, "gre": 47, "minimal": 55}
 _SEND_BROADCAST = """

@@ -12,7 +12,7 @@ from tools.lab.plan import NodePlan
 from tools.lab.world import World
 
 _ROAMS = ("fa2", "fa1", "fa2", "fa1")
-_SOON = 15.0
+_SOON = 30.0
 _NOISE = 50  # ms that the scheduler may cost; the DHCP server alone asks around for longer before it offers
 
 

@@ -18,9 +18,9 @@ DESIGN = {  # the example of design.md, as far as this version supports it
 LEAST = {key: DESIGN[key] for key in ("nai", "home_agent", "spi", "key", "uplinks")}
 READ = """
 import sys
-from port_unix.port import DOWNLINK, UPLINK
+from port_unix import port
 from runtime.config import read
-print(repr(read(sys.argv[1], UPLINK, DOWNLINK)))
+print(repr(read(sys.argv[1], port)))
 """
 
 
@@ -68,8 +68,8 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "encapsulation": "ipip", "delivery": "direct", "simultaneous": False, "broadcast": False,
         "own_session": "", "sub_nai_vendor": 0, "sub_nai_type": 1, "downlinks": [], "names": {},
         "sessions": 16, "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0,
-        "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps", "aaa": None,
-        "recorder": None,
+        "link_mtu": 1500, "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps",
+        "aaa": None, "recorder": None,
     }  # fmt: skip
 
 

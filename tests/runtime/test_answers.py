@@ -142,14 +142,15 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_line(request_: dict[str, 
 def test_a_line_that_is_no_json_is_answered_and_the_next_one_too(folder: Path) -> None:
     async def both() -> list[bytes]:
         reader, writer = await asyncio.open_unix_connection(folder / "s")
-        writer.write(b'{"show"\n[]\n{"change": 1}\n')
-        lines = [await reader.readline() for _ in range(3)]
+        writer.write(b'{"show"\n' + b"[" * 4000 + b'\n[]\n{"change": 1}\n')
+        lines = [await reader.readline() for _ in range(4)]
         writer.close()
         return lines
 
-    first, second, third = map(json.loads, serving(folder / "s", some_answers(), both))
+    first, deep, second, third = map(json.loads, serving(folder / "s", some_answers(), both))
 
     assert first["error"].startswith("bad request: ")
+    assert deep["error"].startswith("bad request: ")
     assert second == {"error": "not a JSON object"}
     assert third == {"changed": True}
 
@@ -161,7 +162,7 @@ def test_who_watches_is_told_what_happens_of_whom_he_asks_about(folder: Path) ->
     async def watching() -> list[dict[str, Any]]:
         reader, writer = await asyncio.open_unix_connection(folder / "s")
         writer.write(b'{"watch": true, "where": {"nai": "a@x"}}\n')
-        while not journal.events.listened_to:
+        while not journal.events.watchers:
             await asyncio.sleep(0)
         for nai in ("b@x", "a@x"):
             journal.said(Said("info", "bound", f"bound nai={nai} sub_nai='two words' home=10.0.0.1: kind=of"), 0)
@@ -177,7 +178,7 @@ def test_who_watches_is_told_what_happens_of_whom_he_asks_about(folder: Path) ->
         "kind": "bound", "level": "info", "nai": "a@x", "sub_nai": "two words", "home": "10.0.0.1",
     }  # fmt: skip
     assert rest == {}
-    assert not journal.events.listened_to
+    assert not journal.events.watchers
 
 
 def test_who_does_not_keep_up_loses_the_oldest_and_learns_how_many() -> None:

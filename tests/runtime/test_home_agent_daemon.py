@@ -15,9 +15,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from host_agents.runtime.control import ask
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
 from mip4.extensions import MobileHomeAuthentication, Nai
@@ -63,6 +65,7 @@ class Home:
         self.config = folder / "ha.toml"
         self.config.write_text(CONFIG)
         self.config.chmod(0o600)
+        self.control = folder / "ha.sock"
         self.log = folder / "log"
         network.node("ha")
         for address in (HOME_AGENT, CARE_OF):
@@ -73,6 +76,7 @@ class Home:
         self.socket.settimeout(PATIENCE)
         self._identifications = Timestamps(NTP_UNIX * 1000, b"seed")
         self._association = SecurityAssociation(256, bytes.fromhex(KEY))
+        self.environment: dict[str, str] = {}  # of the daemon, besides ours
         self.process: subprocess.Popen[bytes] | None = None
 
     def inside(self, command: list[str]) -> list[str]:
@@ -91,10 +95,14 @@ class Home:
             path.unlink(missing_ok=True)
             ready.bind(str(path))
             ready.settimeout(PATIENCE)
-            environment = {**os.environ, "NOTIFY_SOCKET": str(path)}
+            environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": str(path)}
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(self.entourage("ha", "run"), stderr=log, env=environment)
             assert ready.recv(100) == b"READY=1"
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def end(self, number: int) -> int:
         assert self.process is not None
@@ -133,10 +141,15 @@ class Home:
         """Take the clock of the last 133, as a node does."""
         self._identifications.resynchronise(self.last.identification, time.time_ns() // 1_000_000)
 
-    def bindings(self) -> dict[str, str]:
+    def shown(self) -> list[dict[str, Any]]:
+        """As `show bindings --json` has them."""
         shown = self.run("ha", "show", "bindings", "--json")
         assert shown.returncode == 0, shown.stderr
-        return {one["sub_nai"]: one["home_address"] for one in json.loads(shown.stdout)["bindings"]}
+        found: list[dict[str, Any]] = json.loads(shown.stdout)["bindings"]
+        return found
+
+    def bindings(self) -> dict[str, str]:
+        return {one["sub_nai"]: one["home_address"] for one in self.shown()}
 
 
 @pytest.fixture
@@ -330,6 +343,46 @@ def test_a_wrong_configuration_is_exit_2_and_one_line_with_file_and_key(
     assert len(done.stderr.strip().splitlines()) == 1
     assert f"{home.config}: {complaint}" in done.stderr
     assert KEY not in done.stderr
+
+
+def test_a_broken_file_keeps_the_former_one_in_force_and_says_so(home: Home) -> None:
+    home.start()
+    home.ask("camera")
+    address = home.answer()[2]
+    home.config.write_text(CONFIG.replace("spi = 256", "spi = 1").replace("sessions = 5000", "sessions = 0"))
+    assert home.process is not None
+
+    home.process.send_signal(signal.SIGHUP)
+    refused = ask(home.control, {"reload": True})["error"].splitlines()
+    home.ask("printer")
+
+    assert home.answer()[:2] == ("printer", 0)
+    assert refused == [
+        "reload refused, the former subscribers and keys stay in force:",
+        f"{home.config}: subscriber[0].sessions: outside 1..65536",
+        f"{home.config}: subscriber[0]: SPI 1 is outside 256..4294967295",
+    ]
+    assert home.log.read_text().count(f"reload refused: {home.config}: subscriber[0].sessions: outside") == 2
+    home.config.write_text(CONFIG)
+    assert home.bindings()["camera"] == address
+
+
+def test_a_removed_subscribers_bindings_are_gone_and_an_added_one_is_known_at_once(home: Home) -> None:
+    home.start()
+    home.ask("camera")
+    home.answer()
+    home.config.write_text(CONFIG.replace(NAI.decode(), "other@example.net"))
+
+    reloaded = ask(home.control, {"reload": True})
+
+    assert {key: reloaded[key] for key in ("added", "removed", "revoked", "restart_needed")} == {
+        "added": 1, "removed": 1, "revoked": 1, "restart_needed": False,
+    }  # fmt: skip
+    assert ask(home.control, {"show": "bindings"}) == {"bindings": []}
+    home.config.write_text(CONFIG.replace("[home_agent]", "[home_agent]\nlifetime = 60"))
+    assert ask(home.control, {"reload": True})["restart_needed"]
+    home.ask("camera")
+    assert home.answer()[1] == 0
 
 
 def _put_ahead(state: Path, seconds: int) -> None:

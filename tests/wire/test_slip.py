@@ -40,7 +40,7 @@ def test_any_octets_are_packets_within_bounds_and_the_next_frame_is_whole(pieces
 
 
 def test_what_has_no_room_is_refused_whole_and_room_comes_back_when_all_has_gone_out():
-    encoder = SlipEncoder(50)
+    encoder = SlipEncoder(40)
     assert encoder.put(bytes(20), 0, 20)
 
     assert not encoder.put(bytes(20), 0, 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
+import ipaddress
 import signal
 import sys
 
@@ -26,10 +26,16 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument("device", metavar="DEVICE", help="a serial port or a pseudo-terminal")
     parser.add_argument("--baud", type=int, default=115200, metavar="RATE", help="default 115200; USB has none")
     parser.add_argument("--interface", default="slip%d", metavar="NAME", help="of the TUN device (default slip0, ...)")
-    parser.add_argument("--route", action="append", default=[], metavar="PREFIX", help="only this goes by the node")
+    parser.add_argument(
+        "--route", action="append", type=_prefix, default=[], metavar="PREFIX", help="only this goes by the node"
+    )
     parser.add_argument("--metric", type=int, default=50, metavar="N", help="of the routes (default 50)")
     parser.add_argument("--no-dns", action="store_true", help="leave the machine's DNS servers as they are")
     parser.set_defaults(handler=_attach)
+
+
+def _prefix(text: str) -> str:
+    return str(ipaddress.IPv4Network(text))
 
 
 def _attach(args: argparse.Namespace) -> int:
@@ -38,7 +44,7 @@ def _attach(args: argparse.Namespace) -> int:
         return 1
     from tools.attach.attachment import Attachment
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Attachment(args.device, args.baud, args.interface, args.route, args.metric, not args.no_dns) as attachment:
             attachment.run()
@@ -47,4 +53,6 @@ def _attach(args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 0
-    return os.EX_OK
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0

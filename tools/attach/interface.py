@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -26,15 +27,7 @@ class Interface:
         """Raises AttachFailed."""
         self._destinations = destinations
         self._metric = metric
-        try:
-            self._device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            flags = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI)
-            made = fcntl.ioctl(self._device, _TUNSETIFF, flags)
-        except PermissionError as error:
-            raise AttachFailed("a TUN device needs CAP_NET_ADMIN: run this as root") from error
-        except OSError as error:
-            raise AttachFailed(f"TUN device {name}: {error.strerror}") from error
-        self.name = made[:16].rstrip(b"\0").decode()
+        self._device, self.name = _tun(name)
         self._kernel = IPRoute()
         self._index = self._kernel.link_lookup(ifname=self.name)[0]
         self._lease: Lease | None = None
@@ -84,3 +77,19 @@ class Interface:
             os.write(self._device, packet)
         except OSError:
             return
+
+
+def _tun(name: str) -> tuple[int, str]:
+    """Its descriptor, non-blocking, and the name that the kernel gave it. Raises AttachFailed."""
+    try:
+        device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise AttachFailed(f"/dev/net/tun: {error.strerror}") from error
+    try:
+        made = fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
+    except OSError as error:
+        os.close(device)
+        if error.errno == errno.EPERM:
+            raise AttachFailed("a TUN device needs CAP_NET_ADMIN: run this as root") from error
+        raise AttachFailed(f"TUN device {name}: {error.strerror}") from error
+    return device, made[:16].rstrip(b"\0").decode()

@@ -23,8 +23,7 @@ class Line:
         try:
             self._port = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
         except (OSError, ValueError) as error:
-            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            raise AttachFailed(f"{device}: {reason}") from error
+            raise AttachFailed(f"{device}: {_reason(error)}") from error
         self._decoder = SlipDecoder(LONGEST)
         self._encoder = SlipEncoder(_QUEUE)
         self._piece = bytearray(_AT_ONCE)
@@ -74,3 +73,12 @@ class Line:
             return
         except OSError as error:
             raise AttachFailed(f"{self.device} is gone: {error.strerror}") from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """pyserial tells some of its troubles in words alone, with another error's inside."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    if "lock" in str(error):
+        return "another program has it"
+    return "it is no serial port, or cannot do that" if "configure" in str(error) else str(error)

@@ -19,6 +19,9 @@ need dhclient isc-dhcp-client
 need dumpcap wireshark-common
 need nft nftables
 need tshark tshark
+need tcpdump tcpdump
+need faketime faketime
+need systemd-analyze systemd
 need cc gcc
 need clang clang
 need tc iproute2
@@ -26,6 +29,9 @@ need ethtool ethtool
 [ -r /usr/include/bpf/bpf_helpers.h ] || need /usr/include/bpf/bpf_helpers.h libbpf-dev
 need chromium chromium
 need promtool prometheus
+need zsh zsh
+need fish fish
+need man man-db
 [ -r /usr/include/stdio.h ] || need /usr/include/stdio.h libc6-dev
 [ -r /etc/udhcpc/default.script ] || need /etc/udhcpc/default.script udhcpc
 "$(dirname "$0")/python.sh" >/dev/null 2>&1 || missing="$missing python3 python3-venv"

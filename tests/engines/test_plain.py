@@ -1,4 +1,4 @@
-"""The short way of a renewal leads where the long one does, or nowhere."""
+"""The short way of a plain request leads where the long one does, or nowhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_agents.effects import RenewBinding, StoreBinding, Turn
-from host_agents.home_agent import renewals
 from host_agents.home_agent.home_agent import HomeAgent
 from mip4.const import CONFIG_REQUEST, FLAG_D, FLAG_S, FLAG_T, PORT
 from mip4.extensions import RevocationSupport, UdpTunnelRequest, host_configuration
@@ -48,16 +47,6 @@ def test_the_second_request_of_a_session_that_says_the_same_is_a_renewal():
     assert replies[0].extensions[:-1] == replies[2].extensions[:-1]  # the last one `ask` has verified
 
 
-def test_more_sessions_than_are_known_take_the_long_way(monkeypatch):
-    monkeypatch.setattr(renewals, "CAPACITY", 2)
-    agent = HomeAgentAlone()
-    for name in ("a", "b", "c"):
-        agent.ask(name)
-
-    assert len(agent.engine._renewals._known) == 2
-    assert [agent.ask(name).code for name in ("a", "b", "c")] == [0, 0, 0]
-
-
 SESSIONS = st.sampled_from(["", "pc1", "pc2"])
 REQUESTS = st.fixed_dictionaries(
     {
@@ -86,7 +75,7 @@ EVENTS = st.tuples(
 def test_both_ways_lead_to_the_same_turns_over_traffic_of_every_kind(events, keys):
     changes = {"subscribers": {NAI: a_subscriber(sessions=2)}, "foreign_agents": {FA2: FOREIGN_HOME} if keys else {}}
     short, long = _home_agent(**changes), _home_agent(**changes)
-    long._renewals.find = lambda *_: None  # type: ignore[method-assign]
+    long._plain.find = lambda *_: None  # type: ignore[method-assign]
     now = sent = 0
     open_sessions: list[tuple[str, str]] = []
     for request, source, ahead, passed, end, damaged in events:

@@ -1,0 +1,99 @@
+"""What the configuration says of a board's links and of the board, checked key by key (as runtime/fields.py does)."""
+
+from mip4.address import is_unicast, parse
+from mip4.const import ANY
+from runtime.fields import REQUIRED, a_list, number, one_of, text, unique
+
+_PINS = 48  # the highest GPIO of any chip
+
+
+def _ssid(value, folder: str) -> str:
+    if len(text(value).encode()) > 32:
+        raise ValueError("longer than 32 octets")
+    return value
+
+
+def _password(value, folder: str):
+    """Of WPA2; None: an open network."""
+    if value is not None and not 8 <= len(text(value).encode()) <= 63:
+        raise ValueError("a WPA password has 8 to 63 octets")
+    return value
+
+
+def _address(value, folder: str):
+    """ "dhcp" as it is, "A.B.C.D/N" as (address, prefix length)."""
+    if value == "dhcp":
+        return value
+    address, slash, length = text(value).partition("/")
+    if not slash or not length.isdigit() or not 1 <= int(length) <= 31 or not is_unicast(parse(address)):
+        raise ValueError('neither "dhcp" nor ADDRESS/PREFIX-LENGTH: %s' % value)
+    return parse(address), int(length)
+
+
+def _host(value, folder: str) -> int:
+    if value == "":
+        return ANY
+    address = parse(text(value))
+    if not is_unicast(address):
+        raise ValueError("not the address of one host: %s" % value)
+    return address
+
+
+def _host_name(value, folder: str) -> str:
+    if len(text(value)) > 32 or not all([one.isalpha() or one.isdigit() or one == "-" for one in value]):
+        raise ValueError("letters, digits and hyphens, 32 at most: %s" % value)
+    return value
+
+
+def _pins(value, folder: str):
+    """[TX, RX], or None for the usual ones of the chip."""
+    if value is None:
+        return None
+    if len(a_list(value)) != 2 or value[0] == value[1]:
+        raise ValueError("not two pins: [TX, RX]")
+    return tuple([_PIN(one, folder) for one in value])
+
+
+def _or_none(check):
+    return lambda value, folder: None if value is None else check(value, folder)
+
+
+_PIN = number(0, _PINS)
+UPLINK = [
+    ("ssid", REQUIRED, _ssid),
+    ("password", None, _password),
+    ("priority", 0, number(0, 255)),  # the highest that can be had is taken
+    ("address", "dhcp", _address),
+    ("gateway", "", _host),
+]
+DOWNLINK = [
+    ("kind", REQUIRED, one_of("wifi-ap", "slip")),
+    ("name", None, _or_none(text)),
+    ("ssid", None, _or_none(_ssid)),
+    ("password", None, _password),
+    ("stations", None, _or_none(number(1, 64))),  # at once; None: as many as the chip takes, or 8
+    ("port", None, _or_none(one_of("usb", "uart"))),
+    ("baud", 115200, number(9600, 5000000)),
+    ("pins", None, _pins),
+]
+BOARD = [
+    ("hostname", "entourage", _host_name),
+    ("portal", None, _password),  # its password; None: there is none
+    ("button", None, _or_none(_PIN)),  # held at the start, the prompt is left alone; None: the one marked BOOT
+    ("led", None, _or_none(_PIN)),
+]
+
+
+def check_links(config: dict) -> None:
+    """Raises ValueError for links that each may be, but not together."""
+    if not config["uplinks"]:
+        raise ValueError("uplinks: none")
+    unique("uplinks", [one["ssid"] for one in config["uplinks"]])
+    for at, one in enumerate(config["downlinks"]):
+        key = "ssid" if one["kind"] == "wifi-ap" else "port"
+        if one[key] is None:
+            raise ValueError("downlinks[%d].%s: missing" % (at, key))
+        if one["name"] is None:
+            one["name"] = "ap" if key == "ssid" else one["port"]
+    unique("downlinks", [one["name"] for one in config["downlinks"]])
+    unique("downlinks", [one["port"] or one["kind"] for one in config["downlinks"]])  # one radio, one port of a name

@@ -1,0 +1,417 @@
+"""The board's port in the real MicroPython, with faces for what an ESP32 has, and with their traps (board/)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+FIRMWARE = HERE.parent.parent / "firmware"
+CONFIG = {
+    "nai": "kleung@example.net", "home_agent": "192.0.2.1", "spi": 256, "key": "text:open sesame",
+    "uplinks": [{"ssid": "office", "password": "long enough"}],
+}  # fmt: skip
+_WRAP = 1 << 30
+# Of its own, with the interfaces that the faces know
+_NAMESPACE = ("unshare", "--map-root-user", "--net", "sh", "-c", """
+ip link set lo up
+for name in up0 down0; do ip link add $name type veth peer name far-$name; ip link set $name up; done
+exec "$@"
+""", "sh")  # fmt: skip
+_BEGIN = """
+import asyncio, asyncio.core, asyncio.event, asyncio.funcs, sys
+for name in ("time", "socket"):
+    sys.modules.pop(name, None)
+sys.path.insert(0, %r)
+"""
+_CLOCKLESS = """
+class Over(BaseException):
+    pass
+class World:
+    now = 0
+    def until(self, end):
+        # asyncio's time passes as fast as it is waited for
+        async def sleep_ms(ms):
+            self.now += ms
+            if self.now > end:
+                raise Over
+        asyncio.sleep_ms = sleep_ms
+    def run(self, coroutine):
+        try:
+            asyncio.run(coroutine)
+        except Over:
+            pass
+world = World()
+class Runtime:
+    told = []
+    def now(self):
+        return world.now
+    def tell(self, *what):
+        self.told.append(what)
+class Log:
+    said = []
+    def info(self, text):
+        self.said.append(text)
+    warning = info
+"""
+
+
+class Bench:
+    """One board's surroundings in a folder, over several lives of its interpreter."""
+
+    def __init__(self, micropython: Path, folder: Path) -> None:
+        self._micropython = micropython
+        self._folder = folder
+        self.air: dict[str, Any] = {"networks": []}
+
+    def environment(self, **more: str) -> dict[str, str]:
+        (self._folder / "air.json").write_text(json.dumps(self.air))
+        found = {
+            key: str(self._folder / name) for key, name in (("AIR", "air.json"), ("NOTES", "notes"), ("FLASH", "nvs"))
+        }
+        return {**os.environ, "MACHINE": "ESP32", "MICROPYPATH": f"{FIRMWARE}:.frozen", **found, **more}
+
+    def run(self, code: str, **environment: str) -> Any:
+        """What the code prints last, a Python value."""
+        path = self._folder / "code.py"
+        path.write_text(_BEGIN % str(HERE / "board") + code)
+        command = [*_NAMESPACE, self._micropython, path]
+        done = subprocess.run(command, env=self.environment(**environment), capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return eval(done.stdout.splitlines()[-1])
+
+    def start(self, config: object, **environment: str) -> subprocess.Popen[str]:
+        """Switched on with this config.json."""
+        path = self._folder / "config.json"
+        path.write_text(json.dumps(config))
+        return subprocess.Popen(
+            [*_NAMESPACE, self._micropython, HERE / "power_on_board.py", path],
+            env=self.environment(**environment), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def notes(self, key: str) -> list[Any]:
+        path = self._folder / "notes"
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [line[key] for line in lines if key in line]
+
+
+@pytest.fixture
+def bench(micropython: Path, tmp_path: Path) -> Bench:
+    return Bench(micropython, tmp_path)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    said, _ = process.communicate(timeout=20)
+    return process.returncode, said
+
+
+# ---- the clock
+
+
+def test_the_clock_goes_on_where_ticks_wrap(bench: Bench) -> None:
+    code = """
+import time
+from runtime.clock import Clock
+clock = Clock()
+before = time.ticks_ms()
+while time.ticks_ms() >= before:
+    clock.now()
+print((before, time.ticks_ms(), clock.now()))
+"""
+    before, after, now = bench.run(code, TICKS=str(_WRAP - 100))
+
+    assert after < 100 < before
+    assert 100 <= now < 1000
+
+
+def test_a_board_counts_from_2000_and_its_time_is_right_all_the_same(bench: Bench) -> None:
+    ntp_ms = bench.run("from runtime.clock import Clock\nimport time\nprint((time.gmtime(0)[0], Clock().ntp_ms()))")
+
+    assert ntp_ms[0] == 2000
+    assert abs(ntp_ms[1] - (time.time() + 2208988800) * 1000) < 5000
+
+
+def test_a_clock_that_nobody_has_set_says_so(bench: Bench) -> None:
+    assert bench.run("from runtime.clock import Clock\nprint(Clock().ntp_ms())", UNSET="1") == 0
+
+
+# ---- sockets
+
+
+_OUTBOX = """
+from port_esp32 import sockets
+import socket, errno
+class Socket:
+    def __init__(self, *answers):
+        self.sent, self.answers = [], list(answers)
+    def sendto(self, octets, to):
+        error = self.answers.pop(0) if self.answers else 0
+        if error:
+            raise OSError(error)
+        self.sent.append(octets)
+async def drive(outbox, turns):
+    task = asyncio.create_task(outbox.serve(None))
+    for _ in range(turns):
+        await asyncio.sleep_ms(5)
+    task.cancel()
+"""
+
+
+@pytest.mark.parametrize("passing", ["ENOMEM", "ETIMEDOUT", "EHOSTUNREACH"])
+def test_a_message_that_finds_no_room_leaves_a_little_later_and_none_overtakes_it(bench: Bench, passing: str) -> None:
+    code = f"""
+sock, outbox = Socket(errno.{passing}, errno.{passing}), sockets.Outbox()
+for text in (b"first", b"second"):
+    outbox.send(sock, text, ("192.0.2.1", 434))
+at_once = len(sock.sent)
+asyncio.run(drive(outbox, 20))
+print((at_once, sock.sent))
+"""
+    assert bench.run(_OUTBOX + code) == (0, [b"first", b"second"])
+
+
+def test_what_does_not_pass_by_itself_is_said_and_so_is_too_much(bench: Bench) -> None:
+    code = """
+said = []
+def attempt(sock, times):
+    outbox = sockets.Outbox()
+    try:
+        for _ in range(times):
+            outbox.send(sock, b"message", ("192.0.2.1", 434))
+    except OSError as error:
+        said.append(error.errno)
+attempt(Socket(errno.EINVAL), 1)
+attempt(Socket(*[errno.ENOMEM] * 99), 99)
+print((said, [errno.EINVAL, errno.ENOMEM]))
+"""
+    said, expected = bench.run(_OUTBOX + code)
+
+    assert said == expected
+
+
+def test_nothing_is_never_sent_since_a_board_would_not_come_back_from_it(bench: Bench) -> None:
+    code = """
+try:
+    sockets.send(sockets.udp(4000, "lo"), b"", ("127.0.0.1", 9))
+except ValueError as error:
+    print(repr(error.args[0]))
+"""
+    assert bench.run(_OUTBOX + code) == "an empty datagram"
+
+
+# ---- keys
+
+
+def test_keys_move_into_nvs_and_the_file_names_them_there(bench: Bench, tmp_path: Path) -> None:
+    agent = {"care_of_address": "203.0.113.2", "spi": 300, "key": "hex:0011"}
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "foreign_agents": [agent]}))
+    code = f"""
+import json
+from port_esp32 import keys, keystore
+path, store = {str(tmp_path / "config.json")!r}, keystore.Keystore()
+moved = [keys.hide(path, store), keys.hide(path, store)]
+document = json.load(open(path))
+keys.reveal(document, store)
+print((moved, document["key"], document["foreign_agents"][0]["key"]))
+"""
+    assert bench.run(code) == ([True, False], "text:open sesame", "hex:0011")
+    assert "sesame" not in (tmp_path / "config.json").read_text()
+    assert json.loads((tmp_path / "config.json").read_text())["key"] == "nvs:key"
+
+
+def test_a_key_that_is_on_another_board_is_asked_for_in_one_line(bench: Bench) -> None:
+    code, said = ended(bench.start({**CONFIG, "key": "nvs:key"}))
+
+    assert code == 0  # the prompt is free
+    assert "config.json: key: nvs:key is not in the NVS of this board: deploy the configuration again" in said
+    assert "Traceback" not in said
+
+
+def test_nvs_is_written_only_for_what_is_new(bench: Bench) -> None:
+    code = """
+from port_esp32.keystore import Keystore
+store = Keystore()
+for channel in (6, 6, 11):
+    store.put_access_point("office", b"\\2\\0\\0\\0\\0\\1", channel)
+print((store.access_point(), Keystore().channel()))
+"""
+    assert bench.run(code) == (("office", b"\2\0\0\0\0\1"), 11)
+    assert len(bench.notes("commit")) == 2
+
+
+# ---- starting and ending
+
+
+def test_a_button_that_is_held_leaves_the_prompt_free(bench: Bench) -> None:
+    bench.air["buttons"] = [0]
+
+    code, said = ended(bench.start(CONFIG))
+
+    assert code == 0
+    assert "safe mode: the button is held" in said
+
+
+def test_three_crashes_in_a_row_leave_the_prompt_free_and_the_next_reset_is_another_chance(bench: Bench) -> None:
+    bench.air["broken"] = True
+
+    lives = [ended(bench.start(CONFIG, RESET_CAUSE="2")) for _ in range(3)]
+    code, said = ended(bench.start(CONFIG, RESET_CAUSE="2"))
+
+    assert [one for one, _ in lives] == [77, 77, 77]
+    assert code == 0
+    assert "safe mode: the node has failed 3 times in a row" in said
+    assert json.loads((bench._folder / "nvs").read_text())["istarts"] == 0
+
+
+def test_power_that_goes_and_comes_is_no_crash(bench: Bench) -> None:
+    (bench._folder / "nvs").write_text(json.dumps({"istarts": 7}))
+    process = bench.start(CONFIG, RESET_CAUSE="1")
+    end = time.monotonic() + 10
+    while not bench.notes("scan") and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+
+    assert bench.notes("scan")
+
+
+def test_an_interrupt_ends_the_node_and_the_watchdog_is_fed_for_whoever_is_at_the_prompt(bench: Bench) -> None:
+    process = bench.start(CONFIG)
+    end = time.monotonic() + 10
+    while not bench.notes("fed") and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+
+    assert ended(process)[0] == 0
+    assert bench.notes("timer")[-1] > 0
+    assert json.loads((bench._folder / "nvs").read_text())["istarts"] == 0
+
+
+def test_a_configuration_that_this_board_cannot_run_is_one_line(bench: Bench) -> None:
+    code, said = ended(bench.start({**CONFIG, "mode": "foreign-agent"}))
+
+    assert code == 0
+    assert "mode: at a foreign agent's care-of address nothing could be carried: this image does not forward" in said
+    assert "Traceback" not in said
+
+
+# ---- health and LED
+
+
+def test_after_a_minute_a_program_from_the_air_is_a_good_one_and_starts_count_from_nought(
+    bench: Bench,
+) -> None:
+    code = """
+from port_esp32.health import Health
+from port_esp32.keystore import Keystore
+store = Keystore()
+store.put_starts(2)
+health = Health(store, Log())
+world.until(65000)
+original = asyncio.sleep_ms
+async def sleep_ms(ms):
+    health.alive(world.now)
+    await original(ms)
+asyncio.sleep_ms = sleep_ms
+world.run(health.watch(Runtime()))
+print(store.starts())
+"""
+    assert bench.run(_CLOCKLESS + code) == 0
+    assert bench.notes("valid") == [1]
+
+
+def test_the_watchdog_starves_when_the_uplink_hangs(bench: Bench) -> None:
+    code = """
+from port_esp32.health import Health
+from port_esp32.keystore import Keystore
+world.until(300000)
+world.run(Health(Keystore(), Log()).watch(Runtime()))
+print(None)
+"""
+    bench.run(_CLOCKLESS + code)
+
+    assert bench.notes("watchdog") == [60000]
+    assert 25 < len(bench.notes("fed")) < 35  # and then, after thirty seconds without a look at the radio, no more
+
+
+def test_the_led_blinks_what_it_is_told(bench: Bench) -> None:
+    code = """
+from port_esp32.led import Led
+world.until(2000)
+world.run(Led(2).show(lambda: "registering"))
+world.run(Led(None).show(lambda: "serving"))
+print(None)
+"""
+    bench.run(_CLOCKLESS + code)
+
+    assert bench.notes("value")[:4] == [1, 0, 1, 0]
+
+
+# ---- the access point
+
+
+_POINT = """
+from mip4.effects import Attach
+from mip4.address import parse
+from port_esp32.access_point import AccessPoint
+config = {"name": "ap", "ssid": "Entourage", "password": "long enough", "stations": 8}
+point = AccessPoint(config, 6, None, Log())
+def attach(home, gateway="10.10.0.1", link=b"\\2\\0\\0\\0\\0\\x11"):
+    point.attach(Attach(parse(home), "ap", link, parse(gateway)))
+"""
+
+
+def test_the_access_point_begins_on_the_channel_of_the_network_that_is_joined_next(bench: Bench) -> None:
+    bench.run(_CLOCKLESS + _POINT + "print(None)")
+
+    assert {"channel": 6} in bench.notes("config")
+    assert {"max_clients": 8} in bench.notes("config")
+
+
+def test_its_network_is_the_smallest_that_has_the_gateway_and_all_home_addresses_for_hosts(bench: Bench) -> None:
+    code = """
+for home in ("10.10.0.2", "10.10.0.3", "10.10.0.200"):
+    attach(home)
+print(Log.said)
+"""
+    said = bench.run(_CLOCKLESS + _POINT + code)
+
+    networks = [line.removeprefix("access point address=") for line in said]
+    assert networks == ["10.10.0.1/30", "10.10.0.1/29", "10.10.0.1/24"]  # .3 is the broadcast address of a /30
+    assert [one[3] for one in bench.notes("access_point")] == ["0.0.0.0"] * 3  # each time without ESP-IDF's server
+
+
+def test_a_home_agent_that_names_no_gateway_is_a_line_in_the_log_and_no_network_without_end(bench: Bench) -> None:
+    said = bench.run(_CLOCKLESS + _POINT + 'attach("10.10.0.2", "192.0.0.8")\nprint(Log.said)')
+
+    assert said == ["access point: no packets for 10.10.0.2 and gateway 192.0.0.8 are in no network together"]
+
+
+def test_a_station_that_nobody_sees_for_a_minute_is_gone_once(bench: Bench) -> None:
+    bench.air["stations"] = ["020000000012"]
+    code = """
+runtime = Runtime()
+attach("10.10.0.2")
+attach("10.10.0.3", link=b"\\2\\0\\0\\0\\0\\x12")
+world.until(90000)
+def gone(link):
+    point.detach(parse("10.10.0.2"))
+original = runtime.tell
+def tell(*what):
+    original(*what, world.now)
+    if what[0] == "gone":
+        gone(what[1])
+runtime.tell = tell
+world.run(point.watch(runtime))
+print(runtime.told)
+"""
+    told = bench.run(_CLOCKLESS + _POINT + code)
+
+    assert told == [("downlink_up", "ap", 0), ("gone", b"\2\0\0\0\0\x11", 60000)]
