@@ -92,6 +92,27 @@ def test_while_nobody_is_there_what_is_registered_is_carried_on_and_is_taken_ove
     run(in_kernel, story, encapsulation=encapsulation)
 
 
+def test_a_start_that_may_not_have_the_former_maps_lets_the_former_programs_carry_until_it_knows(
+    in_kernel, monkeypatch
+):
+    """Without CAP_SYS_ADMIN, or when the pool has grown much. The counts begin anew."""
+
+    async def story(world: Chain) -> None:
+        world.home.close()
+        monkeypatch.setattr(bpf, "_maps", lambda program: {})
+        again = taken_over(world, "ha")
+        before = await world.ping("cn", H, 84)
+        again.restore([tunnel(HA, FA)])
+        after = await world.ping("cn", H, 84)
+
+        assert "3 received" in before
+        assert "3 received" in after
+        assert again.counters(parse(H)).packets_in == 3
+        again.close()
+
+    run(in_kernel, story)
+
+
 def test_what_ended_while_nobody_was_there_is_not_carried_any_more(in_kernel):
     async def story(world: Chain) -> None:
         world.home.close()

@@ -65,6 +65,7 @@ class BpfDatapath:
         self._clock = clock
         self._loaded: Loaded | None = None
         self._loop = loop
+        self._postponed = False  # until restore(): a former run's programs carry on, whose maps we cannot have
 
     @property
     def dropped(self) -> Counter[str]:
@@ -88,7 +89,8 @@ class BpfDatapath:
         """As Datapath.close. What the programs carry they go on to carry."""
         self._slow.close()
         if self._loaded is not None:
-            self._links.close()
+            if not self._postponed:
+                self._links.close()
             self._routing.close()
             self._hooks.close()
             self._loaded.close()
@@ -122,6 +124,8 @@ class BpfDatapath:
         self._slow.restore(())
         try:
             self._sessions.restore(self._restored(effects))
+            if self._postponed:
+                self._attach(begins=True)
         except OSError as error:
             raise KernelRefused("restore tunnels", _reason(error)) from error
 
@@ -187,30 +191,33 @@ class BpfDatapath:
             self._links = Links(self._hooks, loaded.programs, leave, self._sessions, self._loop, dropped)
         self._index = self._routing.index(self._device)
         self._sessions.describe(self._local, self._index)
-        self._hooks.attach(self._index, ENTER, loaded.programs[f"{side}_enter"], f"{side}_enter")
-        if self._loaded is None:
+        begins, self._loaded = self._loaded is None, loaded
+        if not self._postponed:
+            self._attach(begins)
+
+    def _attach(self, begins: bool) -> None:
+        """From now on ours carry. begins: whether no interface has them yet."""
+        assert self._loaded is not None
+        name = "home_enter" if self._home else "visited_enter"
+        self._hooks.attach(self._index, ENTER, self._loaded.programs[name], name)
+        if begins:
             self._links.open()
-        self._loaded = loaded
+        self._postponed = False
 
     def _load(self) -> Loaded:
         programs = ["home_enter", "home_leave"] if self._home else ["visited_enter", "visited_leave", "visited_admit"]
         sizes = {"mip_sessions": self._room, "mip_counts": self._room}
-        former = self._former()
+        program = self._hooks.program(self._routing.index(self._device), ENTER)
+        former = _maps(program) if program is not None else {}
         loaded = Loaded(OBJECT, programs, sizes, {})
         if former and all(former[name].shape == one.shape for name, one in loaded.maps.items()):
             loaded.close()
             loaded = Loaded(OBJECT, programs, sizes, former)
+        else:
+            self._postponed = program is not None
         for one in former.values():
             one.close()
         return loaded
-
-    def _former(self) -> dict[str, Map]:
-        """The maps of an earlier run; none where there was none, or where we may not look (CAP_SYS_ADMIN)."""
-        program = self._hooks.program(self._routing.index(self._device), ENTER)
-        try:
-            return maps_of(program) if program else {}
-        except PermissionError:
-            return {}
 
     def _entry(self, effect: InstallTunnel, origin: int) -> Entry:
         """What the programs cannot do is left to the slow path: `carried` is 0 then."""
@@ -239,6 +246,14 @@ def _since_boot(expires: int | None, origin: int) -> int:
     return 0 if expires is None else max(1, origin + expires * 1_000_000)
 
 
+def _maps(program: int) -> dict[str, Map]:
+    """Those of an earlier run; none where we may not look (CAP_SYS_ADMIN)."""
+    try:
+        return maps_of(program)
+    except PermissionError:
+        return {}
+
+
 def _alone(effect: InstallTunnel, entry: Entry) -> bool:
     """Whether the map knows all there is to know; then Python need not remember it, which counts with a million."""
     return entry.carried != 0 and not effect.ends[0].broadcast and not effect.encapsulating_link
@@ -251,7 +266,7 @@ def why_not() -> str:
     try:
         Loaded(OBJECT, ["home_enter"], {}, {}).close()
     except PermissionError:
-        return "needs CAP_BPF and CAP_NET_ADMIN"
+        return "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
     except OSError as error:  # ctypes says itself which library is missing
         return str(error.strerror or error)
     return ""
