@@ -32,6 +32,7 @@ soak: setup
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
 	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap
+	@$(PY) -m host_agents.cli.main trial lab --out build/trial
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
 
 # docs/conformance.md, from the checklist's lines and the names of the tests; docs/metrics.md, from the table of RFC 2006.

@@ -9,7 +9,7 @@ makes tens of thousands a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -151,20 +151,19 @@ class InstallTunnel:
     A home agent copies every packet to all of them (simultaneous bindings), and any of them may send.
     encapsulating_link: the visited link on which a visitor may hand in packets inside packets to its foreign agent,
     which go into the tunnel (RFC 3024 §2, encapsulating delivery style); "": none.
-    expires: when it has to end even if nobody is there to remove it; ExtendTunnel says it anew, so it makes no other
-    tunnel.
+    expires: when it has to end even if nobody is there to remove it; ExtendTunnel and RenewBinding extend it.
     """
 
     home_address: int
     local: int
     ends: tuple[TunnelEnd, ...]
     encapsulating_link: str = ""
-    expires: int | None = field(default=None, compare=False)
+    expires: int | None = None
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class ExtendTunnel:
-    """A tunnel goes on as it is, until another time."""
+    """A tunnel that stays as it is has to end later, or sooner. expires: as of InstallTunnel."""
 
     home_address: int
     expires: int | None

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from host_agents.cli import capture
-from host_agents.cli.show import print_json, print_line, print_table
+from host_agents.cli.show import print_line, print_table
 from host_agents.cli.tables import NOTHING, TABLES
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
-from host_agents.runtime.control import ask, watch
+from host_agents.runtime.control import ask, copy, watch
 from host_agents.runtime.errors import ConfigurationError
 
 _SHOWN = {
@@ -21,6 +21,7 @@ _SHOWN = {
 }
 _LISTS = ("bindings", "visitors")
 
+Ask: TypeAlias = Callable[[Path, dict[str, Any]], dict[str, Any]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -81,12 +82,14 @@ def _show(args: argparse.Namespace) -> int:
     where = _where(args)
     if where and args.what not in _LISTS:
         raise ConfigurationError(f"show {args.what}: only bindings and visitors are filtered")
-    reply = _ask(args, {"show": args.what, "where": where} if where else {"show": args.what})
+    request = {"show": args.what, "where": where} if where else {"show": args.what}
+    if args.json:
+        sys.stdout.flush()
+        copied = _ask(args, request, lambda path, asked: copy(path, asked, sys.stdout.buffer))
+        return 1 if copied is None else 0
+    reply = _ask(args, request)
     if reply is None:
         return 1
-    if args.json:
-        print_json(reply)
-        return 0
     found = reply[args.what]
     rows: Sequence[dict[str, Any]] = found
     if isinstance(found, dict):
@@ -157,10 +160,10 @@ def _told(args: argparse.Namespace, request: dict[str, Any], line: Callable[[dic
     return 0
 
 
-def _ask(args: argparse.Namespace, request: dict[str, Any]) -> dict[str, Any] | None:
+def _ask(args: argparse.Namespace, request: dict[str, Any], how: Ask = ask) -> dict[str, Any] | None:
     """The daemon's answer; None where there is none or it says no, which is told on stderr."""
     try:
-        reply = ask(_control(args), request)
+        reply = how(_control(args), request)
     except (OSError, ValueError) as error:
         _no_answer(args, error)
         return None

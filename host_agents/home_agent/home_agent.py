@@ -56,7 +56,7 @@ from mip4.extensions import RevocationSupport, find
 
 Session = tuple[str, str]
 
-_EXPIRE_AT_ONCE = 256  # bindings in one turn
+_EXPIRE_AT_ONCE = 256  # bindings that are looked at in one turn
 _UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identification is kept without a binding
 _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
 
@@ -104,7 +104,7 @@ class HomeAgent:
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
             believed = shortened(binding, self.clock(0))  # the machine's clock may have been put back
-            if believed != binding:
+            if believed is not binding:
                 self._shortened.append(believed)
                 self.bindings.put(believed)
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
@@ -190,8 +190,8 @@ class HomeAgent:
         return Turn([*self._keep(known), Said("info", "rebound", f"rebound {describe(known)}")])
 
     def deadline(self) -> int | None:
-        """Monotonic ms at which wake() has something to do."""
-        expiry = self.bindings.next_expiry()
+        """Monotonic ms at which wake() has to look for something to do."""
+        expiry = self.bindings.next_look()
         times = [self._replay.next_forget(), self._revocations.deadline()]
         times.append(None if expiry is None else expiry - self.clock(0))
         return min((time for time in times if time is not None), default=None)
@@ -199,10 +199,7 @@ class HomeAgent:
     def wake(self, now: int) -> Turn:
         """End the bindings whose lifetime is over (no message is sent for that) and forget old Identifications."""
         effects: list[object] = []
-        for _ in range(_EXPIRE_AT_ONCE):
-            binding = self.bindings.first_expired(self.clock(now))
-            if binding is None:
-                break
+        for binding in self.bindings.expired(self.clock(now), _EXPIRE_AT_ONCE):
             effects += self._end(binding, partial(is_over, clock=self.clock(now)), "lifetime over", now)
         effects += [ForgetIdentification(*session) for session in self._replay.forget(now)]
         return Turn([*effects, *self._revocations.wake(now)])
@@ -373,9 +370,9 @@ class HomeAgent:
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(self._replay.of(session).store(binding))
-        tunnel = self._tunnel(binding)
-        same = former is not None and self._tunnel(former) == tunnel
-        effects.append(ExtendTunnel(home_address, tunnel.expires) if same else tunnel)
+        led = self._tunnel(binding)
+        same = former is not None and self._tunnel(former).ends == led.ends and former.home_address == home_address
+        effects.append(ExtendTunnel(home_address, led.expires) if same else led)
         reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
         effects.append(reply)
         effects += self._log_lines.accepted(former, binding, now)
@@ -389,7 +386,7 @@ class HomeAgent:
         reply = SendDatagram(plain.reply, asked[1], asked[2])
         if former is not None:
             self.bindings.renew(binding)
-            return Turn([RenewBinding(binding), ExtendTunnel(binding.home_address, binding.expires), reply], session)
+            return Turn([RenewBinding(binding), reply], session)
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
         said = self._log_lines.accepted(former, binding, now)

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, Said, Turn
+from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
 from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
@@ -108,7 +108,8 @@ class Daemon:
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
-            ExtendTunnel: self._extend,
+            ExtendTunnel: lambda effect: self.datapath.extend(effect.home_address, effect.expires),
+            RenewBinding: lambda effect: self.datapath.extend(effect.binding.home_address, effect.binding.expires),
             Said: self.say,
             Dropped: self._drop,
         }
@@ -117,7 +118,7 @@ class Daemon:
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
         self._stopped = asyncio.Event()
-        self._control = ControlSocket(common.control, self.answers, common.group_may_read)
+        self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
         self.answers.show("counters", self.counters)
         self.answers.show("handoffs", self.handoffs.documents)
         self.answers.show("events", lambda: [event.document() for event in self.journal.recent])
@@ -217,7 +218,7 @@ class Daemon:
         gc.disable()
         watchdog = Watchdog()
         try:
-            self._begin()
+            self._begin(self.open())
             _leave_alone_what_is_there()
             await self._control.open()
             for one in self.beside:
@@ -236,9 +237,8 @@ class Daemon:
             await self._control.close()
             self.close()
 
-    def _begin(self) -> None:
-        """The first turn; of a million tunnels nobody keeps the list."""
-        first = self.open()
+    def _begin(self, first: Turn) -> None:
+        """Nobody keeps it: of a million bindings it is as large as their table."""
         self.datapath.watch(self._lost)
         self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
         self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
@@ -264,6 +264,12 @@ class Daemon:
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._set_timer)
+
+    async def durable(self) -> None:
+        """All turns so far that have rows have run, or were refused."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.store.submit((), lambda _: None if reached.done() else reached.set_result(None))
+        await reached
 
     def _durable(self, turn: Turn, since: float, error: StoreFailed | None) -> None:
         if error is None:
@@ -299,9 +305,6 @@ class Daemon:
 
     def say(self, effect: Said) -> None:
         self.journal.said(effect, self.now())
-
-    def _extend(self, effect: ExtendTunnel) -> None:
-        self.datapath.extend(effect.home_address, effect.expires)
 
     def _drop(self, effect: Dropped) -> None:
         self.journal.dropped(effect, self.now())

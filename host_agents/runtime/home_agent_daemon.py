@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
@@ -27,6 +28,7 @@ from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
+_RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _AT_ONCE = 5000  # addresses that are counted before others have their turn
 
 
@@ -222,15 +224,29 @@ class HomeAgentDaemon(Daemon):
         if not isinstance(wanted, dict):
             raise BadRequest("release takes an object")
         inform = bool(wanted.get("inform", True))
-        sessions = [(str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))]
         if wanted.get("all"):
-            sessions = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+            return {"released": self._release_all(inform)}
+        session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
         try:
-            for session in sessions:
-                self.take(self.engine.release(session, inform, self.now()))
+            self.take(self.engine.release(session, inform, self.now()))
         except KeyError as error:
             raise BadRequest(str(error.args[0])) from error
-        return {"released": [{"nai": nai, "sub_nai": sub_nai} for nai, sub_nai in sessions]}
+        return {"released": [_named(session)]}
+
+    async def _release_all(self, inform: bool) -> AsyncIterator[Document]:
+        """All that are there now, each as it is released; no more at a time than the store takes in one commit."""
+        waiting = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+        while waiting:
+            some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
+            for session in some:
+                try:
+                    self.take(self.engine.release(session, inform, self.now()))
+                except KeyError:  # it has gone by itself, or is about to be renewed
+                    if self.engine.bindings.find(session) is not None:
+                        waiting.append(session)
+                    continue
+                yield _named(session)
+            await self.durable()
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
         self.take(self.engine.rebound(home_address, source, port, self.now()))
@@ -266,3 +282,7 @@ class HomeAgentDaemon(Daemon):
 def _holds(session: MobilityBinding, where: Where) -> bool:
     care_of = [one.care_of_address for one in each(session)]
     return where.holds(session.nai, session.sub_nai, session.home_address, *care_of)
+
+
+def _named(session: tuple[str, str]) -> Document:
+    return {"nai": session[0], "sub_nai": session[1]}

@@ -3,7 +3,6 @@
 import pytest
 
 from host_agents.effects import (
-    ExtendTunnel,
     InstallTunnel,
     RemoveBinding,
     RemoveTunnel,
@@ -53,7 +52,7 @@ def test_a_renewal_leaves_the_tunnel_alone(agent):
 
     turn = agent.engine.receive(_request(2), FA1, 434, 0)
 
-    assert _kinds(turn) == [RenewBinding, ExtendTunnel, SendDatagram]
+    assert _kinds(turn) == [RenewBinding, SendDatagram]
 
 
 def test_ha_26_a_deregistration_takes_everything_away_before_it_is_answered(agent):

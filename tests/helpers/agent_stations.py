@@ -191,7 +191,7 @@ class HomeAgentStation(AgentStation):
             self.ends[effect.home_address] = effect.ends[0]
             self.installed[effect.home_address] = effect
         elif isinstance(effect, ExtendTunnel):
-            self.installed[effect.home_address].expires = effect.expires
+            assert effect.home_address in self.installed, "a tunnel that is not there is extended"
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
             self.ends.pop(effect.home_address, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from host_agents.effects import Said
 from host_agents.runtime.answers import Answers
-from host_agents.runtime.control import ControlSocket, ask
+from host_agents.runtime.control import ControlSocket, ask, copy
 from host_agents.runtime.errors import BadRequest
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.where import Where
@@ -248,3 +249,50 @@ one.debug("small")
     moved = json.loads(lines("json")[0])
     assert (moved["nai"], moved["sub_nai"], moved["level"], moved["text"]) == ("a@x", "it's", "info", text)
     assert logging.getLogger("entourage").handlers == []
+
+
+def test_a_long_answer_is_made_as_it_is_read_and_others_are_answered_meanwhile(folder: Path) -> None:
+    made, path = [], folder / "sock"
+    answers = Answers()
+    answers.list("things", lambda: range(200_000), lambda *_: True, lambda one: [{"n": made.append(one) or one}])
+    answers.show("count", lambda: len(made))
+
+    async def story() -> tuple[int, dict[str, Any]]:
+        reader, writer = await asyncio.open_unix_connection(path, limit=1 << 23)
+        writer.write(b'{"show": "things"}\n')
+        first = await reader.readexactly(1)
+        meanwhile = (await asyncio.to_thread(ask, path, {"show": "count"}))["count"]
+        whole = json.loads(first + await reader.readline())
+        writer.close()
+        return meanwhile, whole
+
+    meanwhile, whole = serving(path, answers.piecemeal, story)
+
+    assert 0 < meanwhile < 200_000
+    assert whole == {"things": [{"n": number} for number in range(200_000)]}
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+def test_an_answer_in_pieces_is_the_same_document(folder: Path, count: int) -> None:
+    answers = Answers()
+    answers.list("things", lambda: list(range(count)), lambda *_: True, lambda one: [{"n": one}])
+    request = {"show": "things", "limit": 1000}
+
+    whole = serving(folder / "sock", answers, lambda: asyncio.to_thread(ask, folder / "sock", request))
+    out = io.BytesIO()
+    rest = serving(folder / "sock", answers.piecemeal, lambda: asyncio.to_thread(copy, folder / "sock", request, out))
+
+    assert (json.loads(out.getvalue()), rest) == (whole, {})
+    assert whole == {"things": [{"n": number} for number in range(count)], "matched": count}
+
+
+def test_an_answer_that_says_no_is_not_copied(folder: Path) -> None:
+    out = io.BytesIO()
+    request = {"show": "nothing"}
+
+    said = serving(
+        folder / "sock", some_answers().piecemeal, lambda: asyncio.to_thread(copy, folder / "sock", request, out)
+    )
+
+    assert "nothing called nothing" in said["error"]
+    assert out.getvalue() == b""

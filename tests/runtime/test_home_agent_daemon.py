@@ -396,3 +396,16 @@ def _put_ahead(state: Path, seconds: int) -> None:
 
 def _later(identification: bytes, seconds: int) -> bytes:
     return (int.from_bytes(identification, "big") + (seconds << 32)).to_bytes(8, "big")
+
+
+def test_all_sessions_are_released_in_shares_and_the_command_says_how_many(home: Home) -> None:
+    home.start()
+    for number in range(300):  # more than one share
+        home.ask(f"device-{number}")
+    for _ in range(300):
+        assert home.answer()[1] == 0
+
+    done = home.run("ha", "release", "--all", "--quietly")
+
+    assert (done.returncode, done.stdout) == (0, "300 released\n")
+    assert home.bindings() == {}

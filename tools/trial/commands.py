@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from host_agents.cli.show import print_json
-from tools.board.errors import BoardFailed
 from tools.trial import clocks, flight, importing, page, pdf, speed, tables, trial_file
 from tools.trial.errors import TrialFailed
 from tools.trial.figures import Figures
-from tools.trial.node import Board, Local
+from tools.trial.node import Local
 from tools.trial.trial_file import Trial
 
 Handler = Callable[[argparse.Namespace], int]
@@ -77,7 +78,7 @@ def _add(
     def reporting(arguments: argparse.Namespace) -> int:
         try:
             return handler(arguments)
-        except (TrialFailed, BoardFailed) as error:
+        except TrialFailed as error:
             print(f"entourage trial {name}: {error}", file=sys.stderr)
             return 1
 
@@ -92,8 +93,16 @@ def _where(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--port", metavar="PORT", help="a board, as `entourage board` has it")
 
 
-def _node(arguments: argparse.Namespace) -> Local | Board:
-    return Local(arguments.config) if arguments.config else Board(arguments.port)
+def _node(arguments: argparse.Namespace) -> Any:
+    """A Local or a Board, which are asked alike."""
+    if arguments.config:
+        return Local(arguments.config)
+    missing = [one for one in ("mpremote", "serial") if importlib.util.find_spec(one) is None]
+    if missing:
+        raise TrialFailed(f"{', '.join(missing)}: not installed; the extra `board` of this package brings it")
+    from tools.trial.board import Board  # what it works with is not on a router
+
+    return Board(arguments.port)
 
 
 def _ask(arguments: argparse.Namespace) -> int:

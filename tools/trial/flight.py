@@ -25,7 +25,7 @@ def events(files: Iterable[bytes]) -> Trial:
     for _, body in records:
         try:
             record = json.loads(body)
-            began = _began(record, began)
+            began = _began(record, began, found[-1]["at"] if found else 0)
             nai = record.get("nai", nai)
             found.append(_event(record, began))
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -33,8 +33,10 @@ def events(files: Iterable[bytes]) -> Trial:
     return Trial("node", sorted(found, key=lambda one: one["at"]), nai)
 
 
-def _began(record: dict[str, Any], before: int) -> int:
+def _began(record: dict[str, Any], before: int, latest: int) -> int:
     """ms since 1970 when the node's own clock was 0: as each start says, and again as samples correct it.
+
+    A board without a date begins where the last record ended, so that one start does not mix with the next.
 
     A machine's date may be set while it runs; its own clock is not, and it is what durations are measured by. So only
     a step of more than a second is taken over.
@@ -42,7 +44,7 @@ def _began(record: dict[str, Any], before: int) -> int:
     utc = record.get("utc", 0)
     if record["e"] != "start" and (not utc or abs(utc - record["t"] - before) < 1000):
         return before
-    return int(utc - record["t"]) if utc else 0
+    return int(utc - record["t"]) if utc else latest
 
 
 def _event(record: dict[str, Any], began: int) -> Event:

@@ -51,7 +51,7 @@ def run(out: Path, roams: int, stay: float, printed: bool) -> int:
         driven = record(roams, stay)
     except (LabFailed, KernelRefused) as error:
         raise TrialFailed(str(error))
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     trial_file.write(driven.trial, out / "drive.trial")
     figures = driven.figures
     write_report(figures, out / "report.html", "a drive in the lab", printed)
