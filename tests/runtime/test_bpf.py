@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from host_agents.datapath.bpf import datapath as bpf
+from host_agents.datapath.bpf import programs
 from host_agents.datapath.choose import open_datapath
 from host_agents.datapath.protocol import Datapath
 from host_agents.datapath.tun import HOME, VISITED
@@ -99,7 +99,7 @@ def test_a_start_that_may_not_have_the_former_maps_lets_the_former_programs_carr
 
     async def story(world: Chain) -> None:
         world.home.close()
-        monkeypatch.setattr(bpf, "_maps", lambda program: {})
+        monkeypatch.setattr(programs, "maps_in_use", lambda program: {})
         again = taken_over(world, "ha")
         before = await world.ping("cn", H, 84)
         again.restore([tunnel(HA, FA)])
@@ -344,7 +344,7 @@ def test_auto_takes_what_works_and_says_why(in_kernel, monkeypatch, tmp_path):
         with in_kernel.inside("ha"):
             fastest, why = open_datapath("auto", "mip0", parse(HA), HOME, loop, [HOME_PREFIX])
             fastest.close()
-            monkeypatch.setattr(bpf, "OBJECT", tmp_path / "mip_tunnel.bpf.o")
+            monkeypatch.setattr(programs, "OBJECT", tmp_path / "mip_tunnel.bpf.o")
             other, why_not = open_datapath("auto", "mip0", parse(HA), HOME, loop, [HOME_PREFIX])
             with pytest.raises(KernelRefused, match="not built: make setup"):
                 open_datapath("bpf", "mip1", parse(HA), HOME, loop)

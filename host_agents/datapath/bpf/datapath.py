@@ -14,10 +14,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
+from host_agents.datapath.bpf import programs
 from host_agents.datapath.bpf.hooks import ENTER, Hooks
-from host_agents.datapath.bpf.libbpf import Loaded, Map, maps_of
+from host_agents.datapath.bpf.libbpf import Loaded
 from host_agents.datapath.bpf.links import Links
 from host_agents.datapath.bpf.sessions import Entry, Sessions
 from host_agents.datapath.protocol import Counters, Rebound
@@ -29,8 +29,6 @@ from host_agents.runtime.privileges import BPF
 from host_agents.runtime.routing import Routing
 from mip4.address import show
 from mip4.const import PROTO_IPIP, PROTO_UDP
-
-OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
 
 _CARRIED = {"ipip": PROTO_IPIP, "udp": PROTO_UDP}
 _NAMES = {protocol: name for name, protocol in _CARRIED.items()}
@@ -74,7 +72,7 @@ class BpfDatapath:
 
     def open(self) -> None:
         """As Datapath.open. Goes on with the sessions of a former run, until restore() says which there are."""
-        if self._loaded is None and (reason := why_not()):
+        if self._loaded is None and (reason := programs.why_not()):
             raise KernelRefused("bpf", reason)
         with contextlib.ExitStack() as undone:
             undone.callback(self._slow.close)
@@ -184,7 +182,9 @@ class BpfDatapath:
             self._hooks, self._routing = Hooks(self._device), Routing()
             undone.callback(self._hooks.close)
             undone.callback(self._routing.close)
-            loaded = self._load()
+            former = self._hooks.program(self._routing.index(self._device), ENTER)
+            loaded, adopted = programs.load(self._home, self._room, former)
+            self._postponed = former is not None and not adopted
             undone.callback(loaded.close)
             self._sessions = Sessions(loaded.maps)
             leave, dropped = f"{side}_leave", self._slow.dropped
@@ -203,21 +203,6 @@ class BpfDatapath:
         if begins:
             self._links.open()
         self._postponed = False
-
-    def _load(self) -> Loaded:
-        programs = ["home_enter", "home_leave"] if self._home else ["visited_enter", "visited_leave", "visited_admit"]
-        sizes = {"mip_sessions": self._room, "mip_counts": self._room}
-        program = self._hooks.program(self._routing.index(self._device), ENTER)
-        former = _maps(program) if program is not None else {}
-        loaded = Loaded(OBJECT, programs, sizes, {})
-        if former and all(former[name].shape == one.shape for name, one in loaded.maps.items()):
-            loaded.close()
-            loaded = Loaded(OBJECT, programs, sizes, former)
-        else:
-            self._postponed = program is not None
-        for one in former.values():
-            one.close()
-        return loaded
 
     def _entry(self, effect: InstallTunnel, origin: int) -> Entry:
         """What the programs cannot do is left to the slow path: `carried` is 0 then."""
@@ -246,30 +231,9 @@ def _since_boot(expires: int | None, origin: int) -> int:
     return 0 if expires is None else max(1, origin + expires * 1_000_000)
 
 
-def _maps(program: int) -> dict[str, Map]:
-    """Those of an earlier run; none where we may not look (CAP_SYS_ADMIN)."""
-    try:
-        return maps_of(program)
-    except PermissionError:
-        return {}
-
-
 def _alone(effect: InstallTunnel, entry: Entry) -> bool:
     """Whether the map knows all there is to know; then Python need not remember it, which counts with a million."""
     return entry.carried != 0 and not effect.ends[0].broadcast and not effect.encapsulating_link
-
-
-def why_not() -> str:
-    """What this machine lacks; "": nothing."""
-    if not OBJECT.exists():
-        return f"{OBJECT.name} is not built: make setup"
-    try:
-        Loaded(OBJECT, ["home_enter"], {}, {}).close()
-    except PermissionError:
-        return "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
-    except OSError as error:  # ctypes says itself which library is missing
-        return str(error.strerror or error)
-    return ""
 
 
 def _reason(error: OSError | KernelRefused) -> str:
