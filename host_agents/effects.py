@@ -184,6 +184,17 @@ class CameHome:
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class AskSubscriber:
+    """Ask elsewhere who `nai` is. What it sent, from source:port, is looked at when that is known. spi: of its key."""
+
+    nai: str
+    spi: int
+    datagram: bytes
+    source: int
+    port: int
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class InstallDelivery:
     """Deliver what the tunnel brings for a visitor to its link-layer address.
 

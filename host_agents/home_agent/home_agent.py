@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from host_agents.effects import (
+    AskSubscriber,
     CameHome,
     ExtendTunnel,
     ForgetIdentification,
@@ -33,7 +34,7 @@ from host_agents.home_agent.plain import Accepted, PlainRequests
 from host_agents.home_agent.policy import Associations, Policy, Subscriber
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import again, answer, granted
-from host_agents.home_agent.request import Request, judge, name, recognise, verify, verify_foreign
+from host_agents.home_agent.request import Request, UnknownSubscriber, judge, name, recognise, verify, verify_foreign
 from host_agents.home_agent.simultaneous import accepted, beside, each, is_over, rebound, shortened, without
 from host_agents.home_agent.tunnel import tunnel
 from host_agents.limiter import Limiter
@@ -127,6 +128,10 @@ class HomeAgent:
             return self._accept(plain, (datagram, source, port), now)
         try:
             request = recognise(datagram, source, port, self.policy, self._reserved)
+        except UnknownSubscriber as error:
+            if self.policy.asks and error.nai and error.spi is not None:
+                return Turn([AskSubscriber(error.nai, error.spi, datagram, source, port)])
+            return Turn([Dropped(error, source)])
         except MipError as error:
             return Turn([Dropped(error, source)])
         try:
@@ -224,6 +229,13 @@ class HomeAgent:
         self._replay.use(self.policy.by_nonces() | (by_nonces - subscribers.keys()))  # the latter until they have gone
         gone = [(one.nai, one.sub_nai) for one in self.bindings if one.nai not in subscribers]
         return Turn([*said, *(effect for session in gone for effect in self._dismiss(session, now).effects)])
+
+    def learn(self, subscriber: Subscriber) -> None:
+        """The answer to AskSubscriber, or what has changed since. Its address, if it has one, is nobody else's now."""
+        self.policy.subscribers[subscriber.nai] = subscriber
+        self._reserved.clear()
+        self._reserved.update(self.policy.reserved())
+        self._pool.reserve(self._reserved)
 
     def _dismiss(self, session: Session, now: int) -> Turn:
         """A session whose subscriber is no more; one whose turn is open goes when that has ended."""

@@ -10,8 +10,18 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, Said, SendDatagram, Turn
+from host_agents.effects import (
+    AskSubscriber,
+    CameHome,
+    InstallTunnel,
+    MobilityBinding,
+    RemoveTunnel,
+    Said,
+    SendDatagram,
+    Turn,
+)
 from host_agents.home_agent.home_agent import HomeAgent
+from host_agents.home_agent.policy import Subscriber
 from host_agents.home_agent.simultaneous import each
 from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.answers import Document, Request, unhurried
@@ -22,6 +32,8 @@ from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
+from host_agents.runtime.radius import RadiusClient
+from host_agents.runtime.remote_subscribers import RemoteSubscribers
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
@@ -45,7 +57,15 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
-        self.does |= {SendDatagram: self._send, CameHome: self._came_home}
+        self._remote: RemoteSubscribers | None = None
+        if config.radius is not None:
+            radius = config.radius
+            client = RadiusClient(radius.server, radius.secret, radius.timeout, radius.tries, radius.sessions)
+            self._remote = RemoteSubscribers(
+                client, radius.cache, self._learned, self._forgotten, self._resumed, self.journal.warn
+            )
+            self.beside.append(self._remote)
+        self.does |= {SendDatagram: self._send, CameHome: self._came_home, AskSubscriber: self._ask}
         self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
@@ -140,6 +160,29 @@ class HomeAgentDaemon(Daemon):
         if self._links is not None:
             self._links.came_home(effect.home_address)
 
+    def _ask(self, effect: AskSubscriber) -> None:
+        if self._remote is not None:
+            self._remote.ask(effect)
+
+    def _learned(self, subscriber: Subscriber) -> None:
+        """An address that is not ours to give is left out; the session gets one of the pool."""
+        policy = self.engine.policy
+        for address in list(subscriber.addresses.values()):
+            network, owner = policy.network_of(address), policy.reserved().get(address, (subscriber.nai, ""))
+            if network is None or address == network.gateway or owner[0] != subscriber.nai:
+                self.journal.warn(f"nai={subscriber.nai}: {show(address)} from the RADIUS server is not free here")
+                subscriber = replace(subscriber, addresses={})
+        self.engine.learn(subscriber)
+
+    def _forgotten(self, nai: str) -> None:
+        """The server knows it no longer."""
+        policy = self.engine.policy
+        left = {one: subscriber for one, subscriber in policy.subscribers.items() if one != nai}
+        self.take(self.engine.reload(left, dict(policy.foreign_agents), self.now()))
+
+    def _resumed(self, effect: AskSubscriber) -> None:
+        self.take(self.engine.receive(effect.datagram, effect.source, effect.port, self.now()))
+
     def _note_place(self, effect: InstallTunnel) -> None:
         """For the time line of its node, if the tunnel will end elsewhere than now."""
         binding = self.engine.bindings.find_home_address(effect.home_address)
@@ -159,7 +202,8 @@ class HomeAgentDaemon(Daemon):
         before, sessions = set(former.subscribers), len(self.engine.bindings)
         changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents)
         later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
-        self.take(self.engine.reload(new.subscribers, new.foreign_agents, self.now()))
+        remote = {} if self._remote is None else self._remote.subscribers
+        self.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
         done = {
             "subscribers": len(new.subscribers),
             "added": len(new.subscribers.keys() - before),

@@ -110,6 +110,20 @@ def test_files_are_the_agents_alone(internet, followed):
     assert all(mode in ("600", "700") for _, mode in found.values())
 
 
+def test_the_units_are_in_order_and_manual_pages_and_completions_are_there(internet, followed):
+    router = internet.machines["router"]
+
+    verified = router.run("systemd-analyze verify --man=no entourage-ha.service entourage-fa.service")
+    installed = router.run("dpkg --listfiles entourage").stdout.splitlines()
+
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    assert {
+        "/usr/share/man/man8/entourage-ha.8",
+        "/usr/share/bash-completion/completions/entourage",
+        "/usr/share/zsh/vendor-completions/_entourage",
+    } <= set(installed)
+
+
 def test_what_the_page_says_of_the_fence_is_so(internet, followed):
     router = internet.machines["router"]
 

@@ -112,7 +112,8 @@ class Home:
         return code
 
     def request(self, sub_nai: str, identification: int | None = None) -> bytes:
-        extensions = [Nai(NAI), SubNai(sub_nai.encode(), 0, None).extension()]
+        """sub_nai "": of the node's own session."""
+        extensions = [Nai(NAI), *([SubNai(sub_nai.encode(), 0, None).extension()] if sub_nai else [])]
         fresh = self._identifications.next(time.time_ns() // 1_000_000) if identification is None else identification
         message = RegistrationRequest(0, 600, 0, parse(HOME_AGENT), parse(CARE_OF), fresh, extensions)
         return self._association.sign(message.encode(), MobileHomeAuthentication)

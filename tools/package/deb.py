@@ -19,6 +19,8 @@ from py_compile import PycInvalidationMode
 
 from packaging.requirements import Requirement
 
+from tools import pages
+
 ROOT = Path(__file__).parents[2]
 DEBIAN = Path(__file__).with_name("debian")
 _NOT_TAKEN = shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "*.c", "*.h", "*.lua")
@@ -59,6 +61,9 @@ def _stage(stage: Path, version: str) -> None:
         _put(example, stage / "etc/entourage" / example.name, 0o600)
     for page in ("deploy.md", "operation.md"):
         _put(ROOT / "docs" / page, stage / "usr/share/doc/entourage" / page)
+    pages.write(stage / "usr/share")
+    zsh = stage / "usr/share/zsh"
+    (zsh / "site-functions").rename(zsh / "vendor-completions")  # where Debian's zsh looks
     _put(ROOT / "LICENSE", stage / "usr/share/doc/entourage/copyright")
 
 
