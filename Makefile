@@ -1,11 +1,11 @@
-# make demo | test | check | bench | soak | docs. Each sets up what it needs first; the second time that takes no time.
+# make demo | test | check | bench | soak | docs | pages | deb. Each sets up what it needs first; a second time takes no time.
 # MICROPYTHON=PATH names another build of the unix port; PYTHON=PATH the Python that .venv is made with.
 PATH := $(PATH):/usr/sbin:/sbin
 export PATH
 PY := .venv/bin/python
 ROUNDS ?= 10
 
-.PHONY: demo test check bench soak docs setup lock clean
+.PHONY: demo test check bench soak docs pages deb setup lock clean
 
 demo: setup
 	@$(PY) -m host_agents.cli.main lab demo
@@ -26,22 +26,34 @@ bench: setup
 	@mkdir -p build
 	@$(PY) -m host_agents.cli.main bench $(BENCH) --json build/bench.json --plot build/bench.png
 
-# Two million damaged messages at the engines, then the flood, then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board;
+# then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
 	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap
+	@$(PY) -m host_agents.cli.main trial lab --out build/trial
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
 
-# docs/conformance.md, from the checklist's lines and the names of the tests.
+# docs/conformance.md, from the checklist's lines and the names of the tests; docs/metrics.md, from the table of RFC 2006.
 docs: setup
 	@$(PY) -m tests.conformance
+	@$(PY) -m host_agents.web.mib >docs/metrics.md
+
+# Completions and manual pages, as a package installs them below share/.
+pages: setup
+	@$(PY) -m tools.pages build/share
+
+# build/entourage_VERSION_ARCHITECTURE.deb, for Debian with the Python that .venv has.
+deb: setup
+	@$(PY) -m tools.package.deb
 
 setup:
 	@tools/setup/packages.sh
 	@tools/setup/venv.sh
+	@tools/setup/bpf.sh
 
 lock:
 	python3 -m venv build/uv && build/uv/bin/pip install --quiet uv

@@ -57,7 +57,7 @@ def _run(platform, config: dict) -> None:
     if config["recorder"] is not None:
         from runtime.flight_recorder import FlightRecorder  # only then: a board has little room
 
-        instruments = platform.Instruments(config, clock, log)
+        instruments = platform.Instruments(config, port.delivered, clock, log)
         recorder = FlightRecorder(config["recorder"], config["nai"], config["sub_nai_vendor"], instruments, clock, log)
         if config["recorder"]["on"]:
             recorder.begin()

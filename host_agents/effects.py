@@ -151,7 +151,7 @@ class InstallTunnel:
     A home agent copies every packet to all of them (simultaneous bindings), and any of them may send.
     encapsulating_link: the visited link on which a visitor may hand in packets inside packets to its foreign agent,
     which go into the tunnel (RFC 3024 §2, encapsulating delivery style); "": none.
-    expires: when it has to end even if nobody is there to remove it; RenewBinding extends it.
+    expires: when it has to end even if nobody is there to remove it; ExtendTunnel and RenewBinding extend it.
     """
 
     home_address: int
@@ -159,6 +159,14 @@ class InstallTunnel:
     ends: tuple[TunnelEnd, ...]
     encapsulating_link: str = ""
     expires: int | None = None
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class ExtendTunnel:
+    """A tunnel that stays as it is has to end later, or sooner. expires: as of InstallTunnel."""
+
+    home_address: int
+    expires: int | None
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -173,6 +181,17 @@ class CameHome:
     """The session of `home_address` is on its home link, where that is a real one (RFC 5944 §4.6)."""
 
     home_address: int
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class AskSubscriber:
+    """Ask elsewhere who `nai` is. What it sent, from source:port, is looked at when that is known. spi: of its key."""
+
+    nai: str
+    spi: int
+    datagram: bytes
+    source: int
+    port: int
 
 
 @dataclass(slots=True, unsafe_hash=True)

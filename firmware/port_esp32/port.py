@@ -132,6 +132,10 @@ class Port:
             found.append(("portal", self._portal().serve))
         return found + programs.sources(self._config["applications"], self._applications)
 
+    def delivered(self) -> list:
+        """As Forwarder.delivered()."""
+        return self._forwarder.delivered()
+
     def status(self) -> dict:
         return {
             "uplink": self._uplink.status(),

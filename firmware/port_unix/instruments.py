@@ -4,56 +4,61 @@ import asyncio
 import os
 import time
 
-from mip4.const import PROTO_GRE, PROTO_IPIP, PROTO_UDP
-from port_unix.sockets import FOR_US_BUT_REPLIES, PacketSocket
+from port_unix.sockets import ETH_P_ALL, FOR_US_BUT_MESSAGES, FROM_US, PacketSocket
 from runtime.nmea import Nmea
 from runtime.sockets import readable
 
 _LOOKS = 64  # frames looked at in a tick: the device's bulk traffic shall not fill the node's day
-_HEAD = 80  # octets of a frame as PacketSocket has it, to the end of the IPv4 header behind any other
-_PROTOCOL, _DESTINATION = 33, 40  # offsets there
-_INNER = {PROTO_IPIP: 20, PROTO_GRE: 24, PROTO_UDP: 32}  # how far behind is the header of a tunnelled packet
+_HEAD = 44  # octets of a frame as PacketSocket has it, to the end of its IPv4 header
+_EMPTY = 3  # reads in a row that say it has hung up, since there was something to read each time
 _PAUSE_MS = 2000  # between looks for a receiver that is not there
 
 
 class Instruments:
-    """Of one uplink. Packets are seen by a packet socket beside the kernel, which forwards them."""
+    """Packets are seen where they leave for a device, by a packet socket on each downlink, since some that reach the
 
-    def __init__(self, config: dict, clock, log):
-        """Raises KernelRefused."""
+    node go no further while a handoff is not over. Those for the node itself are seen on the uplink, and what the
+    forwarder delivers it tells itself: a serial line has no packet socket.
+    """
+
+    tick_ms = 3  # between looks at what has come
+
+    def __init__(self, config: dict, delivered, clock, log):
+        """delivered: as Forwarder.delivered(). Raises KernelRefused."""
+        self._delivered = delivered
         self._interface = config["uplinks"][0]["interface"]
+        self._own = PacketSocket(FOR_US_BUT_MESSAGES)
+        names = [one["interface"] for one in config["downlinks"] if one.get("interface")]
+        self._downlinks = [(name, PacketSocket(FROM_US, ETH_P_ALL)) for name in names]
         self._gps = config["recorder"]["gps"]
         self._baud = config["recorder"]["gps_baud"]
         self._clock = clock
         self._log = log
-        self._frames = PacketSocket(FOR_US_BUT_REPLIES)
         self._looked = 0
 
     def link_up(self) -> None:
-        """Look at the uplink, which may have been made anew."""
-        index = self._number("ifindex")
-        if index is not None:
-            self._frames.bind(index, b"")
+        """Look at the links, which may have been made anew."""
+        for name, frames in [(self._interface, self._own)] + self._downlinks:
+            index = _number("/sys/class/net/%s/ifindex" % name)
+            if index is not None:
+                frames.bind(index, b"")
 
-    def traffic(self, homes: dict, now: int) -> list:
-        """Of each of `homes` that packets have come for since the last look: (home address, about when, ms).
+    def traffic(self, homes: dict, devices: dict, now: int) -> list:
+        """Of each of `homes` that packets have come for since the last look: (home address, when, give or take), ms.
 
-        The moment is halfway between the two looks; in order of arrival only as far as they tell.
+        devices: the home addresses of devices. The moment is halfway between the two looks; a busy machine looks late,
+        and says so.
         """
-        found = []
-        when, self._looked = (self._looked + now) // 2, now
-        for _ in range(_LOOKS):
-            try:
-                frame = self._frames.socket.recv(_HEAD)
-            except OSError:  # nothing more, or a link that has just gone
-                break
-            home = frame[_DESTINATION : _DESTINATION + 4]
-            if home not in homes and len(frame) == _HEAD:
-                inner = _DESTINATION + _INNER.get(frame[_PROTOCOL], 0)
-                home = frame[inner : inner + 4]
-            if home in homes and (home, when) not in found:
-                found.append((home, when))
-        return found
+        when, within, self._looked = (self._looked + now) // 2, (now - self._looked + 1) // 2, now
+        came = {home: True for home in self._delivered()}
+        for _, frames in self._downlinks:
+            _look(frames, came)
+        arrived = {}
+        _look(self._own, arrived)
+        for home in arrived:
+            if home not in devices:
+                came[home] = True
+        return [(home, when, within) for home in came if home in homes]
 
     def utc(self) -> int:
         """ms since 1970, 0 for a machine that does not know."""
@@ -71,7 +76,7 @@ class Instruments:
         """rx, tx: octets over the uplink so far; rssi; battery: per cent."""
         found = self.link()
         for key in ("rx", "tx"):
-            octets = self._number("statistics/%s_bytes" % key)
+            octets = _number("/sys/class/net/%s/statistics/%s_bytes" % (self._interface, key))
             if octets is not None:
                 found[key] = octets
         for supply in _names("/sys/class/power_supply"):
@@ -101,34 +106,41 @@ class Instruments:
             await asyncio.sleep_ms(_PAUSE_MS)
 
     def _open(self):
-        """The terminal, raw and never blocking. Raises OSError."""
+        """The terminal, raw, and with nothing to read a read ends at once. Raises OSError."""
         os.stat(self._gps)
-        os.system("stty -F %s raw -echo clocal %d 2>/dev/null" % (self._gps, self._baud))
-        stream = open(self._gps, "r+b")
-        # MicroPython cannot set O_NONBLOCK, but whoever shares the open file can
-        os.system("dd if=/dev/null count=0 oflag=nonblock >&%d 2>/dev/null" % stream.fileno())
-        return stream
+        # Not O_NONBLOCK, which MicroPython cannot set, nor a shell for it: dash knows no descriptor above 9
+        os.system("stty -F %s raw -echo clocal min 0 time 0 %d 2>/dev/null" % (self._gps, self._baud))
+        return open(self._gps, "r+b")
 
-    def _number(self, name: str):
-        for line in _lines("/sys/class/net/%s/%s" % (self._interface, name)):
-            return int(line)
-        return None
+
+def _look(frames: PacketSocket, came: dict) -> None:
+    """Note the destinations of what waits."""
+    for _ in range(_LOOKS):
+        try:
+            came[frames.socket.recv(_HEAD)[-4:]] = True
+        except OSError:  # nothing more, or a link that has just gone
+            return
 
 
 async def _read(stream, position) -> None:
     """Until the receiver is gone."""
-    nmea, buffer = Nmea(), bytearray(256)
+    nmea, buffer, empty = Nmea(), bytearray(256), 0
     with stream:
-        while True:
+        while empty < _EMPTY:
             await readable(stream)
             try:
-                size = stream.readinto(buffer)
+                size = stream.readinto(buffer) or 0
             except OSError:  # EIO, of a terminal that has hung up
                 return
-            if size == 0:
-                return
-            for fix in nmea.feed(bytes(buffer[: size or 0])):
+            empty = 0 if size else empty + 1
+            for fix in nmea.feed(bytes(buffer[:size])):
                 position(fix)
+
+
+def _number(path: str):
+    for line in _lines(path):
+        return int(line)
+    return None
 
 
 def _lines(path: str) -> list:

@@ -138,6 +138,10 @@ class Port:
             found.append(("tunnel %s" % name, lambda runtime, tunnel=tunnel: tunnel.serve(self._forwarder)))
         return found
 
+    def delivered(self) -> list:
+        """As Forwarder.delivered()."""
+        return self._forwarder.delivered()
+
     def status(self) -> dict:
         return {
             "uplink": self._uplink.status(),

@@ -23,6 +23,7 @@ _VNET_HEADER = 10  # octets of struct virtio_net_hdr
 _NEEDS_CHECKSUM = 1  # its flag for a packet of this machine whose checksum the kernel has not filled in
 _ETHERNET = 14
 _ETH_P_IP = 0x0800
+ETH_P_ALL = 3
 _LONGEST = 65535  # of TCP that the kernel left to a network card to cut
 _MSG_PEEK = 2
 _NO_OFFLOAD = bytes(_VNET_HEADER)
@@ -57,18 +58,24 @@ NOTHING = [(_RETURN, 0, 0, 0)]
 NOT_OURS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_AT_LEAST, 1, 0, 3), (_RETURN, 0, 0, _FRAME), (_RETURN, 0, 0, 0)]
 FOR_US = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 0), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
 FOR_OTHERS = [(_LOAD_WORD, 0, 0, _PACKET_TYPE), (_EQUALS, 0, 1, 3), (_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
-FOR_US_BUT_REPLIES = [  # what FOR_US accepts, without messages from UDP port 434 that are no tunnelled packets
+FOR_US_BUT_MESSAGES = [  # what FOR_US accepts, without what comes from UDP port 434
     (_LOAD_WORD, 0, 0, _PACKET_TYPE),
-    (_EQUALS, 0, 10, 0),
+    (_EQUALS, 0, 8, 0),
     (_LOAD_OCTET, 0, 0, 23),
-    (_EQUALS, 0, 7, PROTO_UDP),
+    (_EQUALS, 0, 5, PROTO_UDP),
     (_LOAD_HALF, 0, 0, 20),
-    (_HAS_BITS, 5, 0, 0x1FFF),
+    (_HAS_BITS, 3, 0, 0x1FFF),
     (_LOAD_HEADER_LENGTH, 0, 0, 14),
     (_LOAD_HALF_AT, 0, 0, 14),
-    (_EQUALS, 0, 2, PORT),
-    (_LOAD_OCTET_AT, 0, 0, 22),
-    (_EQUALS, 0, 1, TUNNEL_DATA),
+    (_EQUALS, 1, 0, PORT),
+    (_RETURN, 0, 0, _FRAME),
+    (_RETURN, 0, 0, 0),
+]
+FROM_US = [  # IPv4 that this machine sends, on a socket of every ethertype
+    (_LOAD_WORD, 0, 0, _PACKET_TYPE),
+    (_EQUALS, 0, 3, 4),  # PACKET_OUTGOING
+    (_LOAD_HALF, 0, 0, 12),
+    (_EQUALS, 0, 1, _ETH_P_IP),
     (_RETURN, 0, 0, _FRAME),
     (_RETURN, 0, 0, 0),
 ]

@@ -18,11 +18,11 @@ from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.sub_nai import find_sub_nai
 from runtime.flight_ring import LONGEST, Ring
 
-_TICK_MS = 3  # between looks at what has come for the home addresses
 _WAITING = 192  # records in RAM; later ones are counted only
 _WRITE_AT = 24  # records that are worth a write before their time
 _HOUR_MS = 3600000
-_BURST = 64  # pages
+_BURST = 128  # pages
+_HANDOFF_MS = 5000  # one that lasts longer is worth less than what a power cut would take
 
 
 class FlightRecorder:
@@ -43,9 +43,11 @@ class FlightRecorder:
         self._lost = 0  # records that there was no room for
         self._pages = _BURST  # that may be written now
         self._refilled = 0
+        self._write_after = 0
         self._sampled = 0
         self._fix = None
-        self._homes = {}  # home address, octets -> when a packet for it last came, ms or None
+        self._homes = {}  # home address, octets -> (when a packet for it last came, give or take), ms, or None
+        self._devices = {}  # those of devices
         self._silent = {}  # of those that have had none since the last link or agent was lost: the same
         self._since = 0
         self._agent_awaited = False
@@ -111,9 +113,14 @@ class FlightRecorder:
         """The engine was told `what` at `now` and answered with `effects`, which have been done."""
         for effect in effects:  # also while it is off: it may be switched on at any moment
             if type(effect) is Attach:
-                self._homes.setdefault(effect.home_address.to_bytes(4, "big"), None)
+                home = effect.home_address.to_bytes(4, "big")
+                self._homes.setdefault(home, None)
+                if effect.downlink:
+                    self._devices[home] = True
             elif type(effect) is Detach:
-                self._homes.pop(effect.home_address.to_bytes(4, "big"), None)
+                home = effect.home_address.to_bytes(4, "big")
+                for table in (self._homes, self._devices, self._silent):
+                    table.pop(home, None)
         if not self.on:
             return
         note = self._notes.get(what)
@@ -146,28 +153,30 @@ class FlightRecorder:
         while True:
             await self._started.wait()
             while self.on:
-                await asyncio.sleep_ms(_TICK_MS)
+                await asyncio.sleep_ms(self._instruments.tick_ms)
                 self._tick(self._clock.now())
 
     def _tick(self, now: int) -> None:
-        for home, when in self._instruments.traffic(self._homes, now):
+        for home, when, within in self._instruments.traffic(self._homes, self._devices, now):
             if home in self._silent and when >= self._since:
-                self._add(now, "packet", (home, when, self._silent.pop(home)))
-            self._homes[home] = when
+                self._add(now, "packet", (home, when, within, self._silent.pop(home)))
+            self._homes[home] = (when, within)
         if now - self._sampled >= self._config["sample"] * 1000:
             self._add(now, "sample", self._sample())
-        # A write stops a board for tens of ms: not in the middle of a handoff, unless room gets short
-        full = len(self._waiting) >= _WAITING // 2
-        if self._waiting and (full or not self._in_handoff(now)):
-            if full or len(self._waiting) >= _WRITE_AT or now - self._waiting[0][0] >= self._config["write"] * 1000:
-                self._write()
+        if self._waiting and now >= self._write_after and self._is_due(now):
+            self._write_if_allowed(now)
 
-    def _in_handoff(self, now: int) -> bool:
-        return bool(self._silent) and now - self._since < 5000
+    def _is_due(self, now: int) -> bool:
+        """A write stops a board for tens of ms: not in the middle of a handoff, unless room gets short."""
+        if len(self._waiting) >= _WAITING // 2:
+            return True
+        if self._silent and now - self._since < _HANDOFF_MS:
+            return False
+        return len(self._waiting) >= _WRITE_AT or now - self._waiting[0][0] >= self._config["write"] * 1000
 
     def _link_down(self, arguments: tuple, effects: list, now: int) -> None:
-        for home, when in self._instruments.traffic(self._homes, now):  # what had come before
-            self._homes[home] = when
+        for home, when, within in self._instruments.traffic(self._homes, self._devices, now):  # what had come before
+            self._homes[home] = (when, within)
         self._fall_silent(now)
         self._agent_awaited = False
         self._care_of = b""
@@ -219,16 +228,25 @@ class FlightRecorder:
             return
         self._waiting.append((now, kind, made_of))
 
+    def _write_if_allowed(self, now: int) -> None:
+        """Within the hour's share of pages; until there are enough, records wait in RAM, as many as have room there."""
+        each = _HOUR_MS // self._config["pages_per_hour"]
+        more = (now - self._refilled) // each
+        self._refilled += more * each
+        self._pages = min(_BURST, self._pages + more)
+        wanted = len(self._waiting) // 2 + 1  # more than two records rarely share a page
+        if wanted > self._pages:
+            self._write_after = now + (wanted - self._pages) * each
+        else:
+            self._write()
+
     def _write(self) -> None:
-        """As much as the hour's share of pages has room for; the rest is given up, and how much of it is said."""
+        """What waits. What a person asks for goes beyond the share, and what is due by itself waits for it."""
         waiting, self._waiting = self._waiting, []
         bodies = [body for body in [self._body(*one) for one in waiting] if body]
         if self._lost:
             bodies.append(self._encode({"t": self._clock.now(), "e": "lost", "n": self._lost}))
-        pages = sum([len(body) + 9 for body in bodies]) // 200 + 1
-        self._refill()
-        if pages > self._pages:
-            self._lost += len(waiting)
+        if not bodies:
             return
         before = self._ring.written
         try:
@@ -238,13 +256,6 @@ class FlightRecorder:
             self._lost += len(waiting)
             self._log.seldom("flight", "flight recorder %s: errno %d" % (self._config["path"], error.errno))
         self._pages -= self._ring.written - before
-
-    def _refill(self) -> None:
-        each = _HOUR_MS // self._config["pages_per_hour"]
-        more = (self._clock.now() - self._refilled) // each
-        if more:
-            self._refilled += more * each
-            self._pages = min(_BURST, self._pages + more)
 
     def _body(self, now: int, kind: str, made_of) -> bytes:
         made = _BODIES.get(kind)
@@ -289,8 +300,9 @@ class FlightRecorder:
         }
 
     def _packet_body(self, made_of: tuple) -> dict:
-        home, when, last = made_of
-        return {"h": show(int.from_bytes(home, "big")), "at": when, "last": last}
+        home, when, within, last = made_of
+        before = last if last else (None, 0)
+        return {"h": show(int.from_bytes(home, "big")), "at": when, "last": before[0], "u": within + before[1]}
 
 
 _BODIES = {

@@ -31,6 +31,7 @@ class _Session:
         self.link_address = link_address
         self.gateway_high, self.gateway_low = gateway >> 16, gateway & 0xFFFF
         self.local = local
+        self.served = False  # since delivered() was asked last
 
     def has_gateway(self, octets, at: int) -> bool:
         """Whether that is the address there."""
@@ -164,6 +165,16 @@ class Forwarder:
     def drop(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
+    def delivered(self) -> list:
+        """Home addresses, octets, for which packets were delivered since it was asked last."""
+        found = []
+        for low, sessions in self._sessions.items():
+            for session in sessions:
+                if session.served:
+                    session.served = False
+                    found.append((session.high << 16 | low).to_bytes(4, "big"))
+        return found
+
     def status(self) -> dict:
         home_agent = int.from_bytes(self._home_agent, "big") if self._tunnel is not None else 0
         return {
@@ -202,6 +213,7 @@ class Forwarder:
         try:
             session.link.deliver(octets, start, end, session.link_address)
             self.received += 1
+            session.served = True
         except OSError:
             self.drop("downlink")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host_agents.cli import asking, backup
+from host_agents.datapath.choose import lacking
 from host_agents.runtime.config import Common, load_foreign_agent, load_home_agent
 from host_agents.runtime.sysctl import complaints
 
@@ -67,7 +68,7 @@ def _check(args: argparse.Namespace) -> int:
         common, links = foreign.common, foreign.interfaces
     found = [*common.warnings]
     if common.datapath != "none":
-        found += complaints(common.device, links)
+        found += complaints(common.device, links) + lacking(common.datapath, common.device)
     for line in found:
         print(f"entourage: {line}", file=sys.stderr)
     return 1 if found else 0

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from host_agents.cli.show import print_json, print_line, print_table
+from host_agents.cli import capture
+from host_agents.cli.show import print_line, print_table
 from host_agents.cli.tables import NOTHING, TABLES
 from host_agents.runtime.config import load_foreign_agent, load_home_agent
-from host_agents.runtime.control import ask, watch
+from host_agents.runtime.control import ask, copy, watch
 from host_agents.runtime.errors import ConfigurationError
 
 _SHOWN = {
@@ -20,6 +21,7 @@ _SHOWN = {
 }
 _LISTS = ("bindings", "visitors")
 
+Ask: TypeAlias = Callable[[Path, dict[str, Any]], dict[str, Any]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -35,6 +37,9 @@ def add_commands(commands: Commands, role: str, name: str) -> None:
     _add_filters(show)
     _add_filters(_add(commands, role, "watch", _watch, "what happens, as it happens"))
     _add(commands, role, "reload", _reload, "read subscribers and keys again")
+    capture.add_arguments(
+        _add(commands, role, "capture", _capture, "stream the packets of a node or session, as pcapng")
+    )
     debug = _add(commands, role, "debug", _debug, "log every message of one subscriber")
     debug.add_argument("nai", metavar="NAI")
     debug.add_argument("--off", action="store_true", help="no longer")
@@ -52,11 +57,8 @@ def add_commands(commands: Commands, role: str, name: str) -> None:
 
 def _add(commands: Commands, role: str, name: str, handler: Callable[..., int], text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text)
-    where = command.add_mutually_exclusive_group()
-    where.add_argument("--config", type=Path, default=default(role), metavar="FILE", help=f"default {default(role)}")
-    where.add_argument(
-        "--control", type=Path, metavar="SOCKET", help="the daemon's control socket, instead of --config"
-    )
+    command.add_argument("--config", type=Path, default=default(role), metavar="FILE", help=f"default {default(role)}")
+    command.add_argument("--control", type=Path, metavar="SOCKET", help="its control socket, instead of --config")
     command.set_defaults(handler=handler, role=role)
     if name in ("show", "watch"):
         text = "one JSON document on stdout" if name == "show" else "one JSON object a line"
@@ -80,12 +82,14 @@ def _show(args: argparse.Namespace) -> int:
     where = _where(args)
     if where and args.what not in _LISTS:
         raise ConfigurationError(f"show {args.what}: only bindings and visitors are filtered")
-    reply = _ask(args, {"show": args.what, "where": where} if where else {"show": args.what})
+    request = {"show": args.what, "where": where} if where else {"show": args.what}
+    if args.json:
+        sys.stdout.flush()
+        copied = _ask(args, request, lambda path, asked: copy(path, asked, sys.stdout.buffer))
+        return 1 if copied is None else 0
+    reply = _ask(args, request)
     if reply is None:
         return 1
-    if args.json:
-        print_json(reply)
-        return 0
     found = reply[args.what]
     rows: Sequence[dict[str, Any]] = found
     if isinstance(found, dict):
@@ -112,6 +116,17 @@ def _watch(args: argparse.Namespace) -> int:
         return 0
     print("entourage: the daemon has ended", file=sys.stderr)
     return 1
+
+
+def _capture(args: argparse.Namespace) -> int:
+    where = {"nai": args.nai} | ({} if args.sub_nai is None else {"sub_nai": args.sub_nai})
+    table = _SHOWN[args.role][0]
+
+    def sessions() -> list[dict[str, Any]] | None:
+        reply = _ask(args, {"show": table, "where": where})
+        return None if reply is None else list(reply[table])
+
+    return capture.run(args, sessions)
 
 
 def _release(args: argparse.Namespace) -> int:
@@ -145,10 +160,10 @@ def _told(args: argparse.Namespace, request: dict[str, Any], line: Callable[[dic
     return 0
 
 
-def _ask(args: argparse.Namespace, request: dict[str, Any]) -> dict[str, Any] | None:
+def _ask(args: argparse.Namespace, request: dict[str, Any], how: Ask = ask) -> dict[str, Any] | None:
     """The daemon's answer; None where there is none or it says no, which is told on stderr."""
     try:
-        reply = ask(_control(args), request)
+        reply = how(_control(args), request)
     except (OSError, ValueError) as error:
         _no_answer(args, error)
         return None

@@ -19,18 +19,24 @@ _COMMANDS = {
     "lab": "tools.lab.commands",
     "bench": "tools.bench.commands",
     "board": "tools.board.commands",
+    "trial": "tools.trial.commands",
 }
+
+
+def make_parser(command: str = "") -> argparse.ArgumentParser:
+    """Of one command; of all of them where there is no such command."""
+    parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    wanted = _COMMANDS.get(command)
+    for module in dict.fromkeys(_COMMANDS.values()) if wanted is None else (wanted,):
+        importlib.import_module(module).add_commands(subparsers)
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; each thing that is wrong is one line on stderr."""
-    parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     words = sys.argv[1:] if arguments is None else arguments
-    wanted = _COMMANDS.get(words[0]) if words else None
-    for module in dict.fromkeys(_COMMANDS.values()) if wanted is None else (wanted,):
-        importlib.import_module(module).add_commands(subparsers)
-    args = parser.parse_args(words)
+    args = make_parser(words[0] if words else "").parse_args(words)
     try:
         return int(args.handler(args))
     except ConfigurationError as error:

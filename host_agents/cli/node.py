@@ -36,7 +36,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _status(args: argparse.Namespace) -> int:
-    control = args.control or _control(args.config)
+    control = args.control or control_of(args.config)
     try:
         status = ask_node(control)
     except (OSError, ValueError) as error:
@@ -52,12 +52,12 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
-def ask_node(control: Path) -> dict[str, Any]:
-    """The status document of the node behind `control`. Raises OSError, ValueError."""
+def ask_node(control: Path, question: str = "status") -> dict[str, Any]:
+    """What the node behind `control` answers. Raises OSError, ValueError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE)
         client.connect(str(control))
-        client.sendall(b"status\n")
+        client.sendall(question.encode() + b"\n")
         with client.makefile("rb") as answer:
             status = json.loads(answer.read())
     if not isinstance(status, dict):
@@ -65,7 +65,8 @@ def ask_node(control: Path) -> dict[str, Any]:
     return status
 
 
-def _control(config: Path) -> Path:
+def control_of(config: Path) -> Path:
+    """The control socket that a node's configuration names. Raises ConfigurationError."""
     try:
         return config.parent / str(json.loads(config.read_text())["control"])
     except OSError as error:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 
 from host_agents.datapath.bpf.datapath import BpfDatapath
 from host_agents.datapath.bpf.hooks import withdraw
+from host_agents.datapath.bpf.programs import why_not as bpf_lacks
 from host_agents.datapath.ipip.datapath import IpipDatapath
+from host_agents.datapath.ipip.kernel import InKernel
 from host_agents.datapath.none import NoneDatapath
 from host_agents.datapath.protocol import Datapath
 from host_agents.datapath.tun import TunDatapath
@@ -55,3 +57,18 @@ def open_datapath(
         why = "as configured" if name == wanted else "; ".join(refused) or "the fastest"
         return datapath, f"datapath {name} on {device}: {why}"
     raise ValueError(f"no datapath is called {wanted}")
+
+
+def lacking(wanted: str, device: str) -> list[str]:
+    """A line for what hinders the datapath of that name, if something does: of "auto" nothing can.
+
+    device: as of open_datapath.
+    """
+    if wanted == "bpf" and (reason := bpf_lacks()):
+        return [f"datapath bpf: {reason}"]
+    if wanted == "ipip":
+        try:
+            InKernel(device, "", 0, True).possible()
+        except KernelRefused as error:
+            return [f"datapath {error}"]
+    return []

@@ -21,7 +21,8 @@ class MobilityBindingTable:
     def __init__(self) -> None:
         self._by_nai: dict[str, dict[str, MobilityBinding]] = {}
         self._by_home_address: dict[int, MobilityBinding] = {}
-        # When to look at an address: what expires by then is over, what was renewed meanwhile is looked at again
+        # When to look at an address: what expires by then is over, what was renewed meanwhile is looked at again. Who
+        # gives an address back and takes it again adds nothing.
         self._due: dict[int, int] = {}
         self._expiries: list[int] = []  # time << 32 | address, an entry for each in _due and some that are stale
 
@@ -76,32 +77,36 @@ class MobilityBindingTable:
         if binding is not None:
             sessions = self._by_nai[session[0]]
             del sessions[session[1]], self._by_home_address[binding.home_address]
-            self._due.pop(binding.home_address, None)
             if not sessions:
                 del self._by_nai[session[0]]
         return binding
 
-    def next_expiry(self) -> int | None:
-        """When the first care-of address is over, clock ms."""
-        while self._expiries:
-            due, home_address = self._expiries[0] >> 32, self._expiries[0] & 0xFFFFFFFF
+    def next_look(self) -> int | None:
+        """Before, clock ms, no care-of address is over. Then one is, or was renewed meanwhile."""
+        return self._expiries[0] >> 32 if self._expiries else None
+
+    def expired(self, clock: int, most: int) -> list[MobilityBinding]:
+        """Bindings with a care-of address that is over at `clock`, among the `most` to be looked at first.
+
+        They have to be removed, or put without it: nobody looks at them again.
+        """
+        found = []
+        for _ in range(most):
+            if not self._expiries or self._expiries[0] >> 32 > clock:
+                break
+            due, home_address = divmod(heapq.heappop(self._expiries), 1 << 32)
+            if self._due.get(home_address) != due:
+                continue
+            del self._due[home_address]
             binding = self._by_home_address.get(home_address)
             expires = None if binding is None else ends_at(binding)
-            if self._due.get(home_address) == due == expires:
-                return due
-            heapq.heappop(self._expiries)
-            if self._due.get(home_address) == due:
-                del self._due[home_address]
-                if expires is not None:
-                    self._look_at(home_address, expires)
-        return None
-
-    def first_expired(self, clock: int) -> MobilityBinding | None:
-        """A binding with a care-of address that is over at `clock`, if there is one."""
-        expiry = self.next_expiry()
-        if expiry is None or expiry > clock:
-            return None
-        return self._by_home_address[self._expiries[0] & 0xFFFFFFFF]
+            if binding is None or expires is None:
+                continue
+            if expires > clock:
+                self._look_at(home_address, expires)
+            else:
+                found.append(binding)
+        return found
 
     def _look_at(self, home_address: int, due: int) -> None:
         self._due[home_address] = due

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from host_agents.effects import (
+    AskSubscriber,
     CameHome,
+    ExtendTunnel,
     ForgetIdentification,
     InstallTunnel,
     MobilityBinding,
@@ -32,7 +34,7 @@ from host_agents.home_agent.plain import Accepted, PlainRequests
 from host_agents.home_agent.policy import Associations, Policy, Subscriber
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import again, answer, granted
-from host_agents.home_agent.request import Request, judge, name, recognise, verify, verify_foreign
+from host_agents.home_agent.request import Request, UnknownSubscriber, judge, name, recognise, verify, verify_foreign
 from host_agents.home_agent.simultaneous import accepted, beside, each, is_over, rebound, shortened, without
 from host_agents.home_agent.tunnel import tunnel
 from host_agents.limiter import Limiter
@@ -55,7 +57,7 @@ from mip4.extensions import RevocationSupport, find
 
 Session = tuple[str, str]
 
-_EXPIRE_AT_ONCE = 256  # bindings in one turn
+_EXPIRE_AT_ONCE = 256  # bindings that are looked at in one turn
 _UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identification is kept without a binding
 _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
 
@@ -103,7 +105,7 @@ class HomeAgent:
         self._shortened: list[MobilityBinding] = []  # to be stored
         for binding in bindings:
             believed = shortened(binding, self.clock(0))  # the machine's clock may have been put back
-            if believed != binding:
+            if believed is not binding:
                 self._shortened.append(believed)
                 self.bindings.put(believed)
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
@@ -126,6 +128,10 @@ class HomeAgent:
             return self._accept(plain, (datagram, source, port), now)
         try:
             request = recognise(datagram, source, port, self.policy, self._reserved)
+        except UnknownSubscriber as error:
+            if self.policy.asks and error.nai and error.spi is not None:
+                return Turn([AskSubscriber(error.nai, error.spi, datagram, source, port)])
+            return Turn([Dropped(error, source)])
         except MipError as error:
             return Turn([Dropped(error, source)])
         try:
@@ -189,8 +195,8 @@ class HomeAgent:
         return Turn([*self._keep(known), Said("info", "rebound", f"rebound {describe(known)}")])
 
     def deadline(self) -> int | None:
-        """Monotonic ms at which wake() has something to do."""
-        expiry = self.bindings.next_expiry()
+        """Monotonic ms at which wake() has to look for something to do."""
+        expiry = self.bindings.next_look()
         times = [self._replay.next_forget(), self._revocations.deadline()]
         times.append(None if expiry is None else expiry - self.clock(0))
         return min((time for time in times if time is not None), default=None)
@@ -198,10 +204,7 @@ class HomeAgent:
     def wake(self, now: int) -> Turn:
         """End the bindings whose lifetime is over (no message is sent for that) and forget old Identifications."""
         effects: list[object] = []
-        for _ in range(_EXPIRE_AT_ONCE):
-            binding = self.bindings.first_expired(self.clock(now))
-            if binding is None:
-                break
+        for binding in self.bindings.expired(self.clock(now), _EXPIRE_AT_ONCE):
             effects += self._end(binding, partial(is_over, clock=self.clock(now)), "lifetime over", now)
         effects += [ForgetIdentification(*session) for session in self._replay.forget(now)]
         return Turn([*effects, *self._revocations.wake(now)])
@@ -226,6 +229,13 @@ class HomeAgent:
         self._replay.use(self.policy.by_nonces() | (by_nonces - subscribers.keys()))  # the latter until they have gone
         gone = [(one.nai, one.sub_nai) for one in self.bindings if one.nai not in subscribers]
         return Turn([*said, *(effect for session in gone for effect in self._dismiss(session, now).effects)])
+
+    def learn(self, subscriber: Subscriber) -> None:
+        """The answer to AskSubscriber, or what has changed since. Its address, if it has one, is nobody else's now."""
+        self.policy.subscribers[subscriber.nai] = subscriber
+        self._reserved.clear()
+        self._reserved.update(self.policy.reserved())
+        self._pool.reserve(self._reserved)
 
     def _dismiss(self, session: Session, now: int) -> Turn:
         """A session whose subscriber is no more; one whose turn is open goes when that has ended."""
@@ -372,8 +382,9 @@ class HomeAgent:
         effects: list[object] = []
         self._replace(former, binding, now, effects)
         effects.append(self._replay.of(session).store(binding))
-        if former is None or self._tunnel(former) != self._tunnel(binding):
-            effects.append(self._tunnel(binding))
+        led = self._tunnel(binding)
+        same = former is not None and self._tunnel(former).ends == led.ends and former.home_address == home_address
+        effects.append(ExtendTunnel(home_address, led.expires) if same else led)
         reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
         effects.append(reply)
         effects += self._log_lines.accepted(former, binding, now)

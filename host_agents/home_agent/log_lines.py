@@ -22,7 +22,7 @@ class LogLines:
         if former is None or former.home_address != binding.home_address:
             return [Said("info", "bound", f"bound {describe(binding)}")]
         if binding.care_of_address in [one.care_of_address for one in each(former)]:
-            same = tunnel(former, 0) == tunnel(binding, 0)
+            same = tunnel(former, 0).ends == tunnel(binding, 0).ends
             return [] if same else [Said("info", "rebound", f"rebound {describe(binding)}")]
         if binding.others:
             return [Said("info", "bound", f"bound {describe(binding)}")]

@@ -73,7 +73,8 @@ class Policy:
     redirect: the home agent that those are sent to who leave the choice to us (RFC 4433), 0 for ourselves.
     reverse_tunnel: whether packets of nodes may come back through the tunnel; reverse_tunnel_required: whether they
     have to (RFC 3024 §4.3). encapsulations: those besides IP-in-IP that a node may ask for. simultaneous_bindings: the
-    most care-of addresses of one session at a time; 1: no more than that is supported.
+    most care-of addresses of one session at a time; 1: no more than that is supported. asks: whether somebody else is
+    asked about those who are no subscribers (HomeAgent.learn).
     """
 
     address: int
@@ -91,6 +92,7 @@ class Policy:
     reverse_tunnel_required: bool = False
     encapsulations: tuple[str, ...] = ASKED_FOR
     simultaneous_bindings: int = 3
+    asks: bool = False
 
     def replace(self, subscribers: dict[str, Subscriber], foreign_agents: Associations) -> None:
         """In place: whoever has the policy, or these tables of it, has the new ones."""

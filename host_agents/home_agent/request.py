@@ -33,7 +33,7 @@ from mip4.const import (
     FLAG_r,
     FLAG_x,
 )
-from mip4.errors import BadAaaAuthenticator, BadAuthenticator, Denied, Malformed, Unexpected
+from mip4.errors import BadAaaAuthenticator, BadAuthenticator, Denied, Malformed, MipError, Unexpected
 from mip4.extensions import (
     Authentication,
     CriticalVendor,
@@ -78,6 +78,18 @@ class Request:
     udp: UdpTunnel = field(default_factory=UdpTunnel)
 
 
+class UnknownSubscriber(Unexpected):
+    """nai: as it says, "" where it says none that can be one. spi: of the key that it is signed with, if it is."""
+
+    def __init__(self, nai: Nai | None, spi: int | None):
+        super().__init__("no subscriber of that NAI or home address")
+        try:
+            self.nai = "" if nai is None else str(check_nai(nai.nai))
+        except MipError:
+            self.nai = ""
+        self.spi = spi
+
+
 def recognise(datagram: bytes, source: int, port: int, policy: Policy, reserved: Reserved) -> Request:
     """Find the security associations (HA-05, HA-06). Raises MipError for what deserves no answer.
 
@@ -88,10 +100,10 @@ def recognise(datagram: bytes, source: int, port: int, policy: Policy, reserved:
     if not authenticators:
         raise Unexpected("nothing in it authorises it")
     nai = next(iter(find(message.extensions, Nai)), None)
+    own = find(authenticators, MobileHomeAuthentication)
     subscriber = _subscriber(message, nai, policy, reserved)
     if subscriber is None:
-        raise Unexpected("no subscriber of that NAI or home address")
-    own = find(authenticators, MobileHomeAuthentication)
+        raise UnknownSubscriber(nai, own[0].spi if own else None)
     spi = own[0].spi if own else next(iter(subscriber.associations))
     association = subscriber.associations.get(spi)
     if association is None:

@@ -61,7 +61,9 @@ def rebound(binding: MobilityBinding, source: int, port: int) -> MobilityBinding
 
 
 def shortened(binding: MobilityBinding, clock: int) -> MobilityBinding:
-    """`binding` with no care-of address in it that holds for longer than it was granted."""
+    """`binding` with no care-of address in it that holds for longer than it was granted; itself if there is none."""
+    if all(one.expires is None or one.expires <= clock + one.lifetime * 1000 for one in each(binding)):
+        return binding
     ones = [
         one if one.expires is None else replace(one, expires=min(one.expires, clock + one.lifetime * 1000))
         for one in each(binding)

@@ -28,11 +28,21 @@ class Table(Protocol[Shown]):
 
 
 async def unhurried(records: Iterable[T]) -> AsyncIterator[T]:
-    """`records` as they are now, looked at a few at a time, so that no registration waits for the last of them."""
-    for number, record in enumerate(list(records), 1):
+    """`records` as they are now, looked at a few at a time, so that no registration waits for the last of them.
+
+    A list is taken as it is: whoever has it lets nobody change it.
+    """
+    for number, record in enumerate(records if isinstance(records, list) else list(records), 1):
         yield record
         if not number % _AT_ONCE:
             await asyncio.sleep(0)
+
+
+async def described(records: Iterable[T], describe: Callable[[T], Iterable[Document]]) -> AsyncIterator[Document]:
+    """Made as they are read: a million of them at once would be more memory than the bindings."""
+    async for record in unhurried(records):
+        for document in describe(record):
+            yield document
 
 
 class Answers:
@@ -79,13 +89,22 @@ class Answers:
                 found = [record async for record in unhurried(records()) if holds(record, where)]
                 chosen = found[first : None if limit is None else first + limit]
                 matched = len(found)
-            shown = [document async for record in unhurried(chosen) for document in describe(record)]
+            shown = described(chosen, describe)
             return {what: shown} if limit is None else {what: shown, "matched": matched}
 
         self._shown[what] = answer
 
     async def __call__(self, request: Request, may_change: bool) -> Reply:
         """Raises BadRequest, NotAllowed."""
+        reply = await self.piecemeal(request, may_change)
+        if isinstance(reply, dict):
+            for key, value in reply.items():
+                if isinstance(value, AsyncIterator):
+                    reply[key] = [document async for document in value]
+        return reply
+
+    async def piecemeal(self, request: Request, may_change: bool) -> Reply:
+        """The same, in which a table is an AsyncIterator of documents."""
         found = next((verb for verb in request if verb in self._verbs), None)
         if found is None:
             raise BadRequest(f"one of {', '.join(self._verbs)} is needed")

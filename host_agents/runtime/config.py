@@ -13,12 +13,12 @@ from host_agents.encapsulation import ASKED_FOR
 from host_agents.home_agent.policy import HomeNetwork, Subscriber
 from host_agents.home_agent.policy import Policy as HomeAgentPolicy
 from host_agents.runtime.config_reader import Key, Reader, Section
-from mip4.address import in_prefix, parse_prefix, show
+from mip4.address import in_prefix, parse, parse_prefix, show
 from mip4.authentication import AaaAssociation, SecurityAssociation
 from mip4.const import PORT
 from mip4.nai import check_nai, check_sub_nai
 
-DATAPATHS = ("auto", "tun", "none")
+DATAPATHS = ("auto", "bpf", "ipip", "tun", "none")
 LOGS = ("text", "json")
 REPLAY = ("timestamps", "nonces")
 _EVERYWHERE = (0, 0)  # stands in for a prefix that is none
@@ -77,11 +77,21 @@ class _MobileNode(Key, kw_only=True):
     nai: str
 
 
+class _Radius(Section):
+    server: str
+    secret: str
+    timeout: float = 2.0
+    tries: int = 3
+    cache: int = 3600
+    sessions: int = 8
+
+
 class _HomeAgentFile(Section):
     home_agent: _HomeAgentSection
     network: list[_Network]
     subscriber: list[_Subscriber] = []
     foreign_agent: list[_Peer] = []
+    radius: _Radius | None = None
 
 
 class _ForeignAgentSection(Section):
@@ -141,10 +151,26 @@ class Common:
 
 
 @dataclass(slots=True, frozen=True)
+class Radius:
+    """Where subscribers are asked for who are not in the file (RFC 2865). timeout, cache: seconds.
+
+    server: address and port. sessions: of each such subscriber.
+    """
+
+    server: tuple[str, int]
+    secret: bytes
+    timeout: float
+    tries: int
+    cache: int
+    sessions: int
+
+
+@dataclass(slots=True, frozen=True)
 class HomeAgentConfig:
     common: Common
     policy: HomeAgentPolicy
     port: int
+    radius: Radius | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -242,12 +268,28 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         reverse_tunnel_required=section.reverse_tunnel_required,
         encapsulations=reader.encapsulations("home_agent.encapsulations", section.encapsulations),
         simultaneous_bindings=section.simultaneous_bindings,
+        asks=file.radius is not None,
     )
+    radius = None if file.radius is None else _radius(reader, file.radius)
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     keys += [one.aaa.key for one in file.subscriber if one.aaa is not None]
+    keys += [file.radius.secret] if file.radius is not None else []
     common = _common(reader, section, "home_agent", keys)
     reader.finish()
-    return HomeAgentConfig(common, policy, section.port)
+    return HomeAgentConfig(common, policy, section.port, radius)
+
+
+def _radius(reader: Reader, section: _Radius) -> Radius:
+    host, _, port = section.server.partition(":")
+    reader.value("radius.server", 0, parse, host)
+    reader.need("radius.server", not port or (port.isdecimal() and 0 < int(port) < 65536), f"{port} is no port")
+    reader.need("radius.timeout", 0.1 <= section.timeout <= 30, "outside 0.1..30 seconds")
+    reader.need("radius.tries", 0 < section.tries <= 10, "outside 1..10")
+    reader.need("radius.cache", 60 <= section.cache <= 604_800, "outside 60..604800 seconds")
+    reader.need("radius.sessions", 0 < section.sessions <= 4096, "outside 1..4096")
+    secret = reader.secret("radius.secret", section.secret)
+    server = (host, int(port) if port.isdecimal() else 1812)
+    return Radius(server, secret, section.timeout, section.tries, section.cache, section.sessions)
 
 
 def load_foreign_agent(path: Path) -> ForeignAgentConfig:

@@ -125,6 +125,11 @@ class Reader:
         octets = self.value(f"{key}.key", _ANY_KEY, self._key, one.key)
         return self.value(key, None, cls, one.spi, octets, one.algorithm)
 
+    def secret(self, key: str, text: str) -> bytes:
+        """What is shared with somebody who is no mobility agent."""
+        octets: bytes = self.value(key, _ANY_KEY, self._key, text)
+        return octets
+
     def _key(self, text: str) -> bytes:
         if not text.startswith("file:"):
             return bytes(parse_key(text))

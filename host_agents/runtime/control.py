@@ -15,7 +15,7 @@ import stat
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from host_agents.runtime.answers import Reply
 from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowed
@@ -23,7 +23,10 @@ from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowe
 _LINE = 4096  # octets of a request
 _PATIENCE = 10.0  # seconds for which a client may say nothing, or read nothing
 _CLIENTS = 16
+_AT_ONCE = 100  # documents in a piece of an answer
+_PIECE = 1 << 20  # octets
 
+_NO = b'{"error": '  # how an answer begins that is none
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 Answer = Callable[[dict[str, Any], bool], Awaitable[Reply]]
@@ -81,7 +84,7 @@ class ControlSocket:
             return await self._answer(request, may_change)
         except (BadRequest, NotAllowed) as error:
             return {"error": str(error)}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return {"error": f"bad request: {error}"}
 
 
@@ -91,8 +94,34 @@ def _may_change(sock: socket.socket) -> bool:
 
 
 async def _write(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
-    writer.write(json.dumps(document).encode() + b"\n")
-    await asyncio.wait_for(writer.drain(), _PATIENCE)
+    """A line, as long as a million bindings make it, of which little is there that the client has not read yet."""
+    async for piece in _pieces(document):
+        writer.write(piece.encode())
+        await asyncio.wait_for(writer.drain(), _PATIENCE)
+
+
+async def _pieces(document: dict[str, Any]) -> AsyncIterator[str]:
+    """Its JSON."""
+    between = "{"
+    for key, value in document.items():
+        yield f"{between}{json.dumps(key)}: "
+        between = ", "
+        if isinstance(value, AsyncIterator):
+            async for piece in _array(value):
+                yield piece
+        else:
+            yield json.dumps(value)
+    yield "}\n" if document else "{}\n"
+
+
+async def _array(documents: AsyncIterator[Any]) -> AsyncIterator[str]:
+    some, between = list[str](), "["
+    async for document in documents:
+        some.append(json.dumps(document))
+        if len(some) == _AT_ONCE:
+            yield between + ", ".join(some)
+            some, between = [], ", "
+    yield (between if some or between == "[" else "") + ", ".join(some) + "]"
 
 
 async def _stream(
@@ -127,6 +156,27 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise ValueError("not a JSON object")
     return reply
+
+
+def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
+    """Write the daemon's answer to `out` as it comes; {} then. One that says no is returned instead.
+
+    Raises OSError when nobody is there, or it ends before its answer does.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
+        client.connect(str(path))
+        client.sendall(json.dumps(request).encode() + b"\n")
+        with client.makefile("rb") as answer:
+            if answer.peek(len(_NO))[: len(_NO)] == _NO:
+                return dict(json.loads(answer.readline()))
+            piece = b""
+            while not piece.endswith(b"\n"):
+                piece = answer.readline(_PIECE)
+                if not piece:
+                    raise ConnectionResetError(0, "it has hung up")
+                out.write(piece)
+    return {}
 
 
 def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

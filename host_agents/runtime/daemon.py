@@ -6,6 +6,7 @@ A turn's rows become durable, then the kernel learns of it, then messages leave;
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -16,7 +17,7 @@ from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
-from host_agents.effects import InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
+from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
 from host_agents.runtime.answers import Answers, Document, Request
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
@@ -24,7 +25,7 @@ from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRef
 from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
-from host_agents.runtime.notify import notify
+from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.telling import tell
 from host_agents.runtime.where import Where
 from host_agents.store.protocol import Row, Store
@@ -102,20 +103,22 @@ class Daemon:
         self.handoffs = Handoffs()
         self.answers = Answers()
         self.beside: list[Beside] = []
-        self.began = time.time()
+        self.began = time.time()  # as the machine's clock has it, which may be set
+        self._woke = since_boot()
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
-            RenewBinding: self._extend,
+            ExtendTunnel: lambda effect: self.datapath.extend(effect.home_address, effect.expires),
+            RenewBinding: lambda effect: self.datapath.extend(effect.binding.home_address, effect.binding.expires),
             Said: self.say,
             Dropped: self._drop,
         }
-        self._reloading: asyncio.Task[None] | None = None
+        self._hung_up = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None  # what the timer is set to
         self._looking = False  # for the next deadline, when this turn of the event loop is over
         self._stopped = asyncio.Event()
-        self._control = ControlSocket(common.control, self.answers, common.group_may_read)
+        self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
         self.answers.show("counters", self.counters)
         self.answers.show("handoffs", self.handoffs.documents)
         self.answers.show("events", lambda: [event.document() for event in self.journal.recent])
@@ -174,13 +177,14 @@ class Daemon:
             "role": self.role,
             "version": version("entourage"),
             "pid": os.getpid(),
-            "uptime": round(time.time() - self.began),
+            "uptime": (since_boot() - self._woke) // 1000,
             "datapath": self.datapath.name,
             "device": common.device,
             "config": str(common.path),
             "state": str(common.state),
             "http": None if common.http is None else "http://{}:{}".format(*common.http),
             "warnings": self.journal.counts["warning"],
+            "watchers": self.journal.events.watchers,
             "debugged": sorted(self.journal.debugged),
         }
 
@@ -207,40 +211,45 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        reloading = asyncio.create_task(self._reload_when_hung_up())
         for warning in self.common.warnings:
             self.journal.warn(warning)
         gc.disable()
+        watchdog = Watchdog()
         try:
-            first = self.open()
-            self.datapath.watch(self._lost)
-            self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
-            self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
+            self._begin(self.open())
             _leave_alone_what_is_there()
             await self._control.open()
             for one in self.beside:
                 await one.open()
             notify("READY=1")
+            watchdog.start()
             await self._stopped.wait()
             notify("STOPPING=1")
         finally:
+            watchdog.stop()
             if self._timer is not None:
                 self._timer.cancel()
+            reloading.cancel()
             for one in self.beside:
                 await one.close()
             await self._control.close()
             self.close()
 
-    def _hung_up(self) -> None:
-        """SIGHUP. One that comes while we read is answered by what we read."""
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.ensure_future(self._reload_quietly())
+    def _begin(self, first: Turn) -> None:
+        """Nobody keeps it: of a million bindings it is as large as their table."""
+        self.datapath.watch(self._lost)
+        self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
+        self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
 
-    async def _reload_quietly(self) -> None:
-        try:
-            await self.reload()
-        except BadRequest:
-            return  # it is in the log
+    async def _reload_when_hung_up(self) -> None:
+        """At SIGHUP. One that comes while the file is read has it read again: it may have changed since."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            with contextlib.suppress(BadRequest):  # it is in the log
+                await self.reload()
 
     def take(self, turn: Turn, since: float = 0.0) -> None:
         """Run a turn: at once where nothing has to be durable first.
@@ -255,6 +264,12 @@ class Daemon:
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._set_timer)
+
+    async def durable(self) -> None:
+        """All turns so far that have rows have run, or were refused."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.store.submit((), lambda _: None if reached.done() else reached.set_result(None))
+        await reached
 
     def _durable(self, turn: Turn, since: float, error: StoreFailed | None) -> None:
         if error is None:
@@ -290,9 +305,6 @@ class Daemon:
 
     def say(self, effect: Said) -> None:
         self.journal.said(effect, self.now())
-
-    def _extend(self, effect: RenewBinding) -> None:
-        self.datapath.extend(effect.binding.home_address, effect.binding.expires)
 
     def _drop(self, effect: Dropped) -> None:
         self.journal.dropped(effect, self.now())

@@ -45,8 +45,8 @@ class Events:
         self._listeners: set[_Listener] = set()
 
     @property
-    def listened_to(self) -> bool:
-        return bool(self._listeners)
+    def watchers(self) -> int:
+        return len(self._listeners)
 
     def happened(self, event: Event) -> None:
         for listener in self._listeners:

@@ -6,11 +6,22 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import CameHome, InstallTunnel, MobilityBinding, RemoveTunnel, Said, SendDatagram, Turn
+from host_agents.effects import (
+    AskSubscriber,
+    CameHome,
+    InstallTunnel,
+    MobilityBinding,
+    RemoveTunnel,
+    Said,
+    SendDatagram,
+    Turn,
+)
 from host_agents.home_agent.home_agent import HomeAgent
+from host_agents.home_agent.policy import Subscriber
 from host_agents.home_agent.simultaneous import each
 from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.answers import Document, Request, unhurried
@@ -21,12 +32,15 @@ from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
+from host_agents.runtime.radius import RadiusClient
+from host_agents.runtime.remote_subscribers import RemoteSubscribers
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
+_RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _AT_ONCE = 5000  # addresses that are counted before others have their turn
 
 
@@ -43,7 +57,15 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
-        self.does |= {SendDatagram: self._send, CameHome: self._came_home}
+        self._remote: RemoteSubscribers | None = None
+        if config.radius is not None:
+            radius = config.radius
+            client = RadiusClient(radius.server, radius.secret, radius.timeout, radius.tries, radius.sessions)
+            self._remote = RemoteSubscribers(
+                client, radius.cache, self._learned, self._forgotten, self._resumed, self.journal.warn
+            )
+            self.beside.append(self._remote)
+        self.does |= {SendDatagram: self._send, CameHome: self._came_home, AskSubscriber: self._ask}
         self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
@@ -91,6 +113,8 @@ class HomeAgentDaemon(Daemon):
         return self.engine.clock(self.now())
 
     def restore(self, tunnels: list[InstallTunnel]) -> None:
+        for tunnel in tunnels:
+            self._note_place(tunnel)
         super().restore(tunnels)
         if self._links is not None:
             for tunnel in tunnels:
@@ -136,6 +160,29 @@ class HomeAgentDaemon(Daemon):
         if self._links is not None:
             self._links.came_home(effect.home_address)
 
+    def _ask(self, effect: AskSubscriber) -> None:
+        if self._remote is not None:
+            self._remote.ask(effect)
+
+    def _learned(self, subscriber: Subscriber) -> None:
+        """An address that is not ours to give is left out; the session gets one of the pool."""
+        policy = self.engine.policy
+        for address in list(subscriber.addresses.values()):
+            network, owner = policy.network_of(address), policy.reserved().get(address, (subscriber.nai, ""))
+            if network is None or address == network.gateway or owner[0] != subscriber.nai:
+                self.journal.warn(f"nai={subscriber.nai}: {show(address)} from the RADIUS server is not free here")
+                subscriber = replace(subscriber, addresses={})
+        self.engine.learn(subscriber)
+
+    def _forgotten(self, nai: str) -> None:
+        """The server knows it no longer."""
+        policy = self.engine.policy
+        left = {one: subscriber for one, subscriber in policy.subscribers.items() if one != nai}
+        self.take(self.engine.reload(left, dict(policy.foreign_agents), self.now()))
+
+    def _resumed(self, effect: AskSubscriber) -> None:
+        self.take(self.engine.receive(effect.datagram, effect.source, effect.port, self.now()))
+
     def _note_place(self, effect: InstallTunnel) -> None:
         """For the time line of its node, if the tunnel will end elsewhere than now."""
         binding = self.engine.bindings.find_home_address(effect.home_address)
@@ -155,7 +202,8 @@ class HomeAgentDaemon(Daemon):
         before, sessions = set(former.subscribers), len(self.engine.bindings)
         changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents)
         later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
-        self.take(self.engine.reload(new.subscribers, new.foreign_agents, self.now()))
+        remote = {} if self._remote is None else self._remote.subscribers
+        self.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
         done = {
             "subscribers": len(new.subscribers),
             "added": len(new.subscribers.keys() - before),
@@ -220,15 +268,29 @@ class HomeAgentDaemon(Daemon):
         if not isinstance(wanted, dict):
             raise BadRequest("release takes an object")
         inform = bool(wanted.get("inform", True))
-        sessions = [(str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))]
         if wanted.get("all"):
-            sessions = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+            return {"released": self._release_all(inform)}
+        session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
         try:
-            for session in sessions:
-                self.take(self.engine.release(session, inform, self.now()))
+            self.take(self.engine.release(session, inform, self.now()))
         except KeyError as error:
             raise BadRequest(str(error.args[0])) from error
-        return {"released": [{"nai": nai, "sub_nai": sub_nai} for nai, sub_nai in sessions]}
+        return {"released": [_named(session)]}
+
+    async def _release_all(self, inform: bool) -> AsyncIterator[Document]:
+        """All that are there now, each as it is released; no more at a time than the store takes in one commit."""
+        waiting = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+        while waiting:
+            some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
+            for session in some:
+                try:
+                    self.take(self.engine.release(session, inform, self.now()))
+                except KeyError:  # it has gone by itself, or is about to be renewed
+                    if self.engine.bindings.find(session) is not None:
+                        waiting.append(session)
+                    continue
+                yield _named(session)
+            await self.durable()
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
         self.take(self.engine.rebound(home_address, source, port, self.now()))
@@ -264,3 +326,7 @@ class HomeAgentDaemon(Daemon):
 def _holds(session: MobilityBinding, where: Where) -> bool:
     care_of = [one.care_of_address for one in each(session)]
     return where.holds(session.nai, session.sub_nai, session.home_address, *care_of)
+
+
+def _named(session: tuple[str, str]) -> Document:
+    return {"nai": session[0], "sub_nai": session[1]}

@@ -63,13 +63,12 @@ class GroupCommit:
 
     def submit(self, rows: Sequence[Row], done: Done) -> None:
         """As Store.submit, on the event loop. Never blocks: what cannot be queued is refused through `done` too."""
-        with self._changed:
-            reason = "is closed" if self._closed else "the disk does not keep up" if self._is_full() else None
-            if reason is None:
-                self._waiting.append((rows, done))
+        reason = "is closed" if self._closed else "the disk does not keep up" if self._is_full() else None
         if reason is not None:
             self._loop.call_soon(done, StoreFailed(f"{self._path}: {reason}"))
-        elif not self._waking:  # once for all that came together: each time costs two changes of thread
+            return
+        self._waiting.append((rows, done))  # without the lock: the writer takes what it sees, and is woken for the rest
+        if not self._waking:  # once for all that came together: each time costs two changes of thread
             self._waking = True
             self._loop.call_soon(self._wake)
 
@@ -97,7 +96,8 @@ class GroupCommit:
             with self._changed:
                 while not self._waiting and not self._closed:
                     self._changed.wait()
-                taken, self._waiting = self._waiting, []
+                taken = self._waiting[:]
+                del self._waiting[: len(taken)]
             if not taken:
                 return
             outcomes = self._commit(taken)

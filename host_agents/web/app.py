@@ -60,7 +60,7 @@ def make_app(daemon: Daemon, ticker: Ticker, token: str, names: Collection[str])
                 return JSONResponse({"error": f"more than {_LONGEST} octets"}, 413)
         try:
             asked = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return JSONResponse({"error": f"bad request: {error}"}, 400)
         if not isinstance(asked, dict):
             return JSONResponse({"error": "not a JSON object"}, 400)

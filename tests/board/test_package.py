@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +52,20 @@ def test_the_package_of_this_tree_is_installed_as_sources(board: StandIn, tmp_pa
 
     assert len(chosen) == 2
     assert installed(board) == {name: (FIRMWARE / name).read_bytes() for name, _ in chosen}
+
+
+def test_micropythons_own_mip_fetches_it_over_http(micropython: Path, tmp_path: Path) -> None:
+    serve = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(FIRMWARE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        package = f"http://127.0.0.1:{server.server_port}/package.json"
+        install = f"import mip; mip.install({package!r}, target={str(tmp_path)!r})"
+        done = subprocess.run([micropython, "-c", install], capture_output=True, text=True, timeout=120)
+        server.shutdown()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    came = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*.py")}
+    assert came == {name: (FIRMWARE / name).read_bytes() for name in sources() if name not in PROGRAMS}
 
 
 def test_what_an_index_brings_is_compiled_and_comes_once(board: StandIn, index: Path) -> None:

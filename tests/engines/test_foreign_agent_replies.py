@@ -60,7 +60,9 @@ def test_fa_39_an_accepted_visitor_is_stored_carried_and_told_in_this_order(agen
     turn = agent.engine.receive(a_reply(datagram, home_address=HOME_ADDRESS), HOME_AGENT, 434, 0)
 
     assert [type(one) for one in turn.effects[:3]] == [StoreVisitor, InstallTunnel, InstallDelivery]
-    assert turn.effects[1] == InstallTunnel(HOME_ADDRESS, FOREIGN_AGENTS["fa1"], (TunnelEnd(HOME_AGENT, "ipip"),))
+    home = (TunnelEnd(HOME_AGENT, "ipip"),)
+    expires = turn.effects[0].visitor.expires
+    assert turn.effects[1] == InstallTunnel(HOME_ADDRESS, FOREIGN_AGENTS["fa1"], home, expires=expires)
     assert turn.effects[2] == InstallDelivery(HOME_ADDRESS, "vis0", NODE_LINK, True)
     assert turn.session == (NAI, "pc1")
 

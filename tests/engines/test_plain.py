@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_agents.effects import RenewBinding, StoreBinding, Turn
+from host_agents.effects import ExtendTunnel, RenewBinding, StoreBinding, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from mip4.const import CONFIG_REQUEST, FLAG_D, FLAG_S, FLAG_T, PORT
 from mip4.extensions import RevocationSupport, UdpTunnelRequest, host_configuration
@@ -25,7 +25,12 @@ def _home_agent(**changes: Any) -> HomeAgent:
 
 def _plain(turn: Turn) -> tuple[list[object], object]:
     """Where a turn leads, whichever way it was found."""
-    effects = [StoreBinding(one.binding) if isinstance(one, RenewBinding) else one for one in turn.effects]
+    effects: list[object] = []
+    for one in turn.effects:
+        if isinstance(one, RenewBinding):
+            effects += [StoreBinding(one.binding), ExtendTunnel(one.binding.home_address, one.binding.expires)]
+        else:
+            effects.append(one)
     shown = [(type(one), str(one.error)) if hasattr(one, "error") else one for one in effects]
     return shown, turn.session
 

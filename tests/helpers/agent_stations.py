@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from host_agents.effects import (
     CameHome,
+    ExtendTunnel,
     ForgetIdentification,
     InstallDelivery,
     InstallTunnel,
@@ -189,6 +190,8 @@ class HomeAgentStation(AgentStation):
             self.tunnels[effect.home_address] = effect.ends[0].remote
             self.ends[effect.home_address] = effect.ends[0]
             self.installed[effect.home_address] = effect
+        elif isinstance(effect, ExtendTunnel):
+            assert effect.home_address in self.installed, "a tunnel that is not there is extended"
         elif isinstance(effect, RemoveTunnel):
             self.tunnels.pop(effect.home_address, None)
             self.ends.pop(effect.home_address, None)

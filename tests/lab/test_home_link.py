@@ -89,7 +89,7 @@ def all_arp_heard(world: World) -> Iterator[list[Heard]]:
     heard: list[Heard] = []
     world.crew.start_capture("home1", path)
     yield heard
-    world.crew.stop_capture("home1")
+    world.crew.stop_capture("home1", path)
     for _, frame in capture.frames(path):
         if frame[12:14] == _ARP:
             heard.append(Heard(show_link(frame[6:12]), Arp.decode(frame[14:])))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any
 
 import pytest
@@ -110,15 +112,34 @@ def test_a_downlink_that_goes_dark_gives_its_devices_addresses_back(world: World
     wait_until(lambda: len(bindings(world)) == 3, _SOON, "three bindings again")
 
 
+def typed(world: World, agent: str, what: str) -> list[dict[str, Any]]:
+    """What the command prints."""
+    command = [sys.executable, "-m", "host_agents.cli.main", agent.rstrip("12"), "show", what, "--json"]
+    done = world.run(agent, [*command, "--config", str(world.crew.program(agent).config)])
+    found: list[dict[str, Any]] = json.loads(done.stdout)[what]
+    assert len(found) == 3
+    return found
+
+
 def test_what_is_shown_is_worded_as_programs_rely_on(world: World) -> None:
     wait_until(lambda: len(bindings(world)) == 3, _SOON, "three bindings")
 
-    for binding in bindings(world):
+    for binding in typed(world, "ha", "bindings"):
         assert set(binding) >= _BINDING
         assert (binding["tunnel"], binding["via"]) == ("ipip", "fa")
-    for visitor in world.entourage("fa1", "show", "visitors")["visitors"]:
+    for visitor in typed(world, "fa1", "visitors"):
         assert set(visitor) >= _VISITOR
         assert visitor["interface"] == "vis0"
+
+
+def test_either_dhcp_client_hands_on_what_the_home_agent_says_of_the_home_network(world: World) -> None:
+    """RFC 4332 on the way to the node, RFC 2131 from there."""
+    for device in ("pc1", "pc2"):
+        address = world.await_address(device)
+        assert world.links.addresses(device)["net0"] == [f"{address}/32"]
+        assert f"default via {plan.HOME_GATEWAY} dev net0" in world.run(device, ["ip", "route"]).stdout
+        servers = world.run(device, ["cat", "/etc/resolv.conf"]).stdout
+        assert f"nameserver {plan.DNS_SERVER}" in servers.splitlines()
 
 
 def test_both_directions_are_counted_for_each_session(world: World) -> None:

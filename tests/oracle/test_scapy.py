@@ -1,5 +1,7 @@
 """Scapy's messages read by us, and ours by scapy. It knows the fixed parts; what follows them it shows as octets."""
 
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,10 @@ from mip4.discovery import AgentAdvertisement, AgentSolicitation
 from mip4.extensions import Nai, encode_all
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationReply, RegistrationRequest
+from tests.helpers.alone import ForeignAgentAlone, HomeAgentAlone
+from tests.helpers.builders import HOME_AGENT, KEY, NAI, SPI, VISITED
+from tests.helpers.driven_node import DrivenNode
+from tests.helpers.messages import an_identification
 from tests.wire.strategies import ADVERTISEMENT, REPLY, REQUEST, U8, U16, U32, U64, octets
 
 EXTENSIONS = b"\x83\x03bob\x20\x14" + bytes(20)
@@ -22,6 +28,42 @@ ENDS = {"src": "203.0.113.2", "dst": "192.0.2.1"}
 
 def datagram_of(packet) -> Datagram:
     return Datagram.decode(Packet.decode(bytes(packet)))
+
+
+def signed(packet) -> bytes:
+    """The UDP payload of scapy's `packet`, and behind it our NAI and a Mobile-Home Authentication."""
+    spi = SPI.to_bytes(4, "big")
+    octets = bytes(packet[UDP].payload) + b"\x83" + bytes((len(NAI),)) + NAI.encode() + b"\x20\x14" + spi
+    return octets + hmac.digest(KEY, octets, "md5")
+
+
+def scapys_request(flags) -> bytes:
+    fields = {"haaddr": show(HOME_AGENT), "coaddr": ENDS["src"], "id": an_identification(low=7)}
+    return signed(IP() / UDP(dport=434) / MobileIP(type=1) / MobileIPRRQ(flags=flags, lifetime=600, **fields))
+
+
+def test_a_home_agent_accepts_what_scapy_built_and_scapy_reads_its_answer():
+    answer = HomeAgentAlone().take(scapys_request(flags=2), parse(ENDS["src"]), 1000)
+
+    reply = MobileIP(answer.datagram)[MobileIPRRP]
+    assert (reply.code, reply.homeaddr, reply.haaddr) == (0, "10.10.0.10", show(HOME_AGENT))
+    assert reply.id == an_identification(low=7) and 540 <= reply.lifetime <= 600
+
+
+def test_a_foreign_agent_relays_what_scapy_built_as_it_is():
+    request = scapys_request(flags=0)
+
+    assert ForeignAgentAlone().take(request) == request
+
+
+def test_a_node_accepts_what_scapy_answers():
+    node = DrivenNode().up()
+    fields = {"homeaddr": "10.10.0.77", "haaddr": show(HOME_AGENT), "id": node.request().identification}
+
+    answer = signed(IP() / UDP(sport=434) / MobileIP(type=3) / MobileIPRRP(code=0, lifetime=300, **fields))
+    node.run(node.engine.receive(answer, VISITED["fa1"], node.now))
+
+    assert (node.state(), node.status()["home_address"]) == ("registered", "10.10.0.77")
 
 
 @given(U8, U16, U32, U32, U32, U64)

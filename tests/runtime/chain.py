@@ -37,6 +37,7 @@ class Chain:
     network: Network
     home: Datapath
     visited: Datapath
+    home_router: HomeRouter
     rebound: list[tuple[int, int, int]]
     messages: list[tuple[bytes, int, int]]  # what the home agent's engine would get
 
@@ -161,7 +162,7 @@ async def chain(
     for side, sock, address in ((home, home_socket, HA), (visited, visited_socket, FA)):
         sock.open(parse(address), PORT)
         side.use(sock, lambda *seen: rebound.append(seen))
-    world = Chain(network, home, visited, rebound, messages)
+    world = Chain(network, home, visited, home_router, rebound, messages)
     world.carry(encapsulation=encapsulation)
     visited.guard(delivery)
     yield world

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+
+from host_agents.datapath.bpf.programs import why_not as bpf_lacks
 
 PREFIX = "ent-host"
 _CLONE_NEWNET = 0x40000000
@@ -24,6 +27,12 @@ def why_not() -> str | None:
     return None
 
 
+@functools.cache
+def why_no_bpf() -> str:
+    """Why the kernel does not take our programs; "": it does."""
+    return bpf_lacks()
+
+
 def ip(*arguments: str) -> str:
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
 
@@ -35,7 +44,7 @@ class Network:
     """
 
     def __init__(self) -> None:
-        self.datapath = os.environ.get("DP", "tun")
+        self.datapath = "tun"
         self._names: list[str] = []
         for line in ip("netns", "list").splitlines():
             name = line.split()[0]

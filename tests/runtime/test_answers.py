@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from host_agents.effects import Said
 from host_agents.runtime.answers import Answers
-from host_agents.runtime.control import ControlSocket, ask
+from host_agents.runtime.control import ControlSocket, ask, copy
 from host_agents.runtime.errors import BadRequest
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.where import Where
@@ -142,14 +143,15 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_line(request_: dict[str, 
 def test_a_line_that_is_no_json_is_answered_and_the_next_one_too(folder: Path) -> None:
     async def both() -> list[bytes]:
         reader, writer = await asyncio.open_unix_connection(folder / "s")
-        writer.write(b'{"show"\n[]\n{"change": 1}\n')
-        lines = [await reader.readline() for _ in range(3)]
+        writer.write(b'{"show"\n' + b"[" * 4000 + b'\n[]\n{"change": 1}\n')
+        lines = [await reader.readline() for _ in range(4)]
         writer.close()
         return lines
 
-    first, second, third = map(json.loads, serving(folder / "s", some_answers(), both))
+    first, deep, second, third = map(json.loads, serving(folder / "s", some_answers(), both))
 
     assert first["error"].startswith("bad request: ")
+    assert deep["error"].startswith("bad request: ")
     assert second == {"error": "not a JSON object"}
     assert third == {"changed": True}
 
@@ -161,7 +163,7 @@ def test_who_watches_is_told_what_happens_of_whom_he_asks_about(folder: Path) ->
     async def watching() -> list[dict[str, Any]]:
         reader, writer = await asyncio.open_unix_connection(folder / "s")
         writer.write(b'{"watch": true, "where": {"nai": "a@x"}}\n')
-        while not journal.events.listened_to:
+        while not journal.events.watchers:
             await asyncio.sleep(0)
         for nai in ("b@x", "a@x"):
             journal.said(Said("info", "bound", f"bound nai={nai} sub_nai='two words' home=10.0.0.1: kind=of"), 0)
@@ -177,7 +179,7 @@ def test_who_watches_is_told_what_happens_of_whom_he_asks_about(folder: Path) ->
         "kind": "bound", "level": "info", "nai": "a@x", "sub_nai": "two words", "home": "10.0.0.1",
     }  # fmt: skip
     assert rest == {}
-    assert not journal.events.listened_to
+    assert not journal.events.watchers
 
 
 def test_who_does_not_keep_up_loses_the_oldest_and_learns_how_many() -> None:
@@ -247,3 +249,50 @@ one.debug("small")
     moved = json.loads(lines("json")[0])
     assert (moved["nai"], moved["sub_nai"], moved["level"], moved["text"]) == ("a@x", "it's", "info", text)
     assert logging.getLogger("entourage").handlers == []
+
+
+def test_a_long_answer_is_made_as_it_is_read_and_others_are_answered_meanwhile(folder: Path) -> None:
+    made, path = [], folder / "sock"
+    answers = Answers()
+    answers.list("things", lambda: range(200_000), lambda *_: True, lambda one: [{"n": made.append(one) or one}])
+    answers.show("count", lambda: len(made))
+
+    async def story() -> tuple[int, dict[str, Any]]:
+        reader, writer = await asyncio.open_unix_connection(path, limit=1 << 23)
+        writer.write(b'{"show": "things"}\n')
+        first = await reader.readexactly(1)
+        meanwhile = (await asyncio.to_thread(ask, path, {"show": "count"}))["count"]
+        whole = json.loads(first + await reader.readline())
+        writer.close()
+        return meanwhile, whole
+
+    meanwhile, whole = serving(path, answers.piecemeal, story)
+
+    assert 0 < meanwhile < 200_000
+    assert whole == {"things": [{"n": number} for number in range(200_000)]}
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+def test_an_answer_in_pieces_is_the_same_document(folder: Path, count: int) -> None:
+    answers = Answers()
+    answers.list("things", lambda: list(range(count)), lambda *_: True, lambda one: [{"n": one}])
+    request = {"show": "things", "limit": 1000}
+
+    whole = serving(folder / "sock", answers, lambda: asyncio.to_thread(ask, folder / "sock", request))
+    out = io.BytesIO()
+    rest = serving(folder / "sock", answers.piecemeal, lambda: asyncio.to_thread(copy, folder / "sock", request, out))
+
+    assert (json.loads(out.getvalue()), rest) == (whole, {})
+    assert whole == {"things": [{"n": number} for number in range(count)], "matched": count}
+
+
+def test_an_answer_that_says_no_is_not_copied(folder: Path) -> None:
+    out = io.BytesIO()
+    request = {"show": "nothing"}
+
+    said = serving(
+        folder / "sock", some_answers().piecemeal, lambda: asyncio.to_thread(copy, folder / "sock", request, out)
+    )
+
+    assert "nothing called nothing" in said["error"]
+    assert out.getvalue() == b""

@@ -20,6 +20,7 @@ import pytest
 from tests.runtime.test_home_agent_daemon import CONFIG, DAY, HOME_AGENT, NAI, PATIENCE, Home
 from tests.runtime.test_home_agent_daemon import home as home  # a fixture
 from tests.runtime.test_home_agent_daemon import pytestmark as pytestmark
+from tools.lab.crew import wait_until
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 MISMATCH = 133
@@ -185,6 +186,7 @@ def test_after_a_restart_with_a_clock_a_day_off_a_node_is_told_the_time_and_keep
 
     clock.write_text(f"{jump:+d}\n")
     home.start()
+    assert home.bindings() == ({} if jump > 0 else {"camera": address})  # a day later its lifetime is over
     home.ask("camera")
     assert home.answer()[:2] == ("camera", MISMATCH)
     home.resynchronise()
@@ -192,3 +194,23 @@ def test_after_a_restart_with_a_clock_a_day_off_a_node_is_told_the_time_and_keep
 
     assert home.answer() == ("camera", 0, address)
     assert home.bindings() == {"camera": address}
+
+
+def test_a_broken_configuration_at_sighup_leaves_the_former_in_force(home: Home) -> None:
+    home.start()
+    address = granted(home, "camera")
+    good = home.config.read_text()
+    home.config.write_text(good.replace(NAI.decode(), "somebody@example.net").replace("spi = 256", "spi = 12"))
+
+    home.signal(signal.SIGHUP)
+    wait_until(lambda: "reload refused" in home.log.read_text(), PATIENCE, "a word about it")
+    by_command = home.run("ha", "reload")
+
+    assert "ha.toml: subscriber[0]: SPI 12 is outside" in home.log.read_text()
+    assert by_command.returncode == 2
+    assert granted(home, "camera") == address
+
+    home.config.write_text(good.replace(NAI.decode(), "somebody@example.net"))
+    home.signal(signal.SIGHUP)
+    wait_until(lambda: "reloaded subscribers=1" in home.log.read_text(), PATIENCE, "the file is right again")
+    assert home.bindings() == {}  # who is no subscriber any more has no session either

@@ -65,7 +65,6 @@ def test_tshark_reads_our_outer_packets_and_finds_nothing_malformed(network, tmp
     run(network, story, encapsulation=encapsulation)
 
 
-@pytest.mark.parametrize("encapsulation", ALL)
 def test_tos_and_df_are_copied_outwards(network, encapsulation):
     async def story(world: Chain) -> None:
         with world.captured() as packets:
@@ -78,7 +77,6 @@ def test_tos_and_df_are_copied_outwards(network, encapsulation):
     run(network, story, encapsulation=encapsulation)
 
 
-@pytest.mark.parametrize("encapsulation", ALL)
 def test_a_congestion_mark_of_the_tunnel_arrives_with_the_packet(network, encapsulation):
     """The packet is ECT(0); a router inside the tunnel marks it; the receiver sees the mark (RFC 6040)."""
 
@@ -96,7 +94,6 @@ def test_a_congestion_mark_of_the_tunnel_arrives_with_the_packet(network, encaps
     run(network, story, encapsulation=encapsulation)
 
 
-@pytest.mark.parametrize("encapsulation", ALL)
 def test_fa_51_silence_for_forged_outer_and_inner_addresses_which_are_counted(network, encapsulation):
     async def story(world: Chain) -> None:
         with world.captured() as at_home, world.captured("hop", "fa0") as at_fa:

@@ -100,6 +100,10 @@ class Home:
                 self.process = subprocess.Popen(self.entourage("ha", "run"), stderr=log, env=environment)
             assert ready.recv(100) == b"READY=1"
 
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def end(self, number: int) -> int:
         assert self.process is not None
         self.process.send_signal(number)
@@ -108,7 +112,8 @@ class Home:
         return code
 
     def request(self, sub_nai: str, identification: int | None = None) -> bytes:
-        extensions = [Nai(NAI), SubNai(sub_nai.encode(), 0, None).extension()]
+        """sub_nai "": of the node's own session."""
+        extensions = [Nai(NAI), *([SubNai(sub_nai.encode(), 0, None).extension()] if sub_nai else [])]
         fresh = self._identifications.next(time.time_ns() // 1_000_000) if identification is None else identification
         message = RegistrationRequest(0, 600, 0, parse(HOME_AGENT), parse(CARE_OF), fresh, extensions)
         return self._association.sign(message.encode(), MobileHomeAuthentication)
@@ -392,3 +397,16 @@ def _put_ahead(state: Path, seconds: int) -> None:
 
 def _later(identification: bytes, seconds: int) -> bytes:
     return (int.from_bytes(identification, "big") + (seconds << 32)).to_bytes(8, "big")
+
+
+def test_all_sessions_are_released_in_shares_and_the_command_says_how_many(home: Home) -> None:
+    home.start()
+    for number in range(300):  # more than one share
+        home.ask(f"device-{number}")
+    for _ in range(300):
+        assert home.answer()[1] == 0
+
+    done = home.run("ha", "release", "--all", "--quietly")
+
+    assert (done.returncode, done.stdout) == (0, "300 released\n")
+    assert home.bindings() == {}

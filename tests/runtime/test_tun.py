@@ -1,4 +1,4 @@
-"""The tun datapath as senders at both ends of it see it, whatever the encapsulation."""
+"""A datapath as senders at both ends of it see it, whatever carries the packets, and in which encapsulation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from mip4.address import parse
 from tests.runtime.chain import CN, FA, HA, OVERHEADS, Chain, H, end, run, until
 
 DEVICE_MTU = 1480
-
-
-@pytest.fixture(params=sorted(OVERHEADS))
-def encapsulation(request) -> str:
-    return request.param
 
 
 def test_pings_pass_both_ways_inside_the_tunnel_and_are_counted(network, encapsulation):
@@ -183,12 +178,22 @@ def test_what_begins_elsewhere_or_ends_here_is_refused(network):
     run(network, story)
 
 
-def test_a_device_deleted_under_the_datapath_ends_it_without_spinning(network):
+@pytest.mark.usefixtures("datapath")
+def test_a_device_that_was_deleted_is_missed_at_once_and_its_tunnels_go_on_when_there_is_another(network):
     async def story(world: Chain) -> None:
+        missed: list[str] = []
+        world.home.watch(lambda: missed.append("mip0"))
         network.ip("ha", "link", "delete", "mip0")
-
-        await until(lambda: world.home.dropped["device is gone"] == 1)
+        await until(lambda: missed)
         with pytest.raises(KernelRefused, match="mip0 is not there"):
             world.home.install(InstallTunnel(parse(H), parse(HA), (end(FA),)))
+
+        with network.inside("ha"):
+            world.home.open()
+            world.home_router.open()
+
+        assert missed == ["mip0"]
+        assert "3 received" in await world.ping("cn", H, 84)
+        assert world.home.counters(parse(H)).packets_in == 3
 
     run(network, story)

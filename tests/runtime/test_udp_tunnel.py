@@ -12,6 +12,8 @@ from mip4.const import PROTO_ICMP
 from mip4.ip import Packet, checksum
 from tests.runtime.chain import CN, FA, HA, Chain, H, datagram, end, envelope, run, until
 
+pytestmark = pytest.mark.usefixtures("datapath")
+
 
 def keepalive(sequence: int = 1, source: str = H) -> bytes:
     echo = bytes((8, 0, 0, 0, 0x4D, 0x49, 0, sequence)) + b"keep"
@@ -97,6 +99,7 @@ def test_ha_20_fa_54_silence_for_another_next_header_and_the_reserved_octets_are
             world.send(sender, agent, (protocol, payload[:9] + bytes((next_header,)) + payload[10:]))
             world.send(sender, agent, (protocol, payload[:10] + b"\xff\xff" + payload[12:]))
         await until(lambda: world.home.counters(parse(H)).packets_out and world.visited.counters(parse(H)).packets_in)
+        await until(lambda: world.dropped(world.home) and world.dropped(world.visited))
 
         for side in (world.home, world.visited):
             assert world.dropped(side) == {"next header": 1}

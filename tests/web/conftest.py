@@ -26,7 +26,8 @@ def world() -> Iterator[World]:
         privilege.acquire()
     except LabFailed as missing:
         pytest.skip(str(missing))
-    plan = WorldPlan(home_agent={"http": HOME[7:]}, foreign_agent={"http": FOREIGN[7:], "log": "json"})
+    home = {"http": HOME[7:], "datapath": "tun"}  # which takes note of when it heard a device last
+    plan = WorldPlan(home_agent=home, foreign_agent={"http": FOREIGN[7:], "log": "json"})
     with World(plan=plan) as world:
         for device in world.plan.devices():
             world.await_address(device)

@@ -52,7 +52,9 @@ async def serve(place: str, adapter: str) -> None:
             if isinstance(router, VisitedRouter):
                 reverse = home_address == parse(chain.BOTH_WAYS)
                 link_address = bytes.fromhex(chain.NODE_LINK_ADDRESS.replace(":", ""))
-                router.install(InstallDelivery(home_address, "vis0", link_address, reverse))
+                delivery = InstallDelivery(home_address, "vis0", link_address, reverse)
+                router.install(delivery)
+                datapath.guard(delivery)
         print("ready", reason, flush=True)
         while await loop.run_in_executor(None, sys.stdin.readline):
             one, both = (datapath.counters(home_address) for home_address in _HOME_ADDRESSES)

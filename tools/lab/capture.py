@@ -16,8 +16,15 @@ _IPV4 = b"\x08\x00"
 
 
 def command(dumpcap: str, pcap: Path) -> tuple[str, ...]:
-    """Everything on net0, whole packets. The file is half a second behind, and complete once dumpcap has ended."""
+    """Everything on net0, whole packets. The file is half a second behind."""
     return (dumpcap, "-q", "-P", "-i", "net0", "-w", str(pcap))
+
+
+def octets(pcap: Path, start: int) -> bytes:
+    """Of the file as it is now, from there on."""
+    with open(pcap, "rb") as file:
+        file.seek(start)
+        return file.read()
 
 
 def frames(pcap: Path) -> Iterator[tuple[float, bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +18,15 @@ from tools.lab.plan import WorldPlan, device_number
 from tools.lab.processes import Process, recorded
 from tools.lab.programs import Program
 
+# dumpcap drops what it has not read when it is told to end: this is the packet after which nothing matters.
+_LAST = b"the last packet of a capture"
+_SEND_LAST = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"net0")
+    sender.sendto(sys.argv[1].encode(), ("255.255.255.255", 9))
+"""
 _PATIENCE = 10.0  # seconds a program has to become ready, to end, or to give its address back
 
 
@@ -122,11 +132,19 @@ class Crew:
         for node in self._plan.nodes:
             for device in node.serial:
                 argv = programs.serial_cable(node.name, device, self._directory.path)
-                ends += [Path(argv[-2]), Path(argv[-1])]
-                for end in ends[-2:]:
-                    end.unlink(missing_ok=True)  # of a cable that was pulled
                 self._spawn(device, "cable", argv)
+                ends += [Path(argv[-2]), Path(argv[-1])]
         wait_until(lambda: all(end.exists() for end in ends), _PATIENCE, "the serial cables")
+
+    def pull_cable(self, device: str) -> None:
+        """Both ends of its serial line hang up. start_cables() plugs it in again."""
+        process, node = self._directory.process(device, "cable"), self._plan.node_of(device)
+        if process is None or node is None:
+            raise LabFailed(f"{device} has no serial cable")
+        for end in programs.serial_cable(node.name, device, self._directory.path)[-2:]:
+            Path(end).unlink()  # before its terminal's number is somebody else's, whom the node would open then
+        process.signal(signal.SIGKILL)
+        process.wait(_PATIENCE)
 
     def start_capture(self, name: str, pcap: Path) -> None:
         """Of everything on net0; returns when it is listening."""
@@ -135,10 +153,14 @@ class Crew:
         size = capture.HEADER_SIZE
         wait_until(lambda: pcap.exists() and pcap.stat().st_size >= size, _PATIENCE, f"a capture in {name}")
 
-    def stop_capture(self, name: str) -> None:
+    def stop_capture(self, name: str, pcap: Path) -> None:
         """Complete the file, unless that is done already."""
         process = self._directory.process(name, "capture")
         if process is not None:
+            before = pcap.stat().st_size
+            argv = [sys.executable, "-S", "-c", _SEND_LAST, _LAST.decode()]
+            subprocess.run(anchor.inside(self._anchors[name], argv), timeout=_PATIENCE, check=True)
+            wait_until(lambda: _LAST in capture.octets(pcap, before), _PATIENCE, f"the end of the capture in {name}")
             process.signal(signal.SIGTERM)
             if not process.wait(_PATIENCE):
                 raise LabFailed(f"the capture in {name} (pid {process.pid}) does not end")

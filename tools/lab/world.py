@@ -69,11 +69,11 @@ class World:
 
     @property
     def pcap(self) -> Path:
-        """What the home agent's uplink has carried since the lab is up; complete after stop_capture() or down()."""
+        """What the home agent's uplink has carried since the lab is up; complete after stop_capture()."""
         return self.directory / "ha.pcap"
 
     def stop_capture(self) -> None:
-        self.crew.stop_capture("ha")
+        self.crew.stop_capture("ha", self.pcap)
 
     def __enter__(self) -> World:
         self.up()

@@ -22,9 +22,17 @@ need tshark tshark
 need tcpdump tcpdump
 need faketime faketime
 need systemd-analyze systemd
+need freeradius freeradius
 need cc gcc
+need clang clang
+need tc iproute2
+need ethtool ethtool
+[ -r /usr/include/bpf/bpf_helpers.h ] || need /usr/include/bpf/bpf_helpers.h libbpf-dev
 need chromium chromium
-need promtool prometheus
+[ -d /run/systemd/system ] || need promtool prometheus # where systemd runs, the package starts a server
+need zsh zsh
+need fish fish
+need man man-db
 [ -r /usr/include/stdio.h ] || need /usr/include/stdio.h libc6-dev
 [ -r /etc/udhcpc/default.script ] || need /etc/udhcpc/default.script udhcpc
 "$(dirname "$0")/python.sh" >/dev/null 2>&1 || missing="$missing python3 python3-venv"

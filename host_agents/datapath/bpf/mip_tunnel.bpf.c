@@ -15,6 +15,8 @@
 #define LOOPBACK 1		/* index of lo: the routes are asked as for a packet that begins here */
 #define OUTER_TTL 64
 #define NOT_OURS TC_ACT_UNSPEC
+#define EALREADY 114
+#define INSIDE (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP)
 
 enum side { HOME, VISITED };
 
@@ -42,16 +44,17 @@ static __always_inline struct agent *own(void)
 	return bpf_map_lookup_elem(&mip_agent, &only);
 }
 
-static __always_inline int expired(const struct session *session)
+static __always_inline int expired(const struct session *session, __u64 now)
 {
-	return session->expires && session->expires <= bpf_ktime_get_boot_ns();
+	return session->expires && session->expires <= now;
 }
 
-/* length: of the inner packet. headers: repeated by each of its segments. */
-static __always_inline void count(struct __sk_buff *skb, __u32 slot, int inwards, __u32 length, __u32 headers)
+/* segments: of the inner packet, of which `headers` octets are repeated by each. */
+static __always_inline void count(__u32 slot, int inwards, __u32 length, __u32 segments, __u32 headers,
+				  __u64 now)
 {
 	struct counts *counts = bpf_map_lookup_elem(&mip_counts, &slot);
-	__u32 packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
+	__u32 packets = segments > 1 ? segments : 1;
 	if (!counts)
 		return;
 	length += (packets - 1) * headers;
@@ -61,6 +64,7 @@ static __always_inline void count(struct __sk_buff *skb, __u32 slot, int inwards
 	} else {
 		counts->packets_out += packets;
 		counts->bytes_out += length;
+		counts->heard = now;
 	}
 }
 
@@ -83,10 +87,12 @@ static __always_inline int is_odd(struct __sk_buff *skb, const struct iphdr *inn
 	return bpf_skb_load_bytes(skb, inner->ihl * 4, &type, 1) || type == ICMP_REDIRECT;
 }
 
-/* Put the outer headers on and send. inner: a copy. way: where to, and the link addresses if they are known. */
+/* Put the outer headers on and send. inner: a copy. way: where to, and the link addresses if they are known. headers: as
+ * of count().
+ */
 static __always_inline int wrap(struct __sk_buff *skb, const struct iphdr *inner, const struct agent *agent,
 				const struct session *session, const struct bpf_fib_lookup *way, int neighbour_known,
-				int in_udp)
+				__u32 headers, __u64 now, enum side side, int in_udp)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	__u32 added = in_udp ? IN_UDP : IN_IP, length = skb->len + added;
@@ -107,7 +113,7 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct iphdr *inner
 	};
 	if (!ip.frag_off)
 		ip.id = bpf_get_prandom_u32(); /* a router may cut it in pieces, which are found together by this */
-	sum_header(&ip);
+	ip.check = ~sum_of(&ip);
 	outer.ip = ip;
 	if (in_udp) {
 		outer.udp.source = agent->port;
@@ -118,10 +124,20 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct iphdr *inner
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
 	}
 
+	__u32 segments = skb->gso_segs;
+	long refused = bpf_skb_adjust_room(skb, added, BPF_ADJ_ROOM_MAC, flags);
+	/* What has come out of another tunnel is for the kernel still inside it, and nobody may tell it otherwise. One
+	 * packet may go on like that. Of one for segmentation the kernel would remember what kind of tunnel it was.
+	 */
+	if (refused == -EALREADY && !skb->gso_size)
+		refused = bpf_skb_adjust_room(skb, added, BPF_ADJ_ROOM_MAC, flags & ~INSIDE);
+	if (refused)
+		return NOT_OURS;
+
 	/* POINT OF NO RETURN */
-	if (bpf_skb_adjust_room(skb, added, BPF_ADJ_ROOM_MAC, flags) || bpf_skb_change_head(skb, ETH_HLEN, 0) ||
-	    bpf_skb_store_bytes(skb, 0, &outer, ETH_HLEN + added, 0))
+	if (bpf_skb_change_head(skb, ETH_HLEN, 0) || bpf_skb_store_bytes(skb, 0, &outer, ETH_HLEN + added, 0))
 		return drop(NO_ROOM);
+	count(session->slot, side == HOME, length - added, segments, headers, now);
 	if (neighbour_known)
 		return bpf_redirect(way->ifindex, 0);
 	/* The kernel asks the routes once more. With a next hop from us it would not, and a packet that waits for its
@@ -141,7 +157,8 @@ static __always_inline int enter(struct __sk_buff *skb, enum side side)
 	struct session *session = bpf_map_lookup_elem(&mip_sessions, side == HOME ? &inner.daddr : &inner.saddr);
 	if (!session)
 		return NOT_OURS;
-	if (expired(session))
+	__u64 now = bpf_ktime_get_boot_ns();
+	if (expired(session, now))
 		return drop(EXPIRED);
 	if (!session->carried || is_odd(skb, &inner, session, agent))
 		return NOT_OURS;
@@ -173,10 +190,10 @@ static __always_inline int enter(struct __sk_buff *skb, enum side side)
 	if (way.family != AF_INET || way.ifindex == agent->device)
 		return NOT_OURS;
 
-	count(skb, session->slot, side == HOME, skb->len, headers);
+	int neighbour_known = found == BPF_FIB_LKUP_RET_SUCCESS;
 	if (in_udp)
-		return wrap(skb, &inner, agent, session, &way, found == BPF_FIB_LKUP_RET_SUCCESS, 1);
-	return wrap(skb, &inner, agent, session, &way, found == BPF_FIB_LKUP_RET_SUCCESS, 0);
+		return wrap(skb, &inner, agent, session, &way, neighbour_known, headers, now, side, 1);
+	return wrap(skb, &inner, agent, session, &way, neighbour_known, headers, now, side, 0);
 }
 
 /* A checksum that a virtual network card has left undone holds the sum of the pseudo header. Such a packet is for the
@@ -217,7 +234,7 @@ static __always_inline int leave(struct __sk_buff *skb, enum side side)
 		return NOT_OURS;
 	outer = *ip;
 	if (outer.daddr != agent->local || outer.version != 4 || outer.ihl != 5 || outer.frag_off & bpf_htons(PART) ||
-	    outer.ttl == 0)
+	    outer.ttl == 0 || sum_of(&outer) != 0xffff)
 		return NOT_OURS;
 
 	__u32 taken = IN_IP, length = bpf_ntohs(outer.tot_len);
@@ -250,18 +267,21 @@ static __always_inline int leave(struct __sk_buff *skb, enum side side)
 	struct session *session = bpf_map_lookup_elem(&mip_sessions, side == HOME ? &inner.saddr : &inner.daddr);
 	if (!session || session->carried != outer.protocol || inner.daddr == 0xffffffff)
 		return NOT_OURS;
-	if (expired(session))
+	__u64 now = bpf_ktime_get_boot_ns();
+	if (expired(session, now))
 		return drop(EXPIRED);
 	if (session->remote != outer.saddr || session->port != port)
-		/* Of UDP it may be a keepalive after a NAT has forgotten us (RFC 3519 4.9): the slow path reports it. */
-		return port ? NOT_OURS : drop(OUTER_SOURCE);
+		/* In UDP it may be a keepalive after a NAT has forgotten us (RFC 3519 4.9), at a foreign agent what a
+		 * visitor hands in (RFC 3024 5.2): the slow path believes as little, but knows.
+		 */
+		return port || side == VISITED ? NOT_OURS : drop(OUTER_SOURCE);
 	if (inner.ttl == 0)
 		return drop(INNER_TTL);
 	int tos = leaving(inner.tos, outer.tos);
 	if (tos < 0)
 		return drop(CONGESTION);
 	__u32 headers = skb->gso_size ? repeated(skb, ETH_HLEN + taken, inner.ihl, inner.protocol) : 0;
-	count(skb, session->slot, side == VISITED, bpf_ntohs(inner.tot_len), headers);
+	count(session->slot, side == VISITED, bpf_ntohs(inner.tot_len), skb->gso_segs, headers, now);
 
 	/* POINT OF NO RETURN */
 	if (bpf_skb_adjust_room(skb, -(__s32)taken, BPF_ADJ_ROOM_MAC, flags))
@@ -282,7 +302,7 @@ static __always_inline int admit(struct __sk_buff *skb)
 	struct session *session = bpf_map_lookup_elem(&mip_sessions, &source);
 	if (!session || !session->link)
 		return NOT_OURS;
-	if (expired(session))
+	if (expired(session, bpf_ktime_get_boot_ns()))
 		return drop(EXPIRED);
 	if (session->link != skb->ifindex)
 		return drop(LINK);

@@ -19,7 +19,8 @@ function draw() {
   chart = new uPlot({
     width: box.clientWidth, height: 190, legend: { show: false }, cursor: { y: false },
     scales: { x: { range: (_, low, high) => [high - SECONDS, high] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-    axes: [{ ...axis, space: 80, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1]] }, { ...axis, size: 46 }],
+    axes: [{ ...axis, space: 80, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1]] },
+      { ...axis, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000] }],
     series: [{}, line("accepted", "--accent"), line("denied", "--bad")],
   }, series, box);
 }

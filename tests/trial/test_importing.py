@@ -1,0 +1,85 @@
+"""What comes from elsewhere into a trial: captures, agents' events, tracks; and what is refused."""
+
+import io
+
+import pytest
+
+from host_agents.decoder.pcapng_writer import PcapngWriter
+from mip4.address import parse
+from mip4.ip import Datagram
+from mip4.messages import RegistrationReply, RegistrationRequest
+from tools.trial import importing
+from tools.trial.errors import TrialFailed
+
+GPX = """<?xml version="1.0"?>
+<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>
+<trkpt lat="47.3769" lon="8.5417"><ele>408.2</ele><time>2026-11-28T17:00:30Z</time></trkpt>
+<trkpt lat="47.3770" lon="8.5420"><time>2026-11-28T17:00:31.500Z</time></trkpt>
+<trkpt lat="47.3771" lon="8.5421"></trkpt>
+</trkseg></trk></gpx>"""
+
+
+def a_capture() -> bytes:
+    home, agent, node = (parse(one) for one in ("10.10.0.11", "192.0.2.1", "203.0.113.2"))
+    request = RegistrationRequest(0, 600, home, agent, node, 0x1111_0000_2222, []).encode()
+    answer = RegistrationReply(0, 580, home, agent, 0x3333_0000_2222, []).encode()
+    file = io.BytesIO()
+    writer = PcapngWriter(file)
+    for at, payload, ends in ((5, request, (node, agent)), (9, answer, (agent, node)), (10, b"\x01?", (node, agent))):
+        octets = Datagram(ends[0], 434, ends[1], 434, payload).packet(64).encode()
+        writer.write("net0", at * 1_000_000, octets, len(octets))
+    return file.getvalue()
+
+
+def test_a_capture_gives_its_registrations(tmp_path):
+    (tmp_path / "ha.pcapng").write_bytes(a_capture())
+
+    found = importing.load(tmp_path / "ha.pcapng", "ha")
+
+    assert [(one["at"], one["event"], one["identification"], one["peer"]) for one in found.events] == [
+        (5, "request", 0x2222, "203.0.113.2"),
+        (9, "reply", 0x2222, "192.0.2.1"),
+    ]
+
+
+def test_a_capture_that_is_cut_gives_what_is_before_the_cut(tmp_path):
+    (tmp_path / "cut.pcapng").write_bytes(a_capture()[:-20])
+
+    assert [one["event"] for one in importing.load(tmp_path / "cut.pcapng", "fa1").events] == ["request", "reply"]
+
+
+def test_a_track_gives_the_points_that_have_a_time(tmp_path):
+    (tmp_path / "way.gpx").write_text(GPX)
+
+    found = importing.load(tmp_path / "way.gpx", "ha")
+
+    assert (found.source, len(found.events)) == ("gpx", 2)
+    assert found.events[1]["at"] - found.events[0]["at"] == 1500
+    assert (found.events[0]["latitude"], found.events[0]["longitude"]) == (47.3769, 8.5417)
+
+
+def test_an_agents_events_keep_their_words(tmp_path):
+    (tmp_path / "ha.jsonl").write_text(
+        '{"time": "2026-11-28T17:00:30.123Z", "kind": "bound", "text": "bound home=…"}\n'
+    )
+
+    (found,) = importing.load(tmp_path / "ha.jsonl", "ha").events
+
+    assert (found["at"] % 100_000, found["kind"], found["text"]) == (30_123, "bound", "bound home=…")
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        ("nonsense\n", "line 1: no event of an agent"),
+        ('{"time": "soon", "kind": "bound"}\n', "line 1: no event of an agent"),
+        ("<gpx><trkpt", "way: "),
+        ('<gpx><trkpt lat="north" lon="8"><time>2026-11-28T17:00:30Z</time></trkpt></gpx>', "way: "),
+        ('<!DOCTYPE gpx [<!ENTITY a "b">]><gpx></gpx>', "no document type"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_reason(tmp_path, content, reason):
+    (tmp_path / "way").write_text(content)
+
+    with pytest.raises(TrialFailed, match=reason):
+        importing.load(tmp_path / "way", "ha")
