@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths
+from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths, sources
 from tools.board.stand_in import StandIn
 
 Typed = Callable[..., tuple[int, str, str]]
