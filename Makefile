@@ -17,6 +17,7 @@ test: setup
 check: setup
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
+	@tools/types/check.sh
 
 # Some minutes on a machine that does nothing else. BENCH="datapath handoff" for some of them; the JSON file and the plot
 # are left in build/.
@@ -57,6 +58,9 @@ lock:
 	python3 -m venv build/uv && build/uv/bin/pip install --quiet uv
 	build/uv/bin/uv pip compile --no-config --universal --python-version 3.11 \
 	  --generate-hashes --all-extras --quiet --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	for port in esp32 unix; do build/uv/bin/uv pip compile --no-config --universal --python-version 3.11 \
+	  --generate-hashes --quiet --custom-compile-command "make lock" \
+	  -o tools/types/$$port.txt tools/types/$$port.in || exit 1; done
 
 clean:
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

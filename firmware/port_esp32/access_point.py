@@ -97,7 +97,8 @@ class AccessPoint:
     def _stations(self) -> list:
         """Link addresses. MicroPython gave tuples of one before 1.29; from then on there is an address in them too."""
         try:
-            return [bytes(one[0]) for one in self._point.status("stations")]
+            # The stubs know of whole numbers only
+            return [bytes(one[0]) for one in self._point.status("stations")]  # pyright: ignore[reportGeneralTypeIssues]
         except (OSError, RuntimeError):  # without ESP-IDF's DHCP server it may have nobody to ask for addresses
             return [effect.link_address for effect in self._attached.values()]
 

@@ -97,3 +97,7 @@ def check_links(config: dict) -> None:
             one["name"] = "ap" if key == "ssid" else one["port"]
     unique("downlinks", [one["name"] for one in config["downlinks"]])
     unique("downlinks", [one["port"] or one["kind"] for one in config["downlinks"]])  # one radio, one port of a name
+    if config["portal"]:
+        radio = [one for one in config["downlinks"] if one["kind"] == "wifi-ap"]
+        if not radio or radio[0]["password"] is None:
+            raise ValueError("portal: it is shown on a wifi-ap downlink that has a password, or to everybody")

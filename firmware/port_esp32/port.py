@@ -2,6 +2,8 @@
 
 import sys
 
+import machine
+
 from mip4.const import ANY
 from mip4.effects import (
     AnswerDhcp,
@@ -18,7 +20,6 @@ from mip4.effects import (
     UseTunnel,
 )
 from port_esp32 import fields, programs
-from port_esp32.access_point import AccessPoint
 from port_esp32.carrying import settle
 from port_esp32.chip import chip_of
 from port_esp32.health import Health
@@ -26,10 +27,10 @@ from port_esp32.instruments import Instruments as Instruments
 from port_esp32.keys import reveal
 from port_esp32.keystore import Keystore
 from port_esp32.led import Led
-from port_esp32.serial_link import SerialLink
 from port_esp32.uplink import Uplink
 from runtime import clock, state
 from runtime.applications import Applications
+from runtime.config import read
 from runtime.errors import KernelRefused
 from runtime.forwarder import Forwarder
 
@@ -50,7 +51,7 @@ class Port:
 
     def __init__(self, config: dict, log):
         """Raises ConfigurationError for what this board cannot carry, KernelRefused."""
-        chip = chip_of(sys.implementation._machine)
+        self._chip = chip = chip_of(sys.implementation._machine)
         self._refused = settle(config, chip)
         for line in self._refused:
             log.warning(line)
@@ -68,6 +69,8 @@ class Port:
         self._downlinks = {}  # name -> what carries packets there
         for one in config["downlinks"]:
             if one["kind"] == "wifi-ap" and (one["carried"] or config["portal"]):
+                from port_esp32.access_point import AccessPoint  # each only where it is wanted: a board has little room
+
                 self._access_point = AccessPoint(one, _KEYSTORE.channel(), self._uplink.outbox, log)
             if one["carried"]:
                 self._open(one, chip)
@@ -94,6 +97,8 @@ class Port:
         """A downlink that cannot be had is a line in the log, and the node goes on without."""
         try:
             if config["kind"] == "slip":
+                from port_esp32.serial_link import SerialLink
+
                 self._downlinks[config["name"]] = SerialLink(config, chip, self._forwarder)
             else:
                 self._access_point.serve_addresses()
@@ -120,6 +125,8 @@ class Port:
         found.append(("LED", lambda runtime: self._led.show(self._doing)))
         for downlink in self._downlinks.values():
             found += downlink.sources()
+        if self._config["portal"]:
+            found.append(("portal", self._portal().serve))
         return found + programs.sources(self._config["applications"], self._applications)
 
     def delivered(self) -> list:
@@ -133,6 +140,17 @@ class Port:
             "forwarder": self._forwarder.status(),
             "refused": self._refused,
         }
+
+    def _portal(self):
+        from port_esp32.portal import (
+            Portal,  # and with it a web server, for which there is room only where it is wanted
+        )
+
+        return Portal(self._config["portal"], self._config["path"], self._access_point.is_here, self._check, _restart)
+
+    def _check(self, path: str) -> None:
+        """Raises ConfigurationError for a file that this board could not run with."""
+        settle(read(path, sys.modules[__name__]), self._chip)
 
     async def _follow(self, runtime) -> None:
         self._runtime = runtime
@@ -175,6 +193,12 @@ class Port:
         if self._config["state"] and effect.sessions != self._remembered:
             state.save(self._config["state"], self._config["nai"], effect.sessions)
             self._remembered = effect.sessions
+
+
+def _restart() -> None:
+    """For a person, who has not seen a crash."""
+    _KEYSTORE.put_starts(0)
+    machine.reset()
 
 
 def _never(effect) -> None:

@@ -65,7 +65,7 @@ class Roaming:
         self._up = False
         self._bssid = None
         self._since = 0
-        self._scanned = None
+        self._scanned = 0
         self._rounds = 0  # scans since there was a link
         self._rssi = None
         self._avoided = {}  # ssid -> [until, ms; how long the next time]
@@ -151,7 +151,7 @@ class Roaming:
 
     def _scan_when_due(self, now: int):
         wait = _SCAN_LOST_MS[min(self._rounds, len(_SCAN_LOST_MS) - 1)]
-        due = self._scanned is None or self._rounds == 0 or now - self._scanned >= wait
+        due = self._rounds == 0 or now - self._scanned >= wait
         return Scan() if due else None
 
     def _join(self, profile: Profile, bssid, now: int) -> Join:

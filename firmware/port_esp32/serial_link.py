@@ -14,7 +14,6 @@ from runtime.errors import KernelRefused
 from runtime.slip_line import CLIENT_PORT, SERVER_PORT, SlipLine, dhcp_message, is_dhcp
 from runtime.sockets import readable
 
-_QUEUE = 4608  # octets that wait for the line: three full packets
 _BUFFER = 4096  # of the driver, each way
 _BATCH = 8  # reads per turn
 _NOWHERE = b""  # the place of a device as the forwarder knows it: the line is all there is to say
@@ -30,7 +29,7 @@ class SerialLink:
         self._forwarder = forwarder
         self._runtime = None
         self._attached = []
-        self._line = SlipLine(_QUEUE)
+        self._line = SlipLine()
         self._line.begin(_usb() if self._port == "usb" else _uart(config, chip))
 
     def sources(self) -> list:

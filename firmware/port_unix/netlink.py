@@ -57,7 +57,7 @@ def messages(octets) -> list:
     return found
 
 
-def error_name(number: int) -> str:
+def error_name(number: int | None) -> str:
     return errno.errorcode.get(number, "errno %d" % number)
 
 
@@ -93,10 +93,11 @@ class Netlink:
         found = []
         for answer, octets in self._answers(_DUMP_PART):
             if answer == DONE:
-                return found
+                break
             if answer == ERROR:
                 raise KernelRefused("%s: %s" % (what, error_name(-struct.unpack_from("i", octets, 0)[0])))
             found.append(octets)
+        return found
 
     def _send(self, kind: int, flags: int, body: bytes) -> None:
         self._sequence = self._sequence + 1 & 0xFFFF

@@ -180,7 +180,7 @@ class PacketSocket:
     def receive_all(self) -> tuple:
         """The next frame, whatever its length: (octets behind a virtio_net_hdr, link address). Raises OSError."""
         # Room for the longest would be made and cleared for every frame: look first which kind it is
-        uncut = self.socket.recv(_VNET_HEADER, _MSG_PEEK)[1]
+        uncut = self.socket.recv(_VNET_HEADER, _MSG_PEEK)[1]  # pyright: ignore[reportCallIssue]
         octets = self.socket.recv(_VNET_HEADER + _ETHERNET + (_LONGEST if uncut else _FRAME))
         return octets, octets[_VNET_HEADER + 6 : _VNET_HEADER + 12]
 
@@ -199,4 +199,4 @@ class PacketSocket:
     def send(self, link_address: bytes, packet: bytes) -> None:
         """Raises OSError."""
         frame = bytes(_VNET_HEADER) + link_address + self._link_address + self._type + packet
-        self.socket.sendto(frame, self._interface)
+        self.socket.sendto(frame, self._interface)  # pyright: ignore[reportArgumentType]

@@ -40,11 +40,10 @@ _AT_ONCE = 1 << 16  # octets that are read at once, so that a flood leaves room 
 _BATCH = 32  # packets per turn, for the same reason
 
 
-class _RawTunnel:
-    """An IP protocol of one interface. While it is open the kernel does not call the protocol unreachable.
+class IpInIp:
+    """RFC 2003, on one interface. While it is open the kernel does not call the protocol unreachable."""
 
-    A subclass says which it is, and puts on and takes off what stands between the outer header and the packet.
-    """
+    protocol = PROTO_IPIP
 
     def __init__(self):
         """Raises KernelRefused."""
@@ -64,6 +63,14 @@ class _RawTunnel:
             raise KernelRefused("raw socket: %s" % error_name(error.errno))
         sock.setblocking(False)
         return sock
+
+    def wrap(self, buffer: bytearray, start: int) -> int:
+        """Put on what stands before the packet, behind the outer header; return where that begins."""
+        return start
+
+    def unwrap(self, buffer: bytearray, start: int, end: int) -> int:
+        """Where the packet behind it begins. Raises Malformed."""
+        return start
 
     def bind(self, interface: str) -> None:
         """Raises KernelRefused."""
@@ -118,20 +125,8 @@ class _RawTunnel:
             forwarder.drop("queue")
 
 
-class IpInIp(_RawTunnel):
-    """RFC 2003."""
-
-    protocol = PROTO_IPIP
-
-    def wrap(self, buffer: bytearray, start: int) -> int:
-        return start
-
-    def unwrap(self, buffer: bytearray, start: int, end: int) -> int:
-        return start
-
-
-class Gre(_RawTunnel):
-    """RFC 2784."""
+class Gre(IpInIp):
+    """RFC 2784: the same, with a header more before the packet."""
 
     protocol = PROTO_GRE
 
@@ -139,7 +134,6 @@ class Gre(_RawTunnel):
         return wrap_gre(buffer, start)
 
     def unwrap(self, buffer: bytearray, start: int, end: int) -> int:
-        """Raises Malformed."""
         return unwrap_gre(buffer, start, end)
 
 
@@ -186,7 +180,7 @@ class UdpTunnel:
 
     def register(self, destination: int, datagram: bytes) -> None:
         """Raises OSError."""
-        self.socket.sendto(datagram, socket_address(destination, PORT))
+        self.socket.sendto(datagram, socket_address(destination, PORT))  # pyright: ignore[reportArgumentType]
 
     def carry(self, buffer: bytearray, start: int, end: int) -> None:
         """As the forwarder's tunnel. Raises OSError."""
@@ -194,7 +188,7 @@ class UdpTunnel:
         if tos != self._tos:
             self.socket.setsockopt(_IPPROTO_IP, _IP_TOS, tos)
             self._tos = tos
-        self.socket.sendto(memoryview(buffer)[wrap_tunnel_data(buffer, start) : end], self._remote)
+        self.socket.sendto(memoryview(buffer)[wrap_tunnel_data(buffer, start) : end], self._remote)  # pyright: ignore[reportArgumentType]
 
     async def serve(self, forwarder) -> None:
         """The source of packets from the home agent."""

@@ -37,6 +37,7 @@ def read(path: str, platform) -> dict:
         _check_together(config)
     except ValueError as error:
         raise ConfigurationError("%s: %s" % (path, error.args[0]))
+    config["path"] = path
     return config
 
 

@@ -6,12 +6,12 @@ from asyncio import core
 # recv: never read() or readinto(), which glue datagrams together and block until their buffer is full
 
 
-def readable(sock):
+def readable(sock) -> "Awaitable":  # noqa: F821 - a generator is one on MicroPython, which has no typing
     """Await until `sock`, or any other pollable file, can be read without blocking."""
     yield core._io_queue.queue_read(sock)
 
 
-def writable(sock):
+def writable(sock) -> "Awaitable":  # noqa: F821
     """Await until `sock` can be written without blocking."""
     yield core._io_queue.queue_write(sock)
 

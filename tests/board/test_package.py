@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.board.payload import FIRMWARE, PROGRAMS, compiled, sources
+from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths
 from tools.board.stand_in import StandIn
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -66,7 +66,7 @@ def test_an_index_has_the_sources_too(index: Path) -> None:
 
     files = {name: (index / "file" / short[:2] / short).read_bytes() for name, short in package["hashes"]}
 
-    assert files == {name: (FIRMWARE / name).read_bytes() for name in sources() if name not in PROGRAMS}
+    assert files == {name: path.read_bytes() for name, path in paths().items() if name not in PROGRAMS}
 
 
 def test_without_native_code_a_file_is_the_same_for_every_chip() -> None:

@@ -109,6 +109,6 @@ def test_what_would_carry_nothing_is_refused_with_the_key_and_the_reason(machine
 )
 def test_links_that_cannot_be_together_are_refused(uplinks, downlinks, says):
     with pytest.raises(ValueError) as error:
-        check_links({"uplinks": uplinks, "downlinks": downlinks})
+        check_links({"uplinks": uplinks, "downlinks": downlinks, "portal": None})
 
     assert says in str(error.value)

@@ -6,14 +6,20 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tools.board import payload
+
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parent.parent / "firmware"
+LIBRARIES = payload.LIBRARIES["microdot.py"].parent  # there it is one file, as on a board
 CONFIG = {
     "nai": "kleung@example.net", "home_agent": "192.0.2.1", "spi": 256, "key": "text:open sesame",
     "uplinks": [{"ssid": "office", "password": "long enough"}],
@@ -68,19 +74,19 @@ class Bench:
 
     def __init__(self, micropython: Path, folder: Path) -> None:
         self._micropython = micropython
-        self._folder = folder
+        self.folder = folder
         self.air: dict[str, Any] = {"networks": []}
 
     def environment(self, **more: str) -> dict[str, str]:
-        (self._folder / "air.json").write_text(json.dumps(self.air))
+        (self.folder / "air.json").write_text(json.dumps(self.air))
         found = {
-            key: str(self._folder / name) for key, name in (("AIR", "air.json"), ("NOTES", "notes"), ("FLASH", "nvs"))
+            key: str(self.folder / name) for key, name in (("AIR", "air.json"), ("NOTES", "notes"), ("FLASH", "nvs"))
         }
-        return {**os.environ, "MACHINE": "ESP32", "MICROPYPATH": f"{FIRMWARE}:.frozen", **found, **more}
+        return {**os.environ, "MACHINE": "ESP32", "MICROPYPATH": f"{FIRMWARE}:{LIBRARIES}:.frozen", **found, **more}
 
     def run(self, code: str, **environment: str) -> Any:
         """What the code prints last, a Python value."""
-        path = self._folder / "code.py"
+        path = self.folder / "code.py"
         path.write_text(_BEGIN % str(HERE / "board") + code)
         command = [*_NAMESPACE, self._micropython, path]
         done = subprocess.run(command, env=self.environment(**environment), capture_output=True, text=True, timeout=20)
@@ -89,7 +95,7 @@ class Bench:
 
     def start(self, config: object, **environment: str) -> subprocess.Popen[str]:
         """Switched on with this config.json."""
-        path = self._folder / "config.json"
+        path = self.folder / "config.json"
         path.write_text(json.dumps(config))
         return subprocess.Popen(
             [*_NAMESPACE, self._micropython, HERE / "power_on_board.py", path],
@@ -97,7 +103,7 @@ class Bench:
         )  # fmt: skip
 
     def notes(self, key: str) -> list[Any]:
-        path = self._folder / "notes"
+        path = self.folder / "notes"
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [line[key] for line in lines if key in line]
 
@@ -110,6 +116,13 @@ def bench(micropython: Path, tmp_path: Path) -> Bench:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     said, _ = process.communicate(timeout=20)
     return process.returncode, said
+
+
+def await_so(so: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not so():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
 
 
 # ---- the clock
@@ -267,31 +280,35 @@ def test_three_crashes_in_a_row_leave_the_prompt_free_and_the_next_reset_is_anot
     assert [one for one, _ in lives] == [77, 77, 77]
     assert code == 0
     assert "safe mode: the node has failed 3 times in a row" in said
-    assert json.loads((bench._folder / "nvs").read_text())["istarts"] == 0
+    assert json.loads((bench.folder / "nvs").read_text())["istarts"] == 0
 
 
 def test_power_that_goes_and_comes_is_no_crash(bench: Bench) -> None:
-    (bench._folder / "nvs").write_text(json.dumps({"istarts": 7}))
+    (bench.folder / "nvs").write_text(json.dumps({"istarts": 7}))
     process = bench.start(CONFIG, RESET_CAUSE="1")
-    end = time.monotonic() + 10
-    while not bench.notes("scan") and time.monotonic() < end:
-        time.sleep(0.02)
+    await_so(lambda: bench.notes("scan"))
     process.kill()
     process.communicate()
 
-    assert bench.notes("scan")
+
+def test_a_flight_recorder_writes_what_the_board_knows_of_its_link(bench: Bench) -> None:
+    process = bench.start({**CONFIG, "recorder": {"write": 1, "sample": 1}})
+    await_so(lambda: any(path.stat().st_size for path in bench.folder.glob("flight*")))
+    process.send_signal(signal.SIGINT)
+
+    code, said = ended(process)
+    assert code == 0
+    assert "Traceback" not in said
 
 
 def test_an_interrupt_ends_the_node_and_the_watchdog_is_fed_for_whoever_is_at_the_prompt(bench: Bench) -> None:
     process = bench.start(CONFIG)
-    end = time.monotonic() + 10
-    while not bench.notes("fed") and time.monotonic() < end:
-        time.sleep(0.02)
+    await_so(lambda: bench.notes("fed"))
     process.send_signal(signal.SIGINT)
 
     assert ended(process)[0] == 0
     assert bench.notes("timer")[-1] > 0
-    assert json.loads((bench._folder / "nvs").read_text())["istarts"] == 0
+    assert json.loads((bench.folder / "nvs").read_text())["istarts"] == 0
 
 
 def test_a_configuration_that_this_board_cannot_run_is_one_line(bench: Bench) -> None:
@@ -415,3 +432,157 @@ print(runtime.told)
     told = bench.run(_CLOCKLESS + _POINT + code)
 
     assert told == [("downlink_up", "ap", 0), ("gone", b"\2\0\0\0\0\x11", 60000)]
+
+
+# ---- the portal
+
+SERVED = {
+    **CONFIG, "portal": "correct horse", "own_session": "",
+    "downlinks": [{"kind": "wifi-ap", "ssid": "Entourage", "password": "battery staple"}],
+}  # fmt: skip
+_ASK = """
+import base64, json, sys, urllib.error, urllib.parse, urllib.request
+path, password, form, headers = json.loads(sys.argv[1])
+data = None if form is None else urllib.parse.urlencode(form).encode()
+request = urllib.request.Request("http://%s" % path, data, headers)
+request.add_header("Authorization", "Basic " + base64.b64encode(b"me:" + password.encode()).decode())
+try:
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        print(json.dumps([answer.status, dict(answer.headers), answer.read().decode()]))
+except urllib.error.HTTPError as error:
+    print(json.dumps([error.code, dict(error.headers), error.read().decode()]))
+"""
+
+
+class Browser:
+    """A client in the board's own namespace, which is where both of its links end."""
+
+    def __init__(self, process: subprocess.Popen[str], base: str = "192.168.4.1") -> None:
+        self._process = process
+        self._base = base
+
+    def ask(
+        self, path: str, form: dict[str, str] | None = None, password: str = "correct horse", **headers: str
+    ) -> tuple[int, dict[str, str], str]:
+        """(status, headers, body); a form makes it a POST."""
+        inside = ["nsenter", "--target", str(self._process.pid), "--user", "--preserve-credentials", "--net"]
+        question = json.dumps([self._base + path, password, form, headers])
+        done = subprocess.run(
+            [*inside, sys.executable, "-c", _ASK, question], capture_output=True, text=True, timeout=20
+        )
+        assert done.returncode == 0, done.stderr
+        status, answered, body = json.loads(done.stdout)
+        return status, answered, body
+
+
+@pytest.fixture
+def served(bench: Bench) -> Iterator[Browser]:
+    """The portal of a board that has a network in reach."""
+    bench.air["networks"] = [{
+        "ssid": "office", "bssid": "020000000001", "channel": 6, "rssi": -55, "password": "long enough",
+        "address": "10.99.1.50", "mask": "255.255.255.0", "router": "10.99.1.1",
+    }]  # fmt: skip
+    process = bench.start(SERVED)
+    await_so(lambda: bench.notes("address"))
+    yield Browser(process)
+    process.kill()
+    print(process.communicate()[0])
+
+
+def test_the_portal_shows_what_the_node_does_and_what_it_refuses_without_any_script(served: Browser) -> None:
+    status, headers, body = served.ask("/")
+
+    assert status == 200
+    assert "default-src 'none'" in headers["Content-Security-Policy"] and "<script" not in body
+    assert "devices on ap are refused: this image does not forward" in body
+    assert "10.99.1.50" in body and "-55 dBm" in body and "kleung@example.net" in body
+
+
+def test_nobody_sees_it_without_the_password_or_from_another_link_or_by_somebody_elses_page(served: Browser) -> None:
+    status, headers, body = served.ask("/", password="wrong")
+    assert (status, headers["WWW-Authenticate"][:5]) == (401, "Basic")
+    assert "kleung" not in body
+
+    other_page = served.ask("/restart", {"now": "yes"}, Origin="http://evil.example")
+    from_uplink = Browser(served._process, "10.99.1.50").ask("/")
+
+    assert (other_page[0], from_uplink[0]) == (403, 403)
+
+
+def test_networks_are_added_changed_and_removed_and_passwords_never_shown(served: Browser, tmp_path: Path) -> None:
+    added = served.ask("/uplinks", {"ssid": "<b>caf\u00e9", "password": "espresso!", "priority": "3"})[2]
+    short = served.ask("/uplinks", {"ssid": "bar", "password": "short", "priority": "1"})[2]
+    served.ask("/uplinks", {"remove": "office"})
+    refused = served.ask("/uplinks", {"remove": "<b>caf\u00e9"})[2]
+
+    assert "Saved." in added and "&lt;b&gt;caf\u00e9" in added and "espresso!" not in added and "<b>caf" not in added
+    assert "Not saved: uplinks[2].password: a WPA password has 8 to 63 octets" in short
+    assert "Not saved: uplinks: none" in refused
+    uplinks = json.loads((tmp_path / "config.json").read_text())["uplinks"]
+    assert uplinks == [{"ssid": "<b>caf\u00e9", "password": "espresso!", "priority": 3}]
+
+
+def test_a_configuration_goes_out_without_secrets_and_comes_back_with_those_that_are_kept(
+    served: Browser, tmp_path: Path
+) -> None:
+    before = json.loads((tmp_path / "config.json").read_text())
+    shown = served.ask("/config.json")[2]
+    assert "battery" not in shown and "long enough" not in shown and "sesame" not in shown and "horse" not in shown
+
+    changed = {**json.loads(shown), "lifetime": 300}
+    said = served.ask("/config", {"document": json.dumps(changed)})[2]
+    nothing_kept = {**changed, "uplinks": [{"ssid": "new", "password": "(kept)"}]}
+    refused = served.ask("/config", {"document": json.dumps(nothing_kept)})[2]
+    broken = served.ask("/config", {"document": "{"})[2]
+
+    assert "Saved." in said
+    assert "Not saved: uplinks[0].password: there is none that could be kept" in refused
+    assert "Not saved" in broken
+    assert json.loads((tmp_path / "config.json").read_text()) == {**before, "lifetime": 300}
+
+
+def test_another_password_holds_at_once(served: Browser) -> None:
+    assert "Saved." in served.ask("/password", {"password": "staple battery"})[2]
+
+    assert served.ask("/")[0] == 401
+    assert served.ask("/", password="staple battery")[0] == 200
+
+
+def test_the_node_starts_again_when_it_is_asked_to(served: Browser, bench: Bench) -> None:
+    assert "starts again" in served.ask("/restart", {"now": "yes"})[2]
+
+    assert served._process.wait(5) == 77
+    assert bench.notes("reset") == [1]
+
+
+# ---- what it costs
+
+
+def test_the_port_leaves_room_for_the_node_and_the_portal_is_paid_for_only_where_it_is_wanted(
+    bench: Bench, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    for name, octets in payload.compiled("x64").items():
+        path = tmp_path / "flash" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(octets)
+    code = """
+import air, esp32, gc, machine, main, network, socket, time
+from mobile_node import mobile_node
+from runtime import applications, config, forwarder, runtime, slip_line, state
+def cost(*names):
+    gc.collect()
+    before = gc.mem_alloc()
+    for name in names:
+        __import__(name)
+    gc.collect()
+    return gc.mem_alloc() - before
+port = cost("port_esp32.port", "port_esp32.start", "port_esp32.access_point", "port_esp32.serial_link")
+print((port, cost("port_esp32.portal"), "microdot" in sys.modules))
+"""
+    port, portal, _ = bench.run(code, MICROPYPATH=f"{tmp_path / 'flash'}:.frozen")
+
+    budgets = tomllib.loads((FIRMWARE.parent / "boards" / "budgets.toml").read_text())
+    for name, octets in (("import_port", port), ("import_portal", portal)):
+        spent, limit = round(octets / budgets["heap"]["code_factor"]), budgets["limits"][name]
+        record_property("budget", [name, spent, limit])
+        assert spent <= limit

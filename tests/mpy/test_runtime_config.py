@@ -70,6 +70,7 @@ def test_what_is_left_out_has_a_sensible_value(read, tmp_path):
         "sessions": 16, "applications": [], "control": "", "foreign_agents": [], "requested_home_agent": 0,
         "link_mtu": 1500, "clock": "system", "state": f"{tmp_path}/node.state.json", "replay": "timestamps",
         "aaa": None, "recorder": None,
+        "path": f"{tmp_path}/node.json",
     }  # fmt: skip
 
 

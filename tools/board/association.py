@@ -99,6 +99,7 @@ def node_config(wishes: Wishes, home_agent: str, spi: int, key: str) -> dict[str
         downlinks.append({"kind": "wifi-ap", "ssid": wishes.access_point, "password": password})
     if wishes.slip:
         downlinks.append({"kind": "slip", "port": wishes.slip, "name": wishes.slip})
+    portal = {"portal": secrets.token_urlsafe(_ACCESS_POINT_PASSWORD)} if wishes.access_point else {}
     return {
         "nai": wishes.nai,
         "home_agent": home_agent,
@@ -107,6 +108,7 @@ def node_config(wishes: Wishes, home_agent: str, spi: int, key: str) -> dict[str
         "algorithm": "hmac-md5",
         "uplinks": uplinks,
         "downlinks": downlinks,
+        **portal,
     }
 
 

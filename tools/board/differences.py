@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_SECRET = ("key", "password")
+_SECRET = ("key", "password", "portal")
 _ABSENT = object()
 
 

