@@ -26,7 +26,8 @@ bench: setup
 	@mkdir -p build
 	@$(PY) -m host_agents.cli.main bench $(BENCH) --json build/bench.json --plot build/bench.png
 
-# Two million damaged messages at the engines, then the flood, then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board;
+# then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py

@@ -25,11 +25,15 @@ _SHORTEST = const(8)  # of a home prefix: what it holds cannot be reached by the
 class AccessPoint:
     """name: what the engine calls it. Where its devices cannot be carried it is there for the portal alone."""
 
-    def __init__(self, config: dict, channel: int, outbox: Outbox, log):
-        """channel: of the uplink's last network: devices that are there already need not move when it is joined."""
+    def __init__(self, config: dict, channel: int, uplink_was_up, outbox: Outbox, log):
+        """channel: of the uplink's last network: devices that are there already need not move when it is joined.
+
+        uplink_was_up: an Event.
+        """
         self.name = config["name"]
         self.address, self._length = parse(_PORTAL), _PORTAL_LENGTH
         self._outbox = outbox
+        self._uplink_was_up = uplink_was_up
         self._log = log
         self._server = None
         self._attached = {}  # home address -> Attach
@@ -50,8 +54,11 @@ class AccessPoint:
         except (OSError, RuntimeError, ValueError) as error:
             self._log.warning("access point: %s: %s" % (", ".join(sorted(values)), error))
 
-    def serve_addresses(self) -> None:
-        """Take DHCP over from ESP-IDF's server. Raises KernelRefused."""
+    def _serve_addresses(self) -> None:
+        """Take DHCP over from ESP-IDF's server; who has an address of that comes anew. Raises KernelRefused."""
+        if self._stations():
+            self._point.active(False)
+            self._point.active(True)
         self._configure()
         self._server = udp(_SERVER_PORT, self._point.config("ifname"))
 
@@ -105,7 +112,14 @@ class AccessPoint:
     # ---- DHCP
 
     async def serve(self, runtime) -> None:
-        """The source of DHCP messages. Tells "dhcp"."""
+        """The source of DHCP messages. Tells "dhcp".
+
+        Until there is an uplink nobody could give home addresses: ESP-IDF's server is left to it, so that the portal is
+        reached by whoever comes to name a network.
+        """
+        await self._uplink_was_up.wait()
+        if self._server is None:
+            self._serve_addresses()
         while True:
             await readable(self._server)
             for _ in range(_BATCH):

@@ -27,6 +27,8 @@ from port_esp32.instruments import Instruments as Instruments
 from port_esp32.keys import reveal
 from port_esp32.keystore import Keystore
 from port_esp32.led import Led
+from port_esp32.signalling import Signalling
+from port_esp32.sockets import Outbox
 from port_esp32.uplink import Uplink
 from runtime import clock, state
 from runtime.applications import Applications
@@ -64,14 +66,16 @@ class Port:
         hears = chip.ours or not config["reverse_tunnel"]
         if not hears:
             log.info("no agent is asked: this image's requests have a TTL of 64, not 255")
-        self._uplink = Uplink(config, hears, _KEYSTORE, log)
+        outbox = Outbox()
+        self._uplink = Uplink(config, _KEYSTORE, outbox, log)
+        self._signalling = Signalling(config, self._uplink.interface, hears, outbox)
         self._access_point = None
         self._downlinks = {}  # name -> what carries packets there
         for one in config["downlinks"]:
             if one["kind"] == "wifi-ap" and (one["carried"] or config["portal"]):
                 from port_esp32.access_point import AccessPoint  # each only where it is wanted: a board has little room
 
-                self._access_point = AccessPoint(one, _KEYSTORE.channel(), self._uplink.outbox, log)
+                self._access_point = AccessPoint(one, _KEYSTORE.channel(), self._uplink.was_up, outbox, log)
             if one["carried"]:
                 self._open(one, chip)
         self._attached = {}  # home address -> Attach
@@ -79,8 +83,8 @@ class Port:
         self._led = Led(config["led"])
         self._runtime = None
         self.runners = {
-            Solicit: lambda effect: self._uplink.solicit(),
-            Send: self._uplink.send,
+            Solicit: lambda effect: self._signalling.solicit(),
+            Send: self._signalling.send,
             SendTunnelled: lambda effect: self._forwarder.send(effect.packet),
             UseAgent: self._use_agent,
             UseTunnel: self._use_tunnel,
@@ -101,7 +105,6 @@ class Port:
 
                 self._downlinks[config["name"]] = SerialLink(config, chip, self._forwarder)
             else:
-                self._access_point.serve_addresses()
                 self._downlinks[config["name"]] = self._access_point
         except KernelRefused as error:
             self._refused.append("devices on %s are refused: %s" % (config["name"], error))
@@ -120,7 +123,7 @@ class Port:
 
     def sources(self) -> list:
         """Where events come from: list of (name, coroutine function that takes the runtime)."""
-        found = [("uplink", self._follow)] + self._uplink.sources(self._forwarder)
+        found = [("uplink", self._follow)] + self._signalling.sources(self._forwarder)
         found.append(("watchdog", self._health.watch))
         found.append(("LED", lambda runtime: self._led.show(self._doing)))
         for downlink in self._downlinks.values():
@@ -165,11 +168,11 @@ class Port:
 
     def _use_agent(self, effect: UseAgent) -> None:
         self._forwarder.use(None, ANY, "", ANY)
-        self._uplink.use_tunnel(ANY, "")
+        self._signalling.use_tunnel(ANY, "")
         self._uplink.use_router(effect.address)
 
     def _use_tunnel(self, effect: UseTunnel) -> None:
-        tunnel = self._uplink.use_tunnel(effect.home_agent, effect.kind)
+        tunnel = self._signalling.use_tunnel(effect.home_agent, effect.kind)
         self._forwarder.use(tunnel, effect.home_agent, effect.kind, effect.broadcast)
 
     def _attach(self, effect: Attach) -> None:

@@ -44,7 +44,10 @@ def _run(run, path: str, keystore: Keystore) -> int:
     """The exit code of the node, as main() has them; 1 for one that broke."""
     try:
         time.sleep_ms(WINDOW_MS)
-        hide(path, keystore)
+        try:
+            hide(path, keystore)
+        except OSError as error:  # no room on the flash: the keys stay where they are
+            sys.stdout.write("%s: its keys stay in it: errno %d\n" % (path, error.errno))
         return run([path])
     except KeyboardInterrupt:
         return 0

@@ -1,4 +1,4 @@
-"""The station: joins what roaming.py chooses, and hears and speaks to agents there (RFC 5944 §2, RFC 1256)."""
+"""The station: joins what roaming.py chooses, and tells of its link and its address."""
 
 import asyncio
 import time
@@ -7,30 +7,20 @@ import network
 
 from mip4.address import mask, parse, show
 from mip4.compat import const
-from mip4.const import ALL_ROUTERS, ANY, ICMP_ADVERTISEMENT, PORT, PROTO_ICMP
-from mip4.discovery import AgentSolicitation
-from mip4.effects import Dropped, Send
-from mip4.errors import Unexpected
+from mip4.const import ANY
 from port_esp32.roaming import Join, Profile, Roaming
-from port_esp32.sockets import Outbox, raw
-from port_esp32.tunnel import RawTunnel, UdpPort
-from runtime.sockets import readable, would_block
+from port_esp32.sockets import Outbox
 
 _POLL_MS = const(250)  # MicroPython has no Wi-Fi events (its issue 7562)
 _IDLE_MS = const(30000)  # without a packet, before a scan hurts nobody
-_LONGEST = const(576)  # octets of an advertisement
-_BATCH = const(6)  # packets per turn: as many as a socket's queue has on MicroPython's images
 _LEAVING_MS = const(200)  # within which the driver says that it has left
 
 
 class Uplink:
-    """The one station of the board, and what stands on it: sockets bound to it, which outlive every link."""
+    """The one station of the board. interface: what lwIP calls it. was_up: an Event, set from the first link on."""
 
-    def __init__(self, config: dict, hears: bool, keystore, log):
-        """hears: whether agents are of any use. keystore: where the last access point is remembered.
-
-        Raises KernelRefused.
-        """
+    def __init__(self, config: dict, keystore, outbox: Outbox, log):
+        """keystore: where the last access point is remembered. outbox: what waits there is of the link that is up."""
         network.hostname(config["hostname"])
         self._station = network.WLAN(network.WLAN.IF_STA)
         self._station.active(True)
@@ -41,24 +31,16 @@ class Uplink:
             for one in config["uplinks"]
         ]
         self.roaming = Roaming(profiles, keystore.access_point())
-        self._hears = hears
         self._keystore = keystore
+        self._outbox = outbox
         self._log = log
-        self._home = config["home_agent"].to_bytes(4, "big")
-        interface = self._station.config("ifname")
-        self.outbox = Outbox()
-        self._icmp = raw(PROTO_ICMP, interface)
-        self._port = UdpPort(interface)
-        # Sockets are few: of protocols of their own there is the one that is asked for
-        raw_kind = "gre" if config["encapsulation"] == "gre" else "ipip"
-        self.tunnels = {"udp": self._port, raw_kind: RawTunnel(interface, raw_kind)}
+        self.interface = self._station.config("ifname")
         self.is_up = False
+        self.was_up = asyncio.Event()
         self.address = ANY
         self._addresses = ()  # as ifconfig() shows them
         self._failed = ""
         self._carried = (0, 0)  # packets, and when that number was last another one, ms
-
-    # ---- the link
 
     async def follow(self, runtime, forwarder, alive) -> None:
         """The source of links and addresses. Tells "link_up", "link_down", "address". alive(now): after each look."""
@@ -124,9 +106,10 @@ class Uplink:
         if not self.is_up:
             self.is_up = True
             ssid, bssid = self.roaming.joined()
-            self._keystore.put_access_point(ssid, bssid, self._station.config("channel"))
             self._log.info("uplink %s up" % ssid)
             runtime.tell("link_up")
+            self.was_up.set()
+            runtime.attempt(self._keystore.put_access_point, ssid, bssid, self._station.config("channel"))
         if addresses != self._addresses:
             self._addresses = addresses
             # Without a router nothing beyond the link is reached, and the address is of no use
@@ -139,7 +122,7 @@ class Uplink:
             self.is_up = False
             self._addresses = ()
             self.address = ANY
-            self.outbox.clear()
+            self._outbox.clear()
             self._log.info("uplink %s down" % self._ssid())
             runtime.tell("address", ANY)
             runtime.tell("link_down")
@@ -157,79 +140,6 @@ class Uplink:
         if address and self.is_up and former[2] != show(address):
             self._station.ifconfig((former[0], former[1], show(address), former[3]))
             self._addresses = self._station.ifconfig()[:3]
-
-    # ---- messages
-
-    async def hear(self, runtime) -> None:
-        """The source of advertisements. Tells "heard".
-
-        A raw socket does not say which link address a packet came from. The agent's own address takes its place: the
-        engine compares it and asks for it to be sent to, and lwIP finds the way by ARP.
-        """
-        while True:
-            await readable(self._icmp)
-            for _ in range(_BATCH):
-                try:
-                    octets = self._icmp.recvfrom(_LONGEST)[0]
-                except OSError as error:
-                    if not would_block(error):
-                        raise
-                    break
-                header = (octets[0] & 15) * 4
-                if octets[header] == ICMP_ADVERTISEMENT and not self._is_of_home(octets, header):
-                    runtime.tell("heard", octets, octets[12:16])
-
-    def _is_of_home(self, octets: bytes, header: int) -> bool:
-        """Our home agent's own: to be at home would take ARP for the home addresses, which lwIP answers for nobody.
-
-        Without it the home link is a visited one, and the tunnel begins and ends there.
-        """
-        if octets[12:16] == self._home:
-            return True
-        routers = octets[header + 8 : header + 8 + 8 * octets[header + 4]]
-        return self._home in [routers[at : at + 4] for at in range(0, len(routers), 8)]
-
-    def take(self, runtime, octets: bytes, host: str, port: int) -> None:
-        """A message that came to UDP port 434. Tells "receive"."""
-        if port != PORT:
-            error = Unexpected("a registration message from UDP port %d" % port)
-            runtime.run_effects([Dropped(error, parse(host))])
-        else:
-            runtime.tell("receive", octets, parse(host))
-
-    def solicit(self) -> None:
-        """Raises OSError. lwIP gives it the TTL of everything, so an agent that insists on 1 (§2.2) stays silent."""
-        self.outbox.send(self._icmp, AgentSolicitation().encode(), (show(ALL_ROUTERS), 0))
-
-    def send(self, effect: Send) -> None:
-        """To an agent or, by the router, to the home agent: lwIP knows which is on the link. Raises OSError."""
-        self.outbox.send(self._port.socket, effect.datagram, (show(effect.destination), PORT))
-
-    # ---- the tunnel
-
-    def use_tunnel(self, home_agent: int, kind: str):
-        """The tunnel of that kind, None for "". Raises OSError, KernelRefused."""
-        for name, tunnel in self.tunnels.items():
-            tunnel.use(home_agent, name == kind)
-        return self.tunnels.get(kind)
-
-    def sources(self, forwarder) -> list:
-        """As port.py's, but for follow()."""
-        found = [
-            ("outbox", self.outbox.serve),
-            (
-                "UDP port 434",
-                lambda runtime: self._port.serve(
-                    runtime, forwarder, lambda octets, host, port: self.take(runtime, octets, host, port)
-                ),
-            ),
-        ]
-        if self._hears:
-            found.append(("advertisements", self.hear))
-        for kind, tunnel in self.tunnels.items():
-            if tunnel is not self._port:
-                found.append(("tunnel %s" % kind, lambda runtime, one=tunnel: one.serve(runtime, forwarder)))
-        return found
 
     def status(self) -> dict:
         return {

@@ -4,8 +4,9 @@ The kernel of this machine has no such line here, so a veth pair stands for it. 
 the device to be; what comes out of the far end goes onto the line. With an agent's care-of address, and at home, a
 packet from the line goes in there, and all is as with a device on Ethernet: the session is registered like the others,
 and the kernel routes its packets to the agent and from it. A board cannot have that, since the network stack there
-drops what is not for itself: it registers with an address of its own, in whatever mode, and only the other way is left,
-straight between the line and the tunnel, by the forwarder. Here that is the way whenever the node has a tunnel.
+drops what is not for itself: it registers with an address of its own, also where it hears an agent, and only the other
+way is left, straight between the line and the tunnel, by the forwarder. Here that is the way whenever the node has a
+tunnel.
 """
 
 import asyncio
@@ -157,6 +158,11 @@ class SerialDownlink(Attachments):
         datagram = Datagram(effect.source, SERVER_PORT, effect.destination, CLIENT_PORT, effect.datagram)
         packet = datagram.packet(64).encode()
         self.deliver(packet, 0, len(packet), _NOWHERE)
+
+    def status(self) -> dict:
+        found = super().status()
+        found["device"] = self._path
+        return found
 
     def carry(self, on: bool) -> None:
         """Whether packets of the device go to the forwarder and not by the kernel."""

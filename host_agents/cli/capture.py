@@ -45,8 +45,11 @@ def run(args: argparse.Namespace, sessions: Sessions) -> int:
         print("entourage: nobody of that name is registered now; its registrations will be seen", file=sys.stderr)
     with contextlib.closing(SessionCapture(args.nai, args.sub_nai)) as capture, _opened(args.write) as file:
         capture.follow(_addresses(first))
-        with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-            _stream(args, capture, PcapngWriter(file), sessions)
+        with contextlib.suppress(BrokenPipeError):
+            writer = PcapngWriter(file)
+            with contextlib.suppress(KeyboardInterrupt):
+                _stream(args, capture, writer, sessions)
+            _pass_on(args, capture, writer, 0)  # what came before Ctrl-C
         print(f"entourage: {capture.taken} packets, {capture.dropped()} lost by the kernel", file=sys.stderr)
     return 0
 
@@ -63,13 +66,23 @@ def _stream(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWri
                 capture.follow(_addresses(found))
             looks = now + _LOOK
         until = min(looks, ends or looks)
-        for packet in capture.packets(max(0.0, until - now)):
-            writer.write(packet.interface, packet.time, packet.octets, packet.size)
-            if capture.taken == args.packets or writer.size >= args.megabytes << 20:
-                return
-        writer.flush()
-        if ends is not None and time.monotonic() >= ends:
+        _pass_on(args, capture, writer, max(0.0, until - now))
+        if _is_full(args, capture, writer) or (ends is not None and time.monotonic() >= ends):
             return
+
+
+def _pass_on(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWriter, seconds: float) -> None:
+    """What comes within that time, as far as there is room. Raises BrokenPipeError."""
+    if not _is_full(args, capture, writer):
+        for packet in capture.packets(seconds):
+            writer.write(packet.interface, packet.time, packet.octets, packet.size)
+            if _is_full(args, capture, writer):
+                break
+    writer.flush()
+
+
+def _is_full(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWriter) -> bool:
+    return bool(capture.taken == args.packets or writer.size >= args.megabytes << 20)
 
 
 def _addresses(found: list[dict[str, Any]]) -> set[int]:

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable, Iterable
 
 from host_agents.datapath.bpf.datapath import BpfDatapath
-from host_agents.datapath.bpf.datapath import why_not as bpf_lacks
 from host_agents.datapath.bpf.hooks import withdraw
+from host_agents.datapath.bpf.programs import why_not as bpf_lacks
 from host_agents.datapath.ipip.datapath import IpipDatapath
 from host_agents.datapath.ipip.kernel import InKernel
 from host_agents.datapath.none import NoneDatapath

@@ -13,6 +13,7 @@ from host_agents.datapath import ip_in_ip
 from host_agents.datapath.inner import Inner
 from host_agents.datapath.raw_carrier import BATCH
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.watching import watch_again
 from mip4.const import PROTO_IPIP
 from mip4.errors import Malformed
 
@@ -60,7 +61,10 @@ class Delivery:
         for _ in range(BATCH):
             try:
                 size = sock.recv_into(self._buffer)
-            except OSError:  # none left, or the link went down
+            except BlockingIOError:
+                return
+            except OSError:  # the link went down
+                watch_again(self._loop, sock, self._drain, link, sock)
                 return
             outer = self._view[:size]
             try:

@@ -12,6 +12,7 @@ from host_agents.datapath.inner import Inner
 from host_agents.datapath.ip_in_ip import TTL
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.socket_filter import DROP_ALL, Instruction, attach
+from host_agents.runtime.watching import watch_again
 from mip4.address import show
 from mip4.errors import Malformed
 
@@ -92,12 +93,16 @@ class RawCarrier:
                 size = self._whole.recv_into(self._buffer)
             except BlockingIOError:
                 if count == 0:  # woken, but by an error
-                    self._relay_errors()
+                    self._take_errors()
                 return
             except OSError:
-                self._relay_errors()
+                self._take_errors()
                 continue
             self._arrived(self._view[:size])
+
+    def _take_errors(self) -> None:
+        self._relay_errors()
+        watch_again(self._loop, self._whole, self._drain)
 
     def _arrived(self, outer: memoryview) -> None:
         source, tos = int.from_bytes(outer[12:16], "big"), outer[1]  # before unwrap() works in place

@@ -45,6 +45,7 @@ class TunDatapath:
 
     local: int, where our tunnels begin. side: HOME encapsulates by inner destination and decapsulates by inner source,
     VISITED the other way round. home_prefixes: (network, length), whose broadcasts are copied.
+    known(home_address): of tunnels that somebody else carries, but for what comes here all the same.
     dropped: reason -> packets that went nowhere.
     """
 
@@ -58,6 +59,7 @@ class TunDatapath:
         side: str,
         loop: asyncio.AbstractEventLoop,
         home_prefixes: Iterable[tuple[int, int]] = (),
+        known: Callable[[int], InstallTunnel | None] = lambda _: None,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._name = device
@@ -65,11 +67,13 @@ class TunDatapath:
         self._home = side == HOME
         self._loop = loop
         self._broadcasts = Broadcasts(local, home_prefixes, loop)
+        self._known = known
         self._tunnels: dict[int, Tunnel] = {}
         self._device = -1
         self._holds = False  # the sockets
         self._lost: Callable[[], None] = lambda: None
         self._buffer = bytearray(65536)
+        self._into = [self._buffer]
         self._view = memoryview(self._buffer)
         self._paths = PathMtu(local)
         self._notices = Notices(self._paths, loop, self.dropped)
@@ -112,15 +116,31 @@ class TunDatapath:
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install. A tunnel that moves keeps its counters."""
-        if reason := self._unfit(effect):
-            towards = ", ".join(show(end.remote) for end in effect.ends)
-            raise KernelRefused(f"tunnel {show(effect.home_address)} to {towards}", reason)
+        self.check(effect)
         if effect.encapsulating_link:
             self._delivery.listen(effect.encapsulating_link)
         old = self._tunnels.get(effect.home_address)
+        self._tunnels[effect.home_address] = self._made(effect, old.counters if old else Counters())
+
+    def check(self, effect: InstallTunnel) -> None:
+        """Whether it could be installed. Raises KernelRefused."""
+        if reason := self._unfit(effect):
+            towards = ", ".join(show(end.remote) for end in effect.ends)
+            raise KernelRefused(f"tunnel {show(effect.home_address)} to {towards}", reason)
+
+    def holds(self, home_address: int) -> bool:
+        """Whether its tunnel has been here, with counters of its own."""
+        return home_address in self._tunnels
+
+    def _made(self, effect: InstallTunnel, counters: Counters) -> Tunnel:
         ends = tuple(End.of(end, self._carriers) for end in effect.ends)
-        counters = old.counters if old else Counters()
-        self._tunnels[effect.home_address] = Tunnel(ends, effect.encapsulating_link, counters)
+        return Tunnel(ends, effect.encapsulating_link, counters)
+
+    def _tunnel(self, home_address: int) -> Tunnel | None:
+        tunnel = self._tunnels.get(home_address)
+        if tunnel is None and (effect := self._known(home_address)) is not None:
+            tunnel = self._tunnels[home_address] = self._made(effect, Counters())
+        return tunnel
 
     def _unfit(self, effect: InstallTunnel) -> str:
         """What hinders this tunnel; "": nothing."""
@@ -178,7 +198,7 @@ class TunDatapath:
     def _drain_device(self) -> None:
         for _ in range(BATCH):
             try:
-                size = os.readv(self._device, [self._buffer])
+                size = os.readv(self._device, self._into)
             except BlockingIOError:
                 return
             except OSError:  # deleted under us: it would be readable for ever
@@ -193,7 +213,7 @@ class TunDatapath:
         if inner is None:
             self.dropped["not IPv4"] += 1
             return
-        tunnel = self._tunnels.get(inner.destination if self._home else inner.source)
+        tunnel = self._tunnel(inner.destination if self._home else inner.source)
         if inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
             self.dropped["TTL"] += 1
         elif tunnel is None and inner.destination in self._broadcasts.silent:
@@ -213,7 +233,7 @@ class TunDatapath:
 
     def _decapsulated(self, carrier: Carrier, inner: Inner, source: int, port: int, tos: int) -> None:
         """Never answers with ICMP: the inner sender has nothing to do with what is wrong here (RFC 5944 §3.7.3)."""
-        tunnel = self._tunnels.get(inner.source if self._home else inner.destination)
+        tunnel = self._tunnel(inner.source if self._home else inner.destination)
         if tunnel is None:
             self.dropped["inner source" if self._home else "inner destination"] += 1
         elif fault := tunnel.fault(carrier, inner, source, port):
@@ -231,7 +251,7 @@ class TunDatapath:
 
     def _handed_in(self, link: str, source: int, inner: Inner, tos: int) -> None:
         """Into the reverse tunnel, if its visitor may do this and sits on that link (RFC 3024 §5.2)."""
-        tunnel = self._tunnels.get(inner.source)
+        tunnel = self._tunnel(inner.source)
         if tunnel is None or tunnel.link != link or source != inner.source:
             self.dropped["delivery"] += 1
         elif inner.ttl == 0:
@@ -256,7 +276,7 @@ class TunDatapath:
         """Tell inner senders what routers inside the tunnel said (RFC 2003 §4)."""
         inner = error.inner
         code = RELAYED.get((error.kind, error.code))
-        tunnel = self._tunnels.get(inner.destination if self._home else inner.source) if inner else None
+        tunnel = self._tunnel(inner.destination if self._home else inner.source) if inner else None
         if tunnel is None or (error.remote, error.port) not in [(end.remote, end.port) for end in tunnel.ends]:
             code = None
         if inner is None or tunnel is None or code is None:

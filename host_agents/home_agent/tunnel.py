@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from operator import attrgetter
+
 from host_agents.effects import InstallTunnel, MobilityBinding, TunnelEnd
 from host_agents.encapsulation import encapsulation
 from host_agents.home_agent.simultaneous import each
 from mip4.const import FLAG_B
+
+_PLACES = 4096  # whose sessions share what is made of them
 
 
 def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
@@ -14,7 +19,7 @@ def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
     It expires with the last of them: until then the engine removes each when its time is over.
     """
     if not binding.others:
-        return InstallTunnel(binding.home_address, local, (end_of(binding),), expires=binding.expires)
+        return InstallTunnel(binding.home_address, local, _alone(*_place(binding)), expires=binding.expires)
     ends = [end_of(one) for one in each(binding)]
     in_order = tuple(sorted(ends, key=lambda end: (end.remote, end.port)))
     times = [one.expires for one in each(binding) if one.expires is not None]
@@ -24,8 +29,16 @@ def tunnel(binding: MobilityBinding, local: int) -> InstallTunnel:
 
 def end_of(binding: MobilityBinding) -> TunnelEnd:
     """The end at one care-of address, or at the NAT that stands before it."""
-    broadcast = bool(binding.flags & FLAG_B)
-    if binding.udp_remote:
-        return TunnelEnd(binding.udp_remote, "udp", binding.udp_port, broadcast, co_located=binding.direct)
-    kind = encapsulation(binding.flags)
-    return TunnelEnd(binding.care_of_address, kind, broadcast=broadcast, co_located=binding.direct)
+    return _alone(*_place(binding))[0]
+
+
+_place = attrgetter("care_of_address", "flags", "direct", "udp_remote", "udp_port")
+
+
+@lru_cache(_PLACES)
+def _alone(care_of_address: int, flags: int, direct: bool, udp_remote: int, udp_port: int) -> tuple[TunnelEnd, ...]:
+    """One and the same for all that are at one place."""
+    broadcast = bool(flags & FLAG_B)
+    if udp_remote:
+        return (TunnelEnd(udp_remote, "udp", udp_port, broadcast, co_located=direct),)
+    return (TunnelEnd(care_of_address, encapsulation(flags), broadcast=broadcast, co_located=direct),)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from host_agents.effects import SendFrame
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.socket_filter import DROP_ALL, attach
+from host_agents.runtime.watching import watch_again
 from mip4.address import show
 from mip4.const import ICMP_SOLICITATION, PORT, PROTO_ICMP, PROTO_UDP
 
@@ -162,6 +163,7 @@ class AgentLink:
             except BlockingIOError:
                 return
             except OSError:  # ENETDOWN: the link went down, or away
+                watch_again(self._loop, self._frames, self._drain)
                 if self._look is None:
                     self._look = self._loop.call_later(_AGAIN, self._look_again)
                 return

@@ -28,8 +28,11 @@ class Table(Protocol[Shown]):
 
 
 async def unhurried(records: Iterable[T]) -> AsyncIterator[T]:
-    """`records` as they are now, looked at a few at a time, so that no registration waits for the last of them."""
-    for number, record in enumerate(list(records), 1):
+    """`records` as they are now, looked at a few at a time, so that no registration waits for the last of them.
+
+    A list is taken as it is: whoever has it lets nobody change it.
+    """
+    for number, record in enumerate(records if isinstance(records, list) else list(records), 1):
         yield record
         if not number % _AT_ONCE:
             await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.interfaces import link_address
+from host_agents.runtime.watching import watch_again
 from mip4.arp import ARP_REQUEST, ETHERTYPE_ARP, Arp, gratuitous, question
 from mip4.errors import Malformed
 
@@ -104,7 +105,10 @@ class ProxyArp:
         for _ in range(_BATCH):
             try:
                 octets = sock.recv(64)
-            except OSError:  # nothing more; or ENETDOWN, told once when the link goes down
+            except BlockingIOError:
+                return
+            except OSError:  # ENETDOWN, told once when the link goes down
+                watch_again(self._loop, sock, self._drain, sock)
                 return
             with contextlib.suppress(Malformed):
                 self._take(Arp.decode(octets))

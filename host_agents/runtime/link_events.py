@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.watching import watch_again
 
 _LINKS = 1  # RTMGRP_LINK
 _BATCH = 64
@@ -40,5 +41,5 @@ class LinkEvents:
             except BlockingIOError:
                 break
             except OSError:  # some were lost: it is told that something happened all the same
-                continue
+                watch_again(self._loop, self._socket, self._drain)
         self._changed()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from host_agents.runtime.datagrams import BATCH, LONGEST, OF_THIS_ONE, Inbox, Outbox
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.watching import watch_again
 from mip4.address import show
 from mip4.const import TUNNEL_DATA
 
@@ -137,6 +138,7 @@ class AgentSocket:
             self._inbox.receive(self._socket.fileno())
         except OSError:
             self._drain_errors()
+            watch_again(self._loop, self._socket, self._drain)
             return
         for payload, source, port, tos in self._inbox:
             if self._tunnelled is not None and payload and payload[0] == TUNNEL_DATA:

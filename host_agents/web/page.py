@@ -17,6 +17,7 @@ from host_agents.web.traffic import Traffic
 
 ROWS = 50  # on one page of the table
 _EVENTS = 12
+_COUNT_EVERY = 3.0  # seconds
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -39,20 +40,22 @@ class Page:
         self._ticker = ticker
         self._traffic = Traffic()
         self._words = _WORDS[daemon.role]
+        self._counted: Any = []
+        self._count_again = 0.0
         ticker.render = self.parts
 
     async def whole(self) -> str:
         """The page as it is now; from then on it is told what changes."""
         parts = await self.parts()
         rows = await self.rows("", 0)
-        return _draw(
+        return draw(
             "page.html", words=self._words, status=await self._show("status"), minutes=MINUTES, rows=rows, **parts
         )
 
     async def parts(self) -> dict[str, str]:
         """The parts that are pushed, by the name of their event."""
         status = await self._show("status")
-        pools = await self._show("pools") if self._daemon.role == "ha" else []
+        pools = await self._pools() if self._daemon.role == "ha" else []
         recent = list(self._ticker.series)[-10:]
         rates = [sum(one[at] for one in recent) / max(1, len(recent)) for at in (1, 2)]
         events = [
@@ -60,7 +63,7 @@ class Page:
             for one in list(self._daemon.journal.recent)[-_EVENTS:]
         ]
         return {
-            "head": _draw(
+            "head": draw(
                 "head.html",
                 words=self._words,
                 status=status,
@@ -70,8 +73,8 @@ class Page:
                 concerns=concerns(self._daemon, self._ticker, status, pools),
                 uptime=_duration(status["uptime"]),
             ),
-            "timeline": _draw("timeline.html", nodes=timeline(self._daemon.handoffs, time.time()), minutes=MINUTES),
-            "events": _draw("events.html", events=events[::-1]),
+            "timeline": draw("timeline.html", nodes=timeline(self._daemon.handoffs, time.time()), minutes=MINUTES),
+            "events": draw("events.html", events=events[::-1]),
         }
 
     async def rows(self, search: str, offset: int) -> str:
@@ -87,7 +90,7 @@ class Page:
                 key, row.get("bytes_in", 0) + row.get("bytes_out", 0), now
             )
             row["left"] = "∞" if row["expires_in"] is None else _duration(row["expires_in"])
-        return _draw(
+        return draw(
             "rows.html",
             words=self._words,
             role=self._daemon.role,
@@ -98,13 +101,22 @@ class Page:
             search=search,
         )
 
+    async def _pools(self) -> Any:
+        """Counted anew every few seconds: of a million bindings that takes a while."""
+        now = time.monotonic()
+        if now >= self._count_again:
+            self._counted = await self._show("pools")
+            self._count_again = now + _COUNT_EVERY
+        return self._counted
+
     async def _show(self, what: str) -> Any:
         found = await self._daemon.answers({"show": what}, False)
         assert isinstance(found, dict)
         return found[what]
 
 
-def _draw(template: str, **values: Any) -> str:
+def draw(template: str, **values: Any) -> str:
+    """A template of templates/; whatever is in `values` is text, not markup, unless the template says otherwise."""
     return _TEMPLATES.get_template(template).render(values)
 
 

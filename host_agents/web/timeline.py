@@ -26,9 +26,9 @@ def timeline(handoffs: Handoffs, now: float) -> list[dict[str, Any]]:
         for stay, end in zip(kept, ends, strict=True):
             begin = max(stay.since, now - _WINDOW)
             if stay.place and end > begin:
-                x, width = 100 * (begin - now + _WINDOW) / _WINDOW, 100 * (end - begin) / _WINDOW
+                x, width = min(100 * (begin - now + _WINDOW) / _WINDOW, 99.6), 100 * (end - begin) / _WINDOW
                 bars.append(
-                    {"x": f"{x:.1f}", "width": f"{max(width, 0.3):.1f}", "place": stay.place, **_colour(stay.place)}
+                    {"x": f"{x:.1f}", "width": f"{max(width, 0.4):.1f}", "place": stay.place, **_colour(stay.place)}
                 )
         moves = [
             {

@@ -82,6 +82,8 @@ def test_a_state_that_was_written_holds_each_session_of_the_population_once(tmp_
     async def written() -> list[tuple[tuple[str, str], int]]:
         store = HomeAgentStore(str(tmp_path / "ha.sqlite"), asyncio.get_running_loop())
         await fill(store, population)
+        store.close()
+        store = HomeAgentStore(str(tmp_path / "ha.sqlite"), asyncio.get_running_loop())
         bindings = store.load().bindings
         store.close()
         return sorted(((one.nai, one.sub_nai), one.home_address) for one in bindings)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths
+from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths, sources
 from tools.board.stand_in import StandIn
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -49,6 +53,26 @@ def test_the_package_of_this_tree_is_installed_as_sources(board: StandIn, tmp_pa
 
     assert len(chosen) == 2
     assert installed(board) == {name: (FIRMWARE / name).read_bytes() for name, _ in chosen}
+
+
+def test_micropythons_own_mip_fetches_it_over_http(micropython: Path, tmp_path: Path) -> None:
+    """All of ours; what it depends on is on other machines, which a test does not ask."""
+    tree, target = tmp_path / "tree", tmp_path / "target"
+    shutil.copytree(FIRMWARE, tree)
+    listed = json.loads((FIRMWARE / "package.json").read_text())
+    ours = [url for url in listed["urls"] if (FIRMWARE / url[1]).exists()]
+    (tree / "package.json").write_text(json.dumps({**listed, "urls": ours, "deps": []}))
+    serve = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tree))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        package = f"http://127.0.0.1:{server.server_port}/package.json"
+        install = f"import mip; mip.install({package!r}, target={str(target)!r})"
+        done = subprocess.run([micropython, "-c", install], capture_output=True, text=True, timeout=120)
+        server.shutdown()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    came = {path.relative_to(target).as_posix(): path.read_bytes() for path in target.rglob("*.py")}
+    assert came == {name: (FIRMWARE / name).read_bytes() for name in sources() if name not in PROGRAMS}
 
 
 def test_what_an_index_brings_is_compiled_and_comes_once(board: StandIn, index: Path) -> None:

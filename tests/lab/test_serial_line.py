@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -91,10 +90,8 @@ def test_who_ends_gives_the_address_back_and_leaves_nothing_behind_and_gets_it_a
 
 def test_a_line_that_is_pulled_ends_the_session_and_one_that_is_plugged_in_brings_it_back(line_world: World) -> None:
     before = line_world.await_address("pc2")
-    cable = line_world.directory.process("pc2", "cable")
-    assert cable is not None
 
-    cable.signal(signal.SIGKILL)
+    line_world.crew.pull_cable("pc2")
     wait_until(lambda: "pc2" not in addresses(line_world), _SOON, "the session deregistered")
     wait_until(lambda: line_world.crew.process("pc2") is None, _SOON, "the attachment ended")
     assert line_world.crew.log("pc2").read_text().splitlines()[-1].startswith("entourage attach: ")

@@ -211,3 +211,16 @@ def test_mn_02_a_broadcast_of_the_home_network_is_heard_by_devices_of_a_node_tha
     wait_until(lambda: counts[heard] >= 1, _SOON, "a broadcast")
     await_ping(world, "cn", addresses(world)["KleungPC1"])  # behind it on the same way
     assert counts[heard] == 1
+
+
+def test_python_carries_a_download_on_from_agent_to_agent_where_the_kernel_does_not(make_world: MakeWorld) -> None:
+    by_python = {"datapath": "tun"}
+    world = a_world(make_world, {}, home_agent=by_python, foreign_agent=by_python)
+
+    download = Download(world, "cn", "pc1", _CN)
+    world.roam("mn", "fa2")
+    await_all_at(world, "fa2", addresses(world))
+
+    assert_whole(download.finish())
+    for agent in ("ha", "fa2"):
+        assert "datapath tun on mip0: as configured" in world.crew.log(agent).read_text()

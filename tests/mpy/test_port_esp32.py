@@ -379,7 +379,8 @@ from mip4.effects import Attach
 from mip4.address import parse
 from port_esp32.access_point import AccessPoint
 config = {"name": "ap", "ssid": "Entourage", "password": "long enough", "stations": 8}
-point = AccessPoint(config, 6, None, Log())
+uplink_was_up = asyncio.Event()
+point = AccessPoint(config, 6, uplink_was_up, None, Log())
 def attach(home, gateway="10.10.0.1", link=b"\\2\\0\\0\\0\\0\\x11"):
     point.attach(Attach(parse(home), "ap", link, parse(gateway)))
 """
@@ -403,6 +404,25 @@ print(Log.said)
     networks = [line.removeprefix("access point address=") for line in said]
     assert networks == ["10.10.0.1/30", "10.10.0.1/29", "10.10.0.1/24"]  # .3 is the broadcast address of a /30
     assert [one[3] for one in bench.notes("access_point")] == ["0.0.0.0"] * 3  # each time without ESP-IDF's server
+
+
+def test_until_there_is_an_uplink_the_servers_own_addresses_lead_to_the_portal_and_then_come_ours(bench: Bench) -> None:
+    bench.air["stations"] = ["020000000012"]
+    code = """
+async def begin():
+    task = asyncio.create_task(point.serve(Runtime()))
+    await asyncio.sleep(0)
+    before = network.WLAN.server is not None
+    uplink_was_up.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    print((before, network.WLAN.server is None, point._server is not None))
+import network
+asyncio.run(begin())
+"""
+    assert bench.run(_CLOCKLESS + _POINT + code) == (True, True, True)
+    assert bench.notes("active") == [True, False, True]  # who had come before is to ask again
 
 
 def test_a_home_agent_that_names_no_gateway_is_a_line_in_the_log_and_no_network_without_end(bench: Bench) -> None:
@@ -483,7 +503,8 @@ def served(bench: Bench) -> Iterator[Browser]:
         "address": "10.99.1.50", "mask": "255.255.255.0", "router": "10.99.1.1",
     }]  # fmt: skip
     process = bench.start(SERVED)
-    await_so(lambda: bench.notes("address"))
+    nvs = bench.folder / "nvs"
+    await_so(lambda: nvs.exists() and '"bap"' in nvs.read_text())  # a network has been joined
     yield Browser(process)
     process.kill()
     print(process.communicate()[0])

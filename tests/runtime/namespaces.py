@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from host_agents.datapath.bpf.datapath import why_not as bpf_lacks
+from host_agents.datapath.bpf.programs import why_not as bpf_lacks
 
 PREFIX = "ent-host"
 _CLONE_NEWNET = 0x40000000

@@ -77,6 +77,16 @@ def test_what_a_peer_or_a_file_says_is_text_and_no_markup():
     assert "<script" not in text and "<img" not in text and "<b>town" not in text
 
 
+def test_what_an_agent_wrote_stands_beside_the_gap_it_was_about():
+    trial = a_trial(2)
+    trial.events.append(event(1040, "log", "ha", text="denied nai=<kleung> code=133"))
+    trial.events.append(event(8000, "log", "ha", text="something else"))
+
+    text = page.page(Figures.of(trial))
+
+    assert "ha: denied nai=&lt;kleung&gt; code=133" in text and "something else" not in text
+
+
 def test_a_trial_without_handoffs_or_track_has_a_report_too():
     text = page.page(Figures.of(Trial("node", [event(0, "start"), event(9, "stop")])))
 

@@ -109,9 +109,23 @@ def watchers(world: World) -> int:
     return int(world.entourage("ha", "show", "status")["status"]["watchers"])
 
 
+def test_a_foreign_agents_page_has_its_visitors_and_nothing_to_release(world: World) -> None:
+    page = fetched(world, "fa2", FOREIGN)
+
+    assert "Foreign agent <b>203.0.113.66</b>" in page
+    assert all(session in page for session in ("KleungPC1", "KleungPC2", "vis0"))
+    assert 'class="release"' not in page
+
+
 def metrics(world: World, name: str, url: str) -> str:
-    story = f"import urllib.request; print(urllib.request.urlopen('{url}/metrics').read().decode())"
-    return world.run(name, [sys.executable, "-c", story]).stdout
+    return fetched(world, name, f"{url}/metrics")
+
+
+def fetched(world: World, name: str, url: str) -> str:
+    story = f"import urllib.request; print(urllib.request.urlopen('{url}').read().decode())"
+    done = world.run(name, [sys.executable, "-c", story])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def value(text: str, name: str, *labels: str) -> float:

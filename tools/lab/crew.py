@@ -132,11 +132,19 @@ class Crew:
         for node in self._plan.nodes:
             for device in node.serial:
                 argv = programs.serial_cable(node.name, device, self._directory.path)
-                ends += [Path(argv[-2]), Path(argv[-1])]
-                for end in ends[-2:]:
-                    end.unlink(missing_ok=True)  # of a cable that was pulled
                 self._spawn(device, "cable", argv)
+                ends += [Path(argv[-2]), Path(argv[-1])]
         wait_until(lambda: all(end.exists() for end in ends), _PATIENCE, "the serial cables")
+
+    def pull_cable(self, device: str) -> None:
+        """Both ends of its serial line hang up. start_cables() plugs it in again."""
+        process, node = self._directory.process(device, "cable"), self._plan.node_of(device)
+        if process is None or node is None:
+            raise LabFailed(f"{device} has no serial cable")
+        for end in programs.serial_cable(node.name, device, self._directory.path)[-2:]:
+            Path(end).unlink()  # before its terminal's number is somebody else's, whom the node would open then
+        process.signal(signal.SIGKILL)
+        process.wait(_PATIENCE)
 
     def start_capture(self, name: str, pcap: Path) -> None:
         """Of everything on net0; returns when it is listening."""

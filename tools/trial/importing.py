@@ -82,6 +82,8 @@ def _lines(path: Path, source: str) -> Iterator[Event]:
                 continue
             try:
                 document = json.loads(line)
+                if document["kind"] == "missed":  # it was told too much at once, and of that not when
+                    continue
                 at = _time(document["time"])
                 text = str(document.get("text", ""))
                 yield {"at": at, "source": source, "event": "log", "kind": str(document["kind"]), "text": text[:512]}

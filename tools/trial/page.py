@@ -13,6 +13,7 @@ from tools.trial.figures import Figures, OfNetwork, OfSession, Spread, of_networ
 from tools.trial.handoffs import PARTS, Handoff
 
 _COLOURS = 8
+_LISTEN = 1000  # ms after a handoff in which agents may speak of it
 _STYLE = Path(__file__).with_name("report.css")
 
 
@@ -125,12 +126,19 @@ def _worst(figures: Figures) -> str:
         at = datetime.fromtimestamp(handoff.began / 1000).strftime("%H:%M:%S")
         length = handoff.interruption
         shown = '<span class="bad">no end</span>' if length is None else milliseconds(length)
-        rows.append(
-            (at, escape(handoff.network), shown, escape(handoff.cause()) + _bits(handoff), _place(figures, handoff))
-        )
+        cause = escape(handoff.cause()) + _said(figures, handoff) + _bits(handoff)
+        rows.append((at, escape(handoff.network), shown, cause, _place(figures, handoff)))
     if not rows:
         return '<p class="soft">No handoff took place.</p>'
     return _table(("time", "to", "gap", "cause, and the parts of it", "place"), rows, right=(2,))
+
+
+def _said(figures: Figures, handoff: Handoff) -> str:
+    """What agents wrote while it lasted, two lines of it: of other sources than the node."""
+    until = handoff.began + (handoff.interruption or _LISTEN) + _LISTEN
+    said = [one for one in figures.trial.events if one["event"] == "log" and handoff.began <= one["at"] <= until]
+    lines = (f"{one['source']}: {one['text'] or one['kind']}" for one in said[:2])
+    return "".join(f'<div class="said">{escape(line[:160])}</div>' for line in lines)
 
 
 def _bits(handoff: Handoff) -> str:

@@ -9,29 +9,29 @@ map: what is registered goes on while nobody is there, and no longer than it may
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 
-from host_agents.datapath.bpf.hooks import ADMIT, ENTER, LEAVE, Hooks
-from host_agents.datapath.bpf.libbpf import Loaded, Map, maps_of
+from host_agents.datapath.bpf import programs
+from host_agents.datapath.bpf.hooks import ENTER, Hooks
+from host_agents.datapath.bpf.libbpf import Loaded
+from host_agents.datapath.bpf.links import Links
 from host_agents.datapath.bpf.sessions import Entry, Sessions
 from host_agents.datapath.protocol import Counters, Rebound
 from host_agents.datapath.tun import HOME, TunDatapath
 from host_agents.datapath.udp_carrier import UdpPort
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.link_events import LinkEvents
 from host_agents.runtime.privileges import BPF
 from host_agents.runtime.routing import Routing
 from mip4.address import show
 from mip4.const import PROTO_IPIP, PROTO_UDP
 
-OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
-
 _CARRIED = {"ipip": PROTO_IPIP, "udp": PROTO_UDP}
+_NAMES = {protocol: name for name, protocol in _CARRIED.items()}
 _LEAST, _MOST = 1 << 10, 1 << 20  # sessions that there is room for: 40 octets of each processor for each of them
 
 
@@ -54,7 +54,7 @@ class BpfDatapath:
         sessions: int = _LEAST,
         clock: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._slow = TunDatapath(device, local, side, loop, home_prefixes)
+        self._slow = TunDatapath(device, local, side, loop, home_prefixes, self._known)
         self._device = device
         self._local = local
         self._home = side == HOME
@@ -62,10 +62,8 @@ class BpfDatapath:
         self._room = 1 << (room - 1).bit_length()  # a pool that grows a little needs no other map
         self._clock = clock
         self._loaded: Loaded | None = None
-        self._events = LinkEvents(loop, self._links_changed)
-        self._hooked: set[int] = set()  # indices of interfaces with our programs on their ingress
-        self._visitors: dict[int, InstallDelivery] = {}
-        self._links: dict[str, int] = {}  # visited links and their indices
+        self._loop = loop
+        self._postponed = False  # until restore(): a former run's programs carry on, whose maps we cannot have
 
     @property
     def dropped(self) -> Counter[str]:
@@ -74,20 +72,23 @@ class BpfDatapath:
 
     def open(self) -> None:
         """As Datapath.open. Goes on with the sessions of a former run, until restore() says which there are."""
-        if self._loaded is None and (reason := why_not()):
+        if self._loaded is None and (reason := programs.why_not()):
             raise KernelRefused("bpf", reason)
-        self._slow.open()
-        try:
-            self._open()
-        except (OSError, KernelRefused) as error:
-            self._slow.close()
-            raise KernelRefused("bpf", _reason(error)) from error
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._slow.close)
+            self._slow.open()
+            try:
+                self._open(undone)
+            except (OSError, KernelRefused) as error:
+                raise KernelRefused("bpf", _reason(error)) from error
+            undone.pop_all()
 
     def close(self) -> None:
         """As Datapath.close. What the programs carry they go on to carry."""
         self._slow.close()
         if self._loaded is not None:
-            self._events.close()
+            if not self._postponed:
+                self._links.close()
             self._routing.close()
             self._hooks.close()
             self._loaded.close()
@@ -107,25 +108,38 @@ class BpfDatapath:
 
     def install(self, effect: InstallTunnel) -> None:
         """As Datapath.install."""
-        self._slow.install(effect)
+        self._slow.check(effect)
+        entry = self._entry(effect, self._origin())
+        if not _alone(effect, entry) or self._slow.holds(effect.home_address):
+            self._slow.install(effect)
         try:
-            self._sessions.put(effect.home_address, self._entry(effect))
+            self._sessions.put(effect.home_address, entry)
         except OSError as error:
             raise KernelRefused(f"tunnel {show(effect.home_address)}", _reason(error)) from error
 
     def restore(self, effects: Iterable[InstallTunnel]) -> None:
-        """As Datapath.restore: one system call for 65536 of them."""
-        tunnels = list(effects)
-        self._slow.restore(tunnels)
+        """As Datapath.restore."""
+        self._slow.restore(())
         try:
-            self._sessions.restore({one.home_address: self._entry(one) for one in tunnels})
+            self._sessions.restore(self._restored(effects))
+            if self._postponed:
+                self._attach(begins=True)
         except OSError as error:
-            raise KernelRefused(f"restore {len(tunnels)} tunnels", _reason(error)) from error
+            raise KernelRefused("restore tunnels", _reason(error)) from error
+
+    def _restored(self, effects: Iterable[InstallTunnel]) -> Iterator[tuple[int, Entry]]:
+        origin = self._origin()
+        for effect in effects:
+            self._slow.check(effect)
+            entry = self._entry(effect, origin)
+            if not _alone(effect, entry):
+                self._slow.install(effect)
+            yield effect.home_address, entry
 
     def extend(self, home_address: int, expires: int | None) -> None:
         """As Datapath.extend."""
         try:
-            self._sessions.extend(home_address, self._since_boot(expires))
+            self._sessions.extend(home_address, _since_boot(expires, self._origin()))
         except OSError as error:
             raise KernelRefused(f"extend tunnel {show(home_address)}", _reason(error)) from error
 
@@ -138,128 +152,88 @@ class BpfDatapath:
             raise KernelRefused(f"remove tunnel {show(effect.home_address)}", _reason(error)) from error
 
     def guard(self, effect: InstallDelivery) -> None:
-        """As Datapath.guard: a frame on a visited link with this source has to come from there, and from its node."""
+        """As Datapath.guard."""
         try:
-            self._guard(effect, {} if effect.interface in self._links else self._indices())
+            self._links.guard(effect)
         except OSError as error:
             raise KernelRefused(f"guard {show(effect.home_address)}", _reason(error)) from error
-        self._visitors[effect.home_address] = effect
 
     def unguard(self, effect: RemoveDelivery) -> None:
         """As Datapath.unguard."""
-        known = self._visitors.get(effect.home_address)
-        if known is not None and known.interface == effect.interface:
-            del self._visitors[effect.home_address]
-            try:
-                self._sessions.sit(effect.home_address, 0, bytes(6))
-            except OSError as error:
-                raise KernelRefused(f"unguard {show(effect.home_address)}", _reason(error)) from error
+        try:
+            self._links.unguard(effect)
+        except OSError as error:
+            raise KernelRefused(f"unguard {show(effect.home_address)}", _reason(error)) from error
 
     def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
         """As Datapath.ends."""
-        return self._slow.ends(home_address)
+        known = None if self._slow.holds(home_address) else self._known(home_address)
+        return known.ends if known else self._slow.ends(home_address)
 
     def counters(self, home_address: int) -> Counters:
         """As Datapath.counters."""
         return self._slow.counters(home_address) + self._sessions.counters(home_address)
 
-    def _open(self) -> None:
+    def _open(self, undone: contextlib.ExitStack) -> None:
         """Raises OSError and KernelRefused. When the device was lost, programs and maps are still held."""
-        if self._loaded is None:
-            self._hooks = Hooks(self._device)
-            self._routing = Routing()
-            self._loaded = self._load()
-            self._sessions = Sessions(self._loaded.maps)
-            self._events.open()
+        side = "home" if self._home else "visited"
+        loaded = self._loaded
+        if loaded is None:
+            self._hooks, self._routing = Hooks(self._device), Routing()
+            undone.callback(self._hooks.close)
+            undone.callback(self._routing.close)
+            former = self._hooks.program(self._routing.index(self._device), ENTER)
+            loaded, adopted = programs.load(self._home, self._room, former)
+            self._postponed = former is not None and not adopted
+            undone.callback(loaded.close)
+            self._sessions = Sessions(loaded.maps)
+            leave, dropped = f"{side}_leave", self._slow.dropped
+            self._links = Links(self._hooks, loaded.programs, leave, self._sessions, self._loop, dropped)
         self._index = self._routing.index(self._device)
         self._sessions.describe(self._local, self._index)
+        begins, self._loaded = self._loaded is None, loaded
+        if not self._postponed:
+            self._attach(begins)
+
+    def _attach(self, begins: bool) -> None:
+        """From now on ours carry. begins: whether no interface has them yet."""
+        assert self._loaded is not None
         name = "home_enter" if self._home else "visited_enter"
         self._hooks.attach(self._index, ENTER, self._loaded.programs[name], name)
-        self._hooked.clear()
-        self._hook_links()
+        if begins:
+            self._links.open()
+        self._postponed = False
 
-    def _load(self) -> Loaded:
-        programs = ["home_enter", "home_leave"] if self._home else ["visited_enter", "visited_leave", "visited_admit"]
-        sizes = {"mip_sessions": self._room, "mip_counts": self._room}
-        former = self._former()
-        loaded = Loaded(OBJECT, programs, sizes, {})
-        if former and all(former[name].shape == one.shape for name, one in loaded.maps.items()):
-            loaded.close()
-            loaded = Loaded(OBJECT, programs, sizes, former)
-        for one in former.values():
-            one.close()
-        return loaded
-
-    def _former(self) -> dict[str, Map]:
-        """The maps of an earlier run; none where there was none, or where we may not look (CAP_SYS_ADMIN)."""
-        program = self._hooks.program(self._routing.index(self._device), ENTER)
-        try:
-            return maps_of(program) if program else {}
-        except PermissionError:
-            return {}
-
-    def _links_changed(self) -> None:
-        try:
-            self._hook_links()
-        except OSError:
-            self._slow.dropped["link event"] += 1
-
-    def _hook_links(self) -> None:
-        """Programs on every interface that has none of ours yet; visitors where their links are now."""
-        assert self._loaded is not None
-        indices = self._indices()
-        self._hooked &= set(indices.values())
-        name = "home_leave" if self._home else "visited_leave"
-        for index in set(indices.values()) - self._hooked:
-            self._hooks.attach(index, LEAVE, self._loaded.programs[name], name)
-            self._hooked.add(index)
-        for link in {visitor.interface for visitor in self._visitors.values()}:
-            if indices.get(link) != self._links.get(link):  # gone, or made anew
-                self._links.pop(link, None)
-                for visitor in [one for one in self._visitors.values() if one.interface == link]:
-                    self._guard(visitor, indices)
-
-    def _indices(self) -> dict[str, int]:
-        return {one.name: one.index for one in self._hooks.interfaces()}
-
-    def _guard(self, visitor: InstallDelivery, indices: Mapping[str, int]) -> None:
-        """Where the link is away for now, nothing comes from it either. indices: of the links there are, by name."""
-        assert self._loaded is not None
-        link = visitor.interface
-        if link not in self._links and link in indices:
-            self._hooks.attach(indices[link], ADMIT, self._loaded.programs["visited_admit"], "visited_admit")
-            self._links[link] = indices[link]
-        if link in self._links:
-            self._sessions.sit(visitor.home_address, self._links[link], visitor.link_address)
-
-    def _entry(self, effect: InstallTunnel) -> Entry:
+    def _entry(self, effect: InstallTunnel, origin: int) -> Entry:
         """What the programs cannot do is left to the slow path: `carried` is 0 then."""
         end = effect.ends[0]
         carried = _CARRIED.get(end.encapsulation, 0) if len(effect.ends) == 1 else 0
         port = end.port if carried == PROTO_UDP else 0
         if carried == PROTO_UDP and not port:
             carried = 0
-        return Entry(self._since_boot(effect.expires), end.remote, port, carried)
+        return Entry(_since_boot(effect.expires, origin), end.remote, port, carried, end.co_located)
 
-    def _since_boot(self, expires: int | None) -> int:
-        """Nanoseconds; 0 for never."""
-        if expires is None:
-            return 0
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        return max(1, now + (expires - self._clock()) * 1_000_000)
+    def _known(self, home_address: int) -> InstallTunnel | None:
+        """Of a tunnel that the programs carry, from what the map says of it."""
+        entry = self._sessions.find(home_address)
+        if entry is None or not entry.carried:
+            return None
+        end = TunnelEnd(entry.remote, _NAMES[entry.carried], entry.port, co_located=entry.co_located)
+        return InstallTunnel(home_address, self._local, (end,))
+
+    def _origin(self) -> int:
+        """When the clock that effects tell `expires` by was zero, ns since boot."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - self._clock() * 1_000_000
 
 
-def why_not() -> str:
-    """What this machine lacks; "": nothing."""
-    if not OBJECT.exists():
-        return f"{OBJECT.name} is not built: make setup"
-    try:
-        Loaded(OBJECT, ["home_enter"], {}, {}).close()
-    except PermissionError:
-        return "needs CAP_BPF and CAP_NET_ADMIN"
-    except OSError as error:  # ctypes says itself which library is missing
-        return str(error.strerror or error)
-    return ""
+def _since_boot(expires: int | None, origin: int) -> int:
+    """Nanoseconds, as an Entry has it."""
+    return 0 if expires is None else max(1, origin + expires * 1_000_000)
+
+
+def _alone(effect: InstallTunnel, entry: Entry) -> bool:
+    """Whether the map knows all there is to know; then Python need not remember it, which counts with a million."""
+    return entry.carried != 0 and not effect.ends[0].broadcast and not effect.encapsulating_link
 
 
 def _reason(error: OSError | KernelRefused) -> str:

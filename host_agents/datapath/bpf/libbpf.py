@@ -59,6 +59,7 @@ def library() -> Any:
         _library.libbpf_set_print(None)  # the kernel's verifier is for us, not for an operator's terminal
         for name in ("bpf_object__open_file", "bpf_object__find_map_by_name", "bpf_object__find_program_by_name"):
             getattr(_library, name).restype = ctypes.c_void_p
+        _library.bpf_map_update_elem.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64)
     return _library
 
 
@@ -82,22 +83,26 @@ class Map:
         self._each = -(-int(info.value_size) // 8) * 8 if info.type == _PERCPU_ARRAY else int(info.value_size)
         self._copies = _processors() if info.type == _PERCPU_ARRAY else 1
         self._value = ctypes.create_string_buffer(self._each * self._copies)
+        self._look, self._set = library().bpf_map_lookup_elem, library().bpf_map_update_elem
 
     def close(self) -> None:
         os.close(self.descriptor)
 
     def get(self, key: bytes) -> list[bytes] | None:
         """Its value, or values; None where there is none."""
-        if library().bpf_map_lookup_elem(self.descriptor, key, self._value):
+        if self._look(self.descriptor, key, self._value):
             if ctypes.get_errno() == _NO_ELEMENT:
                 return None
             raise _refused()
         octets = self._value.raw
+        if self._copies == 1:
+            return [octets]
         return [octets[at : at + self._each] for at in range(0, len(octets), self._each)]
 
     def put(self, key: bytes, value: bytes) -> None:
         """Insert or replace; on every processor alike."""
-        _check(library().bpf_map_update_elem(self.descriptor, key, value * self._copies, ctypes.c_uint64(_ANY)))
+        if self._set(self.descriptor, key, value * self._copies, _ANY) < 0:
+            raise _refused()
 
     def take(self, key: bytes) -> None:
         """What is not there is no error."""

@@ -17,11 +17,11 @@ struct session {
 	__be32 remote;		/* the tunnel's other end */
 	__be16 port;		/* there, of a tunnel in UDP; else 0 */
 	__u8 carried;		/* IPPROTO_IPIP or IPPROTO_UDP; 0: by the slow path */
-	__u8 unused;
+	__u8 co_located;	/* whether the node itself is there; only Python asks */
 	__u32 slot;		/* of its counts */
 	__u32 link;		/* index of the visited link it sits on; 0: of none */
 	__u8 link_address[6];	/* there */
-	__u8 unused_too[2];
+	__u16 generation;	/* of the last start by which it was known; only Python asks */
 };
 
 /* Inner packets and their octets. in: towards the device. heard: ns since boot, when the last one came from there. */

@@ -113,7 +113,7 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct iphdr *inner
 	};
 	if (!ip.frag_off)
 		ip.id = bpf_get_prandom_u32(); /* a router may cut it in pieces, which are found together by this */
-	sum_header(&ip);
+	ip.check = ~sum_of(&ip);
 	outer.ip = ip;
 	if (in_udp) {
 		outer.udp.source = agent->port;
@@ -234,7 +234,7 @@ static __always_inline int leave(struct __sk_buff *skb, enum side side)
 		return NOT_OURS;
 	outer = *ip;
 	if (outer.daddr != agent->local || outer.version != 4 || outer.ihl != 5 || outer.frag_off & bpf_htons(PART) ||
-	    outer.ttl == 0)
+	    outer.ttl == 0 || sum_of(&outer) != 0xffff)
 		return NOT_OURS;
 
 	__u32 taken = IN_IP, length = bpf_ntohs(outer.tot_len);

@@ -13,6 +13,7 @@ Written where no kernel had ipip: it has run under User-mode Linux 6.1, never on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -49,6 +50,7 @@ class IpipDatapath:
         self._paths = PathMtu(local)
         self._carried: dict[int, tuple[int, int]] = {}  # home address -> remote, MTU of the path there
         self._by_hand: set[int] = set()  # home addresses of the other tunnels
+        self._holds = False  # what asks for path MTUs
         self._counted: dict[int, Counters] = {}  # by filters that are no longer there
         self._links: dict[int, str] = {}  # home address of a visitor with a reverse tunnel -> its link
 
@@ -60,30 +62,40 @@ class IpipDatapath:
     def open(self) -> None:
         """As Datapath.open. The tunnels of a former run end here; restore() begins them anew."""
         self._kernel.possible()
-        self._slow.open()
-        try:
-            self._paths.open()
-            self._kernel.open()
-            self._slow.hear("ipip", only((), self._home))
-        except OSError as error:
-            self._slow.close()
-            raise KernelRefused("ipip", _reason(error)) from error
-        except KernelRefused:
-            self._slow.close()
-            raise
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._let_all_go)
+            self._slow.open()
+            try:
+                if not self._holds:
+                    self._paths.open()
+                self._holds = True
+                self._kernel.open()
+                self._slow.hear("ipip", only(self._by_hand, self._home))
+                former, self._carried = self._carried, {}
+                for home_address, (remote, _) in former.items():  # of this run, whose device was lost
+                    self._carry(home_address, remote)
+            except OSError as error:
+                raise KernelRefused("ipip", _reason(error)) from error
+            undone.pop_all()
 
     def close(self) -> None:
         """As Datapath.close. What the kernel carries it goes on to carry."""
+        if self._holds:
+            self._let_all_go()
+            self._kernel.close()
+
+    def _let_all_go(self) -> None:
         self._slow.close()
-        self._paths.close()
-        self._kernel.close()
+        if self._holds:
+            self._paths.close()
+            self._holds = False
 
     def use(self, port: UdpPort, rebound: Rebound) -> None:
         """As Datapath.use."""
         self._slow.use(port, rebound)
 
     def watch(self, lost: Callable[[], None]) -> None:
-        """As Datapath.watch. It is the device aside that tells."""
+        """As Datapath.watch. It is the device aside that tells; of the other nobody hears that it is gone."""
         self._slow.watch(lost)
 
     def restore(self, effects: Iterable[InstallTunnel]) -> None:

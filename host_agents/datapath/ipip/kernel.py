@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from host_agents.datapath.device import TUNNEL_MTU
 from host_agents.datapath.ipip import messages
@@ -36,6 +36,7 @@ class InKernel:
         self._aside = aside
         self._local = local
         self._home = home
+        self._held = ExitStack()
         self._reverse: dict[int, Rule] = {}
 
     def possible(self) -> None:
@@ -53,8 +54,12 @@ class InKernel:
 
     def open(self) -> None:
         """Make the device, or take it over without the tunnels that an earlier run has left in it."""
+        self._held.close()  # there is something in it if a device was lost
+        self._reverse.clear()
         self._kernel = Rtnetlink()
+        self._held.callback(self._kernel.close)
         self._routing = Routing()
+        self._held.callback(self._routing.close)
         self._index = self._own_device()
         self._run(messages.bring_up(self._index, TUNNEL_MTU))
         self._sweep()
@@ -72,8 +77,7 @@ class InKernel:
             for rule in self._rules():
                 self._routing.take(rule)
         self._routing.delete_interface(self._aside)
-        self._kernel.close()
-        self._routing.close()
+        self._held.close()
 
     def put(self, home_address: int, remote: int, mtu: int) -> None:
         """Begin to carry its packets, or carry them elsewhere from now on. mtu: of the path to `remote`."""

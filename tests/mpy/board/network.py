@@ -45,6 +45,8 @@ class WLAN:
     def active(self, on):
         if air.read().get("broken"):
             raise RuntimeError("Wifi Unknown Error")
+        if not self._station:
+            air.note(active=on)
         if not self._station and WLAN.server is None:
             _run("echo %d > /proc/sys/net/ipv4/ip_forward" % os.getenv("MACHINE").startswith("Entourage"))
             _run("ip address replace %s/24 dev down0" % _AP_ADDRESS)
