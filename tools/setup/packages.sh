@@ -22,7 +22,6 @@ need tshark tshark
 need tcpdump tcpdump
 need faketime faketime
 need systemd-analyze systemd
-need freeradius freeradius
 need cc gcc
 need clang clang
 need tc iproute2
@@ -30,6 +29,7 @@ need ethtool ethtool
 [ -r /usr/include/bpf/bpf_helpers.h ] || need /usr/include/bpf/bpf_helpers.h libbpf-dev
 need chromium chromium
 [ -d /run/systemd/system ] || need promtool prometheus # where systemd runs, the package starts a server
+[ -d /run/systemd/system ] || need freeradius freeradius # as it does here
 need zsh zsh
 need fish fish
 need man man-db
