@@ -1,5 +1,6 @@
 """The node's runtime: what the links bring reaches the engine, what the engine says goes out, faults end nothing."""
 
+import hashlib
 import signal
 import socket
 import statistics
@@ -190,11 +191,13 @@ def test_stuck_and_wordy_control_clients_keep_nobody_waiting(world):
 def test_a_torn_or_foreign_state_file_is_ignored_with_a_line(world):
     state = world.folder / "node.state.json"
     for content, reason in (
-        ('{"format": "entourage', "it is not JSON"),
-        ('{"format": "another"}', "it is no state file of this program"),
-        ('{"format": "entourage mobile node 1", "nai": "a@b.c"}', "it belongs to another NAI"),
+        ('{"format": "entourage', "it is torn or damaged, or no state file of this program"),
+        ('{"format": "entourage mobile node 3"}', "it is of another version of this program"),
+        ('{"format": "entourage mobile node 2", "nai": "a@b.c"}', "it belongs to another NAI"),
     ):
-        state.write_text(content)
+        torn = content.startswith('{"format": "entourage') and not content.endswith("}")
+        digest = "" if torn else hashlib.sha256(content.encode()).hexdigest()
+        state.write_text(f"{content}\n{digest}\n")
         world.begin()
         assert world.ask(b"status\n")["made_with"]["remembered"] == []
         assert f"WARNING state file {state} ignored: {reason}" in world.log.read_text()
