@@ -188,8 +188,11 @@ def test_after_a_restart_with_a_clock_a_day_off_a_node_is_told_the_time_and_keep
     home.start()
     assert home.bindings() == ({} if jump > 0 else {"camera": address})  # a day later its lifetime is over
     home.ask("camera")
-    assert home.answer()[:2] == ("camera", MISMATCH)
-    home.resynchronise()
+    _, code, _ = home.answer()
+    # Clock put back: it starts a second inside the tolerance of what was accepted last, and we may be that quick.
+    assert code == MISMATCH or (code, jump) == (0, -DAY)
+    if code == MISMATCH:
+        home.resynchronise()
     home.ask("camera")
 
     assert home.answer() == ("camera", 0, address)
