@@ -175,7 +175,8 @@ class BpfDatapath:
 
     def counters(self, home_address: int) -> Counters:
         """As Datapath.counters."""
-        return self._slow.counters(home_address) + self._sessions.counters(home_address)
+        carried = self._sessions.counters(home_address)
+        return self._slow.counters(home_address) + carried if self._slow.holds(home_address) else carried
 
     def _open(self, undone: contextlib.ExitStack) -> None:
         """Raises OSError and KernelRefused. When the device was lost, programs and maps are still held."""
