@@ -23,6 +23,7 @@ need tcpdump tcpdump
 need faketime faketime
 need systemd-analyze systemd
 need freeradius freeradius
+need radclient freeradius-utils
 need cc gcc
 need clang clang
 need tc iproute2
