@@ -28,7 +28,8 @@ def table(world: World, agent: str, name: str) -> dict[str, tuple[str, str]]:
     """sub-NAI -> (home address, care-of address at the home agent or home agent at a foreign agent)."""
     entries: list[dict[str, Any]] = world.entourage(agent, "show", name)[name]
     other = "care_of_address" if name == "bindings" else "home_agent"
-    return {one["sub_nai"]: (one["home_address"], one[other]) for one in entries}
+    held = [one for one in entries if one["home_address"] is not None]  # a request under way has none yet
+    return {one["sub_nai"]: (one["home_address"], one[other]) for one in held}
 
 
 def packets_in(world: World) -> dict[str, int]:

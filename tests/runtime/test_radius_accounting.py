@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,7 +28,7 @@ from mip4.identification import NTP_UNIX
 from tests.runtime.test_home_agent_daemon import CARE_OF, CONFIG, HOME_AGENT, NAI, PATIENCE, Home
 from tests.runtime.test_home_agent_daemon import home as home  # a fixture
 from tests.runtime.test_home_agent_daemon import pytestmark as pytestmark
-from tests.runtime.test_radius import SECRET, Server
+from tests.runtime.test_radius import SECRET, Server, need_freeradius
 from tools.lab.crew import wait_until
 
 RADIUSD = f"""
@@ -80,7 +79,7 @@ class Ledger(Server):
 
 @pytest.fixture
 def ledger(home: Home, tmp_path: Path) -> Iterator[Ledger]:
-    assert shutil.which("freeradius") and shutil.which("radclient"), "tools/setup/packages.sh installs them"
+    need_freeradius()
     subprocess.run(home.inside(["ip", "link", "set", "lo", "up"]), check=True)
     home.config.write_text(
         f'{CONFIG}\n[radius]\nsecret = "text:{SECRET}"\ntimeout = 0.2\ntries = 2\n'
