@@ -1,4 +1,4 @@
-"""What docs/operation.md says of bad days, with the real daemon: one clear line, and nothing acknowledged is lost.
+"""What docs/operating.md says of bad days, with the real daemon: one clear line, and nothing acknowledged is lost.
 
 `kill -9` is in test_home_agent_daemon.py, which has the whole of it.
 """
