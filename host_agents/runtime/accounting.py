@@ -184,6 +184,8 @@ class Accounting:
             await self._client.exchange(AcctPacket, attributes, f"nai={report.account.nai}")
         except NoAnswer:
             return False
+        except ValueError as error:  # a name that is longer than an attribute; it would be so the next time too
+            self._hearing.said(f"nai={report.account.nai} cannot be accounted for: {error}")
         return True
 
     def _settled(self, report: Report) -> None:

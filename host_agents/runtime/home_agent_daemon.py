@@ -11,38 +11,29 @@ from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import (
-    AskSubscriber,
     CameHome,
     InstallTunnel,
     MobilityBinding,
-    RemoveBinding,
     RemoveTunnel,
     Said,
     SendDatagram,
-    StoreBinding,
     Turn,
 )
 from host_agents.home_agent.home_agent import HomeAgent
-from host_agents.home_agent.policy import Subscriber
 from host_agents.home_agent.simultaneous import each
 from host_agents.home_agent.tunnel import end_of
-from host_agents.runtime.accounting import Accounting, Hearing
 from host_agents.runtime.answers import Document, Request, unhurried
-from host_agents.runtime.config import HomeAgentConfig, Radius, load_home_agent
+from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
-from host_agents.runtime.disconnects import Disconnects, Wanted
 from host_agents.runtime.errors import BadRequest, KernelRefused
 from host_agents.runtime.home_links import HomeLinks, connected
+from host_agents.runtime.home_radius import HomeRadius
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
-from host_agents.runtime.radius import RadiusClient
-from host_agents.runtime.radius_subscribers import RadiusSubscribers
-from host_agents.runtime.remote_subscribers import RemoteSubscribers
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
-from host_agents.store.accounts import AccountStore
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
@@ -63,64 +54,20 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
-        self._remote: RemoteSubscribers | None = None
-        self._accounting: Accounting | None = None
-        if config.radius is not None:
-            self._use(config.radius)
-        self.does |= {SendDatagram: self._send, CameHome: self._came_home, AskSubscriber: self._ask}
+        self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
+        self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
         self.answers.add("release", self._release, changes=True)
-
-    def _use(self, radius: Radius) -> None:
-        """What a RADIUS server knows, is told, and may ask for; accounting begins with open()."""
-        if radius.server is not None:
-            client = RadiusClient(radius.server, radius.secret, radius.timeout, radius.tries)
-            self._remote = RemoteSubscribers(
-                RadiusSubscribers(client, radius.sessions),
-                radius.cache,
-                self._learned,
-                self._forgotten,
-                self._resumed,
-                self.journal.warn,
-            )
-            self.beside.append(self._remote)
-        if radius.disconnect is not None:
-            servers = frozenset(place[0] for place in (radius.server, radius.accounting) if place is not None)
-            address = self._config.policy.address
-            self.beside.append(
-                Disconnects(radius.disconnect, servers, radius.secret, address, self._disconnect, self._drop)
-            )
-
-    def _account(self, radius: Radius, server: tuple[str, int]) -> Accounting:
-        """Raises StoreFailed."""
-        client = RadiusClient(server, radius.secret, radius.timeout, radius.tries)
-        store = AccountStore(f"{self.common.state}.accounting", asyncio.get_running_loop())
-        accounting = Accounting(
-            client,
-            store,
-            self._config.policy.address,
-            radius.interim,
-            Hearing(
-                self.clock,
-                lambda home_address: self.datapath.counters(home_address),
-                self.journal.warn,
-                lambda error: self.journal.failed("accounting-store-failed", str(error), self.now()),
-            ),
-        )
-        self.does |= {StoreBinding: accounting.stored, RemoveBinding: accounting.removed}
-        self.beside.append(accounting)
-        return accounting
 
     def open(self) -> Turn:
         loop, policy, common = asyncio.get_running_loop(), connected(self._config.policy), self.common
         # First what a second daemon would be refused, while nothing of the kernel is touched.
         self.store = HomeAgentStore(str(common.state), loop)
         snapshot = self.store.load()
-        radius = self._config.radius
-        if radius is not None and radius.accounting is not None:
-            self._accounting = self._account(radius, radius.accounting)
+        if self._radius is not None:
+            self._radius.open()
         self._socket.open(policy.address, self._config.port)
         prefixes = [network.prefix for network in policy.networks]
         sessions = sum(last - first + 1 for network in policy.networks for first, last in network.pool)
@@ -161,8 +108,8 @@ class HomeAgentDaemon(Daemon):
         for tunnel in tunnels:
             self._note_place(tunnel)
         super().restore(tunnels)
-        if self._accounting is not None:
-            self._accounting.restore(self.engine.bindings)
+        if self._radius is not None:
+            self._radius.restore()
         if self._links is not None:
             for tunnel in tunnels:
                 self._links.away(tunnel.home_address)
@@ -207,29 +154,6 @@ class HomeAgentDaemon(Daemon):
         if self._links is not None:
             self._links.came_home(effect.home_address)
 
-    def _ask(self, effect: AskSubscriber) -> None:
-        if self._remote is not None:
-            self._remote.ask(effect)
-
-    def _learned(self, subscriber: Subscriber) -> None:
-        """An address that is not ours to give is left out; the session gets one of the pool."""
-        policy = self.engine.policy
-        for address in list(subscriber.addresses.values()):
-            network, owner = policy.network_of(address), policy.reserved().get(address, (subscriber.nai, ""))
-            if network is None or address == network.gateway or owner[0] != subscriber.nai:
-                self.journal.warn(f"nai={subscriber.nai}: {show(address)} from the RADIUS server is not free here")
-                subscriber = replace(subscriber, addresses={})
-        self.engine.learn(subscriber)
-
-    def _forgotten(self, nai: str) -> None:
-        """The server knows it no longer."""
-        policy = self.engine.policy
-        left = {one: subscriber for one, subscriber in policy.subscribers.items() if one != nai}
-        self.take(self.engine.reload(left, dict(policy.foreign_agents), self.now()))
-
-    def _resumed(self, effect: AskSubscriber) -> None:
-        self.take(self.engine.receive(effect.datagram, effect.source, effect.port, self.now()))
-
     def _note_place(self, effect: InstallTunnel) -> None:
         """For the time line of its node, if the tunnel will end elsewhere than now."""
         binding = self.engine.bindings.find_home_address(effect.home_address)
@@ -242,7 +166,7 @@ class HomeAgentDaemon(Daemon):
 
     def status(self) -> Document:
         said: Document = {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}
-        return said if self._accounting is None else {**said, "accounting": self._accounting.document()}
+        return said if self._radius is None else {**said, **self._radius.status()}
 
     async def reload(self) -> Document:
         read: HomeAgentConfig = await self.read_again(load_home_agent)
@@ -250,7 +174,8 @@ class HomeAgentDaemon(Daemon):
         before, sessions = set(former.subscribers), len(self.engine.bindings)
         changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents)
         later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
-        remote = {} if self._remote is None else self._remote.subscribers
+        later = later or read.radius != self._config.radius
+        remote = {} if self._radius is None else self._radius.subscribers()
         self.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
         done = {
             "subscribers": len(new.subscribers),
@@ -317,7 +242,7 @@ class HomeAgentDaemon(Daemon):
             raise BadRequest("release takes an object")
         inform = bool(wanted.get("inform", True))
         if wanted.get("all"):
-            return {"released": self._release_each([(one.nai, one.sub_nai) for one in self.engine.bindings], inform)}
+            return {"released": self.release_each([(one.nai, one.sub_nai) for one in self.engine.bindings], inform)}
         session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
         try:
             self.take(self.engine.release(session, inform, self.now()))
@@ -325,7 +250,7 @@ class HomeAgentDaemon(Daemon):
             raise BadRequest(str(error.args[0])) from error
         return {"released": [_named(session)]}
 
-    async def _release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[Document]:
+    async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[Document]:
         """Each as it is released; no more at a time than the store takes in one commit."""
         while waiting:
             some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
@@ -338,27 +263,6 @@ class HomeAgentDaemon(Daemon):
                     continue
                 yield _named(session)
             await self.durable()
-
-    async def _disconnect(self, wanted: Wanted) -> int:
-        """As release(); the server is asked anew who its subscribers are. How many sessions that ended."""
-        nai, home_address = wanted.nai, wanted.home_address
-        if wanted.account_id is not None:
-            account = None if self._accounting is None else self._accounting.find(wanted.account_id)
-            if account is None or home_address not in (None, account.home_address):
-                return 0
-            home_address = account.home_address
-        if home_address is None:
-            named = self.engine.bindings.of(nai or "")
-        else:
-            named = [one for one in [self.engine.bindings.find_home_address(home_address)] if one is not None]
-        sessions = [
-            (one.nai, one.sub_nai) for one in named if nai in (None, one.nai) and wanted.sub_nai in (None, one.sub_nai)
-        ]
-        count = len([one async for one in self._release_each(sessions, True)])
-        if self._remote is not None:
-            for doubted in {one for one, _ in sessions}:
-                self._remote.doubt(doubted)
-        return count
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
         self.take(self.engine.rebound(home_address, source, port, self.now()))
