@@ -78,7 +78,8 @@ class HomeRadius:
             self._accounting.restore(self._daemon.engine.bindings)
 
     def status(self) -> Document:
-        return {} if self._accounting is None else {"accounting": self._accounting.document()}
+        said = {} if self._accounting is None else self._accounting.document()
+        return {f"accounting_{key}": value for key, value in said.items()}
 
     # ---- subscribers
 

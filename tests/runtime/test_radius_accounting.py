@@ -121,7 +121,16 @@ def disconnect(home: Home, *attributes: str) -> str:
     return said.stdout.partition("Received ")[2]
 
 
-def test_a_session_is_one_account_from_its_start_to_its_end_across_a_kill(home: Home, ledger: Ledger) -> None:
+def send(home: Home, address: str, count: int) -> None:
+    """Packets of 84 octets towards a device, which answers none."""
+    subprocess.run(
+        home.inside(["ping", "-q", "-c", str(count), "-i", "0.01", "-W", "0.1", address]), stdout=subprocess.DEVNULL
+    )
+
+
+def test_a_session_is_one_account_from_its_start_to_its_end_across_restarts(home: Home, ledger: Ledger) -> None:
+    home.config.write_text(home.config.read_text().replace('datapath = "none"', 'datapath = "tun"'))
+    subprocess.run(home.inside(["sysctl", "-q", "net.ipv4.ip_forward=1"]), check=True)
     ledger.start()
     home.start()
     address = register(home, "camera")["camera"]
@@ -129,6 +138,10 @@ def test_a_session_is_one_account_from_its_start_to_its_end_across_a_kill(home: 
 
     home.end(signal.SIGKILL)
     home.start()
+    send(home, address, 3)
+    home.end(signal.SIGTERM)
+    home.start()
+    send(home, address, 2)
     register(home, "camera")
     release(home, "camera")
     stop = ledger.until("Stop")[0]
@@ -142,6 +155,7 @@ def test_a_session_is_one_account_from_its_start_to_its_end_across_a_kill(home: 
     assert stop["Acct-Session-Id"] == start["Acct-Session-Id"]
     assert stop["Acct-Terminate-Cause"] == "Admin-Reset"
     assert 0 <= int(stop["Acct-Session-Time"]) < 60
+    assert (stop["Acct-Output-Packets"], stop["Acct-Output-Octets"]) == ("5", str(5 * 84))
     accounts = [one["Acct-Session-Id"] for one in ledger.until("Start", 3)]
     assert len(accounts) == len(set(accounts)) == 3, "a restart begins no session, and each has an id of its own"
 
@@ -153,9 +167,8 @@ def test_a_dead_server_stops_no_registration_and_is_told_when_it_is_back(home: H
     register(home, *names)
     wait_until(lambda: "accounting server does not answer" in home.log.read_text(), PATIENCE, "a warning")
     register(home, *names)
-    waiting = shown(home, "status")["accounting"]
-    assert waiting.pop("waiting") == 40
-    assert waiting == {"lost": 0, "silent": True}
+    status = shown(home, "status")
+    assert [status[f"accounting_{key}"] for key in ("waiting", "lost", "silent")] == [40, 0, True]
 
     ledger.start()
     assert {one["Calling-Station-Id"] for one in ledger.until("Start", 40)} == set(names)
@@ -163,7 +176,7 @@ def test_a_dead_server_stops_no_registration_and_is_told_when_it_is_back(home: H
 
     ledger.kill()
     release(home, "device-7")
-    wait_until(lambda: shown(home, "status")["accounting"]["waiting"] == 1, PATIENCE, "the end of device-7")
+    wait_until(lambda: shown(home, "status")["accounting_waiting"] == 1, PATIENCE, "the end of device-7")
     home.end(signal.SIGTERM)
     ledger.start()
     home.start()
