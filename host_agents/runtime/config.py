@@ -78,8 +78,11 @@ class _MobileNode(Key, kw_only=True):
 
 
 class _Radius(Section):
-    server: str
     secret: str
+    server: str = ""
+    accounting: str = ""
+    interim: int = 600
+    disconnect: str = ""
     timeout: float = 2.0
     tries: int = 3
     cache: int = 3600
@@ -152,12 +155,17 @@ class Common:
 
 @dataclass(slots=True, frozen=True)
 class Radius:
-    """Where subscribers are asked for who are not in the file (RFC 2865). timeout, cache: seconds.
+    """What a RADIUS server has to do with us; addresses and ports, None: nothing. timeout, cache, interim: seconds.
 
-    server: address and port. sessions: of each such subscriber.
+    server: where subscribers are asked for who are not in the file (RFC 2865). sessions: of each such subscriber.
+    accounting: who is told of sessions (RFC 2866), every `interim` again, 0: only of beginning, moves and end.
+    disconnect: where of ours they may ask us to end sessions (RFC 5176).
     """
 
-    server: tuple[str, int]
+    server: tuple[str, int] | None
+    accounting: tuple[str, int] | None
+    interim: int
+    disconnect: tuple[str, int] | None
     secret: bytes
     timeout: float
     tries: int
@@ -268,7 +276,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         reverse_tunnel_required=section.reverse_tunnel_required,
         encapsulations=reader.encapsulations("home_agent.encapsulations", section.encapsulations),
         simultaneous_bindings=section.simultaneous_bindings,
-        asks=file.radius is not None,
+        asks=file.radius is not None and bool(file.radius.server),
     )
     radius = None if file.radius is None else _radius(reader, file.radius)
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
@@ -280,16 +288,30 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
 
 
 def _radius(reader: Reader, section: _Radius) -> Radius:
-    host, _, port = section.server.partition(":")
-    reader.value("radius.server", 0, parse, host)
-    reader.need("radius.server", not port or (port.isdecimal() and 0 < int(port) < 65536), f"{port} is no port")
+    server = _place(reader, "radius.server", section.server, 1812)
+    accounting = _place(reader, "radius.accounting", section.accounting, 1813)
+    disconnect = _place(reader, "radius.disconnect", section.disconnect, 3799)
+    reader.need("radius", bool(section.server or section.accounting), "neither server nor accounting is named")
     reader.need("radius.timeout", 0.1 <= section.timeout <= 30, "outside 0.1..30 seconds")
     reader.need("radius.tries", 0 < section.tries <= 10, "outside 1..10")
     reader.need("radius.cache", 60 <= section.cache <= 604_800, "outside 60..604800 seconds")
     reader.need("radius.sessions", 0 < section.sessions <= 4096, "outside 1..4096")
+    interim = section.interim
+    reader.need("radius.interim", interim == 0 or 60 <= interim <= 86_400, "neither 0 nor 60..86400 seconds")
     secret = reader.secret("radius.secret", section.secret)
-    server = (host, int(port) if port.isdecimal() else 1812)
-    return Radius(server, secret, section.timeout, section.tries, section.cache, section.sessions)
+    return Radius(
+        server, accounting, interim, disconnect, secret, section.timeout, section.tries, section.cache, section.sessions
+    )
+
+
+def _place(reader: Reader, key: str, text: str, otherwise: int) -> tuple[str, int] | None:
+    """ADDRESS or ADDRESS:PORT; None for ""."""
+    if not text:
+        return None
+    host, _, port = text.partition(":")
+    reader.value(key, 0, parse, host)
+    reader.need(key, not port or (port.isdecimal() and 0 < int(port) < 65536), f"{port} is no port")
+    return host, int(port) if port.isdecimal() else otherwise
 
 
 def load_foreign_agent(path: Path) -> ForeignAgentConfig:
