@@ -54,6 +54,13 @@ def _pins(value, folder: str):
     return tuple([_PIN(one, folder) for one in value])
 
 
+def _voltages(value, folder: str) -> tuple:
+    """[empty, full], mV at the pin."""
+    if len(a_list(value)) != 2 or not 0 <= number(0, 5000)(value[0], folder) < number(0, 5000)(value[1], folder):
+        raise ValueError("not two voltages in mV: [EMPTY, FULL]")
+    return tuple(value)
+
+
 def _or_none(check):
     return lambda value, folder: None if value is None else check(value, folder)
 
@@ -81,6 +88,13 @@ BOARD = [
     ("portal", None, _password),  # its password; None: there is none
     ("button", None, _or_none(_PIN)),  # held at the start, the prompt is left alone; None: the one marked BOOT
     ("led", None, _or_none(_PIN)),
+]
+RECORDER = [
+    ("gps", "", one_of("", "uart1", "uart2")),
+    ("gps_pins", None, _pins),
+    ("marker", None, _or_none(_PIN)),  # a button to ground; the one marked BOOT will do
+    ("battery", None, _or_none(_PIN)),  # of an ADC, behind a divider of two equal resistors if not said otherwise
+    ("battery_mv", [1650, 2100], _voltages),
 ]
 
 

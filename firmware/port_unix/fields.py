@@ -57,6 +57,9 @@ DOWNLINK = [
     ("baud", 115200, number(300, 4000000)),
     ("name", None, lambda value, folder: None if value is None else text(value)),
 ]
+RECORDER = [
+    ("gps", "", lambda value, folder: "" if value == "" else _device(value, folder)),
+]
 
 
 def check_links(config: dict) -> None:

@@ -15,9 +15,9 @@ from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, te
 def read(path: str, platform) -> dict:
     """What the engine and the port are given: every key present, addresses int, keys bytes, paths absolute.
 
-    platform: its port module. UPLINK, DOWNLINK and FURTHER are its tables of fields, as FIELDS below; prepare(document)
-    comes before the check of each key, check_links(config) after it: both raise ValueErrors that begin with the key.
-    Raises ConfigurationError: file, key, reason.
+    platform: its port module. UPLINK, DOWNLINK, RECORDER and FURTHER are its tables of fields, as FIELDS below;
+    prepare(document) comes before the check of each key, check_links(config) after it: both raise ValueErrors that
+    begin with the key. Raises ConfigurationError: file, key, reason.
     """
     try:
         with open(path) as file:
@@ -29,6 +29,7 @@ def read(path: str, platform) -> dict:
     table = FIELDS + [
         ("uplinks", REQUIRED, lambda value, at: list_of(platform.UPLINK, value, at)),
         ("downlinks", [], lambda value, at: list_of(platform.DOWNLINK, value, at)),
+        ("recorder", None, lambda value, at: _recorder(platform.RECORDER, value, at)),
     ]
     try:
         platform.prepare(document)
@@ -166,12 +167,12 @@ def _aaa(value, folder: str):
     return found
 
 
-def _recorder(value, folder: str):
-    """What the flight recorder is to do, or None: there is none."""
+def _recorder(table: list, value, folder: str):
+    """What the flight recorder is to do, or None: there is none. table: what the platform has for it."""
     if value is None:
         return None
     try:
-        return fields(_RECORDER, value, folder)
+        return fields(_RECORDER + table, value, folder)
     except ValueError as error:
         raise ValueError("." + error.args[0])
 
@@ -196,7 +197,6 @@ _RECORDER = [
     ("sample", 5, number(1, 3600)),  # seconds between samples of place, link and machine
     ("write", 10, number(1, 3600)),  # seconds, the most that a power cut takes with it
     ("pages_per_hour", 2000, number(100, 100000)),  # of 256 octets
-    ("gps", "", _path_or_none),
     ("gps_baud", 9600, one_of(4800, 9600, 19200, 38400, 57600, 115200)),
 ]
 FIELDS = [
@@ -227,5 +227,4 @@ FIELDS = [
     ("control", "", _path_or_none),
     ("clock", "system", one_of("system", "none")),
     ("state", "node.state.json", _path_or_none),
-    ("recorder", None, _recorder),
 ]
