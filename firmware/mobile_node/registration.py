@@ -54,8 +54,8 @@ from mip4.extensions import (
 )
 from mip4.identification import LOW
 from mip4.messages import RegistrationRequest
-from mip4.record import Record
 from mip4.sub_nai import SubNai, find_sub_nai
+from mobile_node.outcomes import Ended, Granted, Refused, Returned, Unnamed
 from mobile_node.wishes import KINDS_OF_TUNNEL
 
 IDLE = "idle"  # nothing is wanted, or nobody to ask
@@ -78,36 +78,6 @@ _GOODBYES = const(3)  # deregistrations sent before the home agent is left to le
 _PASSING = (64, 65, 66, 69, 71, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138, 142)
 _CHALLENGE = (FA_UNKNOWN_CHALLENGE, FA_MISSING_CHALLENGE, FA_STALE_CHALLENGE)
 _OWN_PACE = (66, 96, 97)  # the agent cannot tell our sessions apart, or has no room: one at a time there
-
-
-class Granted(Record):
-    """The home agent granted, or renewed, a home address."""
-
-    __slots__ = ()
-
-
-class Ended(Record):
-    """The registration is over: deregistered, or its lifetime ran out. wanted: whether it is still asked for."""
-
-    __slots__ = ("wanted",)
-
-
-class Returned(Record):
-    """The home agent confirms that we are at home, and that the home address is ours."""
-
-    __slots__ = ()
-
-
-class Refused(Record):
-    """A denial came. code: the Reply code; one_at_a_time: whether the agent should get our requests singly."""
-
-    __slots__ = ("code", "one_at_a_time")
-
-
-class Unnamed(Record):
-    """Accepted without our sub-NAI: that home agent knows none. home_address: what it gave, 0 if it took it back."""
-
-    __slots__ = ("home_address",)
 
 
 class Registration:
