@@ -43,10 +43,8 @@ from mip4.extensions import (
     CriticalVendor,
     ForeignAgentError,
     HomeAgentAddress,
-    MessageString,
     MobileForeignChallenge,
     Nai,
-    UdpTunnelReply,
     UdpTunnelRequest,
     find,
     find_host_configuration,
@@ -54,8 +52,9 @@ from mip4.extensions import (
 )
 from mip4.identification import LOW
 from mip4.messages import RegistrationRequest
-from mip4.sub_nai import SubNai, find_sub_nai
+from mip4.sub_nai import SubNai
 from mobile_node.outcomes import Ended, Granted, Refused, Returned, Unnamed
+from mobile_node.reply import check, is_named, text_of, tunnel
 from mobile_node.wishes import KINDS_OF_TUNNEL
 
 IDLE = "idle"  # nothing is wanted, or nobody to ask
@@ -69,7 +68,6 @@ _FIRST_RETRY = const(1000)  # ms, the floor of RFC 5944 §3.6.3
 _LAST_RETRY = const(60000)
 _DENIED_RETRY = const(10000)  # ms, where the owner has to do something first
 _DENIED_LAST_RETRY = const(300000)
-_DECLINED = const(64)  # of a UDP Tunnel Reply: from here on it says no (RFC 3519 §3.2)
 _LEFT_OPEN = (ANY, BROADCAST)  # a Home Agent field that leaves the choice to others (RFC 4433)
 _REDIRECTIONS = const(7)  # as many and one are remembered
 _GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
@@ -286,14 +284,15 @@ class Registration:
     # ---- replies
 
     def _accepted(self, reply, believed: list) -> list:
-        self._check_echo(reply, believed)
+        node, told = self._node, self._told()
+        check(reply, believed, self._request, node, told)
         if self.home_agent in _LEFT_OPEN and reply.lifetime:
             self.home_agent = reply.home_agent  # for the whole session (RFC 4433 §5.1)
         if reply.identification == self._granted_by:
             return []  # the same reply once more
         self._answered = True
         self.code = reply.code
-        unnamed = not self._is_named(believed)
+        unnamed = not is_named(believed, node, told)
         if self._request.lifetime == 0:
             return ([Unnamed(0)] if unnamed else []) + self._deregistered(believed)
         if self.state == LEAVING:
@@ -319,7 +318,7 @@ class Registration:
         self.home_address = reply.home_address
         self.lifetime = min(reply.lifetime, self._request.lifetime)
         self.configuration = find_host_configuration(believed)
-        self.tunnel, self.keepalive = self._tunnel(believed)
+        self.tunnel, self.keepalive = tunnel(self._request, believed)
         self.broadcasts = bool(self._request.flags & FLAG_B)
         self._replacing = False
         self.state = REGISTERED
@@ -332,33 +331,6 @@ class Registration:
             renewal = self.lifetime * (450 + self._request.identification % 51)
             self._next = max(self._asked + renewal, self._sent + _FIRST_RETRY)
         return [Granted()]
-
-    def _tunnel(self, believed: list) -> tuple:
-        """How packets travel now (MN-20). Without assent there is no UDP, whatever we asked for."""
-        if not self._request.flags & FLAG_D:
-            return "", 0
-        answers = find(believed, UdpTunnelReply)
-        asked = find(self._request.extensions, UdpTunnelRequest)
-        if asked and answers and answers[0].code < _DECLINED:
-            return "udp", answers[0].keepalive
-        return "gre" if self._request.flags & FLAG_G else "ipip", 0
-
-    def _check_echo(self, reply, believed: list) -> None:
-        """An accepted reply repeats our NAI, and gives what was asked for (MN-18). Raises Unexpected."""
-        nais = find(believed, Nai)
-        if len(nais) != 1 or nais[0].nai != self._node.nai:
-            raise Unexpected("accepted without our NAI")
-        if not (self.sub_nai and self.named) and not self._is_named(believed):
-            raise Unexpected("accepted for a sub-NAI that was not asked for")
-        if reply.lifetime and not (reply.home_address and reply.home_agent):
-            raise Unexpected("accepted without an address")
-        if self._request.lifetime and not reply.lifetime:
-            raise Unexpected("accepted for no time")
-
-    def _is_named(self, believed: list) -> bool:
-        """Whether the sub-NAI came back identically (MN-18)."""
-        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
-        return (b"" if found is None else found.sub_nai) == (self.sub_nai if self.named else b"")
 
     def _denied(self, reply, believed: list, now: int) -> list:
         said = self._node.wishes.denied(reply.code, self.agent) if self.agent is not None else []
@@ -385,8 +357,7 @@ class Registration:
             self._reverse = True
         elif reply.code == HA_UDP_ENCAPSULATION:
             self._udp = False
-        texts = find(believed, MessageString)
-        effects = said + self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
+        effects = said + self._denied_with(reply.code, text_of(believed), now)
         if reply.code in _CHALLENGE and not find(reply.extensions, MobileForeignChallenge):
             effects.append(Solicit())  # it may be advertised
         return effects
@@ -503,9 +474,10 @@ class Registration:
         """A request that was never sent before, up to its authenticators."""
         node = self._node
         extensions = [Nai(node.nai)]
-        if self.sub_nai and self.named:
+        told = self._told()
+        if told:
             inner = node.nai if node.sub_nai_type == 2 else None
-            extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
+            extensions.append(SubNai(told, node.sub_nai_vendor, inner).extension())
         if lifetime or self.agent.home:
             extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
         left_open = self.home_agent in _LEFT_OPEN
@@ -533,10 +505,9 @@ class Registration:
         )
         return self._request
 
+    def _told(self) -> bytes:
+        """The sub-NAI that goes into a request, b"" for none."""
+        return self.sub_nai if self.named else b""
+
     def _name(self) -> str:
         return self.sub_nai.decode() or "-"
-
-
-def _printable(text: bytes) -> str:
-    """A peer's text for a log line, bounded and without control characters."""
-    return "".join([chr(octet) if 0x20 <= octet < 0x7F else "?" for octet in text[:100]])
