@@ -1,20 +1,18 @@
-"""The agents' TOML files, checked key by key, and the policies that the engines get from them."""
+"""What both agents' TOML files have in common, and the home agent's, checked key by key: the policy of its engine."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
 
 from host_agents.encapsulation import ASKED_FOR
 from host_agents.home_agent.policy import HomeNetwork, Subscriber
 from host_agents.home_agent.policy import Policy as HomeAgentPolicy
 from host_agents.runtime.config_reader import Key, Reader, Section
 from mip4.address import in_prefix, parse, parse_prefix, show
-from mip4.authentication import AaaAssociation, SecurityAssociation
+from mip4.authentication import SecurityAssociation
 from mip4.const import PORT
 from mip4.nai import check_nai, check_sub_nai
 
@@ -24,13 +22,13 @@ REPLAY = ("timestamps", "nonces")
 _EVERYWHERE = (0, 0)  # stands in for a prefix that is none
 _NARROWEST = 8  # prefix length of the largest home network
 
-T = TypeVar("T")
 
+class AgentSection(Section, kw_only=True):
+    """The keys of [home_agent] and [foreign_agent] that say the same; each has its own defaults for three of them."""
 
-class _HomeAgentSection(Section):
-    address: str
-    state: str = "ha.sqlite"
-    control: str = "ha.sock"
+    state: str
+    control: str
+    lifetime: int
     group_may_read: bool = False
     http: str = ""
     http_token: str = ""
@@ -38,16 +36,22 @@ class _HomeAgentSection(Section):
     log: str = "text"
     datapath: str = "auto"
     device: str = "mip0"
+    sub_nai_vendor: int = 0
+    reverse_tunnel: bool = True
+    reverse_tunnel_required: bool = False
+
+
+class _HomeAgentSection(AgentSection, kw_only=True):
+    address: str
+    state: str = "ha.sqlite"
+    control: str = "ha.sock"
     lifetime: int = 1800
     port: int = PORT
-    sub_nai_vendor: int = 0
     require_foreign_agent_key: bool = False
     udp_tunnel: bool = True
     udp_lifetime: int = 60
     udp_keepalive: int = 20
     redirect: str = ""
-    reverse_tunnel: bool = True
-    reverse_tunnel_required: bool = False
     encapsulations: tuple[str, ...] = ASKED_FOR
     simultaneous_bindings: int = 3
 
@@ -69,12 +73,10 @@ class _Subscriber(Key, kw_only=True):
     aaa: Key | None = None
 
 
-class _Peer(Key, kw_only=True):
+class Peer(Key, kw_only=True):
+    """The association with an agent of the other kind."""
+
     address: str
-
-
-class _MobileNode(Key, kw_only=True):
-    nai: str
 
 
 class _Radius(Section):
@@ -90,42 +92,8 @@ class _HomeAgentFile(Section):
     home_agent: _HomeAgentSection
     network: list[_Network]
     subscriber: list[_Subscriber] = []
-    foreign_agent: list[_Peer] = []
+    foreign_agent: list[Peer] = []
     radius: _Radius | None = None
-
-
-class _ForeignAgentSection(Section):
-    care_of_address: str
-    interfaces: list[str]
-    state: str = "fa.sqlite"
-    control: str = "fa.sock"
-    group_may_read: bool = False
-    http: str = ""
-    http_token: str = ""
-    http_names: list[str] = []
-    log: str = "text"
-    datapath: str = "auto"
-    device: str = "mip0"
-    lifetime: int = 600
-    advertise_interval: float = 1.0
-    registration_required: bool = True
-    reverse_tunnel: bool = True
-    reverse_tunnel_required: bool = False
-    requests_per_minute: int = 60
-    sub_nai_from_link: bool = False
-    challenge: bool = False
-    home_agent_default: str = ""
-    sub_nai_vendor: int = 0
-    visitors: int = 4096
-    encapsulations: tuple[str, ...] = ()
-    encapsulating_delivery: bool = True
-
-
-class _ForeignAgentFile(Section):
-    foreign_agent: _ForeignAgentSection
-    home_agent: list[_Peer] = []
-    mobile_node: list[_MobileNode] = []
-    aaa: list[_MobileNode] = []
 
 
 @dataclass(slots=True, frozen=True)
@@ -173,32 +141,7 @@ class HomeAgentConfig:
     radius: Radius | None
 
 
-@dataclass(slots=True, frozen=True)
-class ForeignAgentConfig:
-    """The policy itself is made when the addresses of the interfaces are known."""
-
-    common: Common
-    care_of_address: int
-    interfaces: tuple[str, ...]
-    lifetime: int
-    advertise_interval: int
-    registration_required: bool
-    reverse_tunnel: bool
-    reverse_tunnel_required: bool
-    requests_per_minute: int
-    sub_nai_vendor: int
-    sub_nai_from_link: bool
-    home_agent_default: int
-    visitors: int
-    encapsulations: tuple[str, ...]
-    encapsulating_delivery: bool
-    home_agents: dict[int, SecurityAssociation]
-    mobile_nodes: dict[str, dict[int, SecurityAssociation]]
-    challenge: bool
-    aaa: dict[str, dict[int, AaaAssociation]]
-
-
-def _common(reader: Reader, section: _HomeAgentSection | _ForeignAgentSection, name: str, keys: list[str]) -> Common:
+def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str]) -> Common:
     reader.need(
         f"{name}.datapath", section.datapath in DATAPATHS, f"{section.datapath} is none of {', '.join(DATAPATHS)}"
     )
@@ -257,7 +200,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         lifetime=reader.lifetime("home_agent.lifetime", section.lifetime),
         networks=networks,
         subscribers=_subscribers(reader, file.subscriber, networks),
-        foreign_agents=_peers(reader, "foreign_agent", file.foreign_agent),
+        foreign_agents=read_peers(reader, "foreign_agent", file.foreign_agent),
         sub_nai_vendor=section.sub_nai_vendor,
         require_foreign_agent_key=section.require_foreign_agent_key,
         udp_tunnel=section.udp_tunnel,
@@ -274,7 +217,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     keys = [one.key for one in (*file.subscriber, *file.foreign_agent)]
     keys += [one.aaa.key for one in file.subscriber if one.aaa is not None]
     keys += [file.radius.secret] if file.radius is not None else []
-    common = _common(reader, section, "home_agent", keys)
+    common = read_common(reader, section, "home_agent", keys)
     reader.finish()
     return HomeAgentConfig(common, policy, section.port, radius)
 
@@ -290,62 +233,6 @@ def _radius(reader: Reader, section: _Radius) -> Radius:
     secret = reader.secret("radius.secret", section.secret)
     server = (host, int(port) if port.isdecimal() else 1812)
     return Radius(server, secret, section.timeout, section.tries, section.cache, section.sessions)
-
-
-def load_foreign_agent(path: Path) -> ForeignAgentConfig:
-    """Read fa.toml. Raises ConfigurationError: for each mistake a line with file, key and reason."""
-    reader = Reader(path)
-    key = "foreign_agent.home_agent_default"
-    file = reader.load(_ForeignAgentFile)
-    section = file.foreign_agent
-    reader.need("foreign_agent.interfaces", bool(section.interfaces), "at least one visited link is needed")
-    reader.need(
-        "foreign_agent.advertise_interval", 0.1 <= section.advertise_interval <= 1800, "outside 0.1..1800 seconds"
-    )
-    reader.need("foreign_agent.requests_per_minute", 0 < section.requests_per_minute <= 900, "outside 1..900")
-    reader.need("foreign_agent.visitors", 0 < section.visitors <= 65536, "outside 1..65536")
-    reader.need(
-        "foreign_agent.sub_nai_from_link",
-        not section.sub_nai_from_link or bool(file.home_agent),
-        "home agents believe it only from an agent they share a key with: [[home_agent]] is missing",
-    )
-    reader.need("aaa", section.challenge or not file.aaa, "nobody answers a challenge without foreign_agent.challenge")
-    keys = [one.key for one in (*file.home_agent, *file.mobile_node, *file.aaa)]
-    config = ForeignAgentConfig(
-        common=_common(reader, section, "foreign_agent", keys),
-        care_of_address=reader.address("foreign_agent.care_of_address", section.care_of_address),
-        interfaces=tuple(section.interfaces),
-        lifetime=reader.lifetime("foreign_agent.lifetime", section.lifetime),
-        advertise_interval=round(section.advertise_interval * 1000),
-        registration_required=section.registration_required,
-        reverse_tunnel=section.reverse_tunnel,
-        reverse_tunnel_required=section.reverse_tunnel_required,
-        requests_per_minute=section.requests_per_minute,
-        sub_nai_vendor=section.sub_nai_vendor,
-        sub_nai_from_link=section.sub_nai_from_link,
-        home_agent_default=reader.address(key, section.home_agent_default) if section.home_agent_default else 0,
-        visitors=section.visitors,
-        encapsulations=reader.encapsulations("foreign_agent.encapsulations", section.encapsulations),
-        encapsulating_delivery=section.encapsulating_delivery,
-        home_agents=_peers(reader, "home_agent", file.home_agent),
-        mobile_nodes=_by_nai(reader, "mobile_node", file.mobile_node, reader.association),
-        challenge=section.challenge,
-        aaa=_by_nai(reader, "aaa", file.aaa, reader.aaa_association),
-    )
-    reader.finish()
-    return config
-
-
-def _by_nai(
-    reader: Reader, key: str, entries: list[_MobileNode], association: Callable[[str, Key], T]
-) -> dict[str, dict[int, T]]:
-    """NAI -> SPI -> association."""
-    found: dict[str, dict[int, T]] = {}
-    for at, one in enumerate(entries):
-        nai = reader.value(f"{key}[{at}].nai", one.nai, check_nai, one.nai.encode())
-        reader.need(f"{key}[{at}].spi", one.spi not in found.get(nai, {}), f"{one.spi} twice for {nai}")
-        found.setdefault(nai, {})[one.spi] = association(f"{key}[{at}]", one)
-    return found
 
 
 def _network(reader: Reader, key: str, one: _Network) -> HomeNetwork:
@@ -409,7 +296,7 @@ def _subscribers(
     return found
 
 
-def _peers(reader: Reader, key: str, entries: list[_Peer]) -> dict[int, SecurityAssociation]:
+def read_peers(reader: Reader, key: str, entries: list[Peer]) -> dict[int, SecurityAssociation]:
     found: dict[int, SecurityAssociation] = {}
     for at, one in enumerate(entries):
         address = reader.address(f"{key}[{at}].address", one.address)
