@@ -8,19 +8,15 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from host_agents.encapsulation import ASKED_FOR
-from host_agents.home_agent.policy import HomeNetwork, Subscriber
 from host_agents.home_agent.policy import Policy as HomeAgentPolicy
 from host_agents.runtime.config_reader import Key, Reader, Section
-from mip4.address import in_prefix, parse, parse_prefix, show
+from host_agents.runtime.home_config import NetworkSection, SubscriberSection, read_network, read_subscribers
+from mip4.address import parse
 from mip4.authentication import SecurityAssociation
 from mip4.const import PORT
-from mip4.nai import check_nai, check_sub_nai
 
 DATAPATHS = ("auto", "bpf", "ipip", "tun", "none")
 LOGS = ("text", "json")
-REPLAY = ("timestamps", "nonces")
-_EVERYWHERE = (0, 0)  # stands in for a prefix that is none
-_NARROWEST = 8  # prefix length of the largest home network
 
 
 class AgentSection(Section, kw_only=True):
@@ -56,23 +52,6 @@ class _HomeAgentSection(AgentSection, kw_only=True):
     simultaneous_bindings: int = 3
 
 
-class _Network(Section):
-    prefix: str
-    pool: list[str]
-    gateway: str
-    dns: list[str] = []
-    interface: str = ""
-    advertise_interval: float = 1.0
-
-
-class _Subscriber(Key, kw_only=True):
-    nai: str
-    replay: str = ""
-    sessions: int = 8
-    addresses: dict[str, str] = {}
-    aaa: Key | None = None
-
-
 class Peer(Key, kw_only=True):
     """The association with an agent of the other kind."""
 
@@ -90,8 +69,8 @@ class _Radius(Section):
 
 class _HomeAgentFile(Section):
     home_agent: _HomeAgentSection
-    network: list[_Network]
-    subscriber: list[_Subscriber] = []
+    network: list[NetworkSection]
+    subscriber: list[SubscriberSection] = []
     foreign_agent: list[Peer] = []
     radius: _Radius | None = None
 
@@ -191,7 +170,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     reader.need("home_agent.udp_keepalive", 10 <= section.udp_keepalive <= 0xFFFF, "outside 10..65535 seconds")
     reader.need("home_agent.port", 0 < section.port < 65536, f"{section.port} is no port")
     reader.need("home_agent.simultaneous_bindings", 0 < section.simultaneous_bindings <= 16, "outside 1..16")
-    networks = tuple(_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
+    networks = tuple(read_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
     links = [one.interface for one in networks if one.interface]
     reader.need("network", len(links) == len(set(links)), "two home networks on one interface")
     reader.need("home_agent.redirect", section.redirect != section.address, "that is this home agent itself")
@@ -199,7 +178,7 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
         address=reader.address("home_agent.address", section.address),
         lifetime=reader.lifetime("home_agent.lifetime", section.lifetime),
         networks=networks,
-        subscribers=_subscribers(reader, file.subscriber, networks),
+        subscribers=read_subscribers(reader, file.subscriber, networks),
         foreign_agents=read_peers(reader, "foreign_agent", file.foreign_agent),
         sub_nai_vendor=section.sub_nai_vendor,
         require_foreign_agent_key=section.require_foreign_agent_key,
@@ -233,67 +212,6 @@ def _radius(reader: Reader, section: _Radius) -> Radius:
     secret = reader.secret("radius.secret", section.secret)
     server = (host, int(port) if port.isdecimal() else 1812)
     return Radius(server, secret, section.timeout, section.tries, section.cache, section.sessions)
-
-
-def _network(reader: Reader, key: str, one: _Network) -> HomeNetwork:
-    prefix = reader.value(f"{key}.prefix", _EVERYWHERE, parse_prefix, one.prefix)
-    reader.need(f"{key}.prefix", prefix[1] >= _NARROWEST, f"{one.prefix} is larger than a /{_NARROWEST}")
-    reader.need(f"{key}.interface", len(one.interface) < 16, "an interface name has at most 15 characters")
-    reader.need(f"{key}.advertise_interval", 0.1 <= one.advertise_interval <= 1800, "outside 0.1..1800 seconds")
-    pool = tuple(_range(reader, f"{key}.pool", text, prefix) for text in one.pool)
-    gateway = reader.address(f"{key}.gateway", one.gateway)
-    dns = tuple(reader.address(f"{key}.dns", text) for text in one.dns)
-    reader.need(f"{key}.dns", len(dns) <= 2, "two servers are all that RFC 4332 can name")
-    interval = round(one.advertise_interval * 1000)
-    return HomeNetwork(prefix, pool, gateway, dns, one.interface, advertise_interval=interval)
-
-
-def _range(reader: Reader, key: str, text: str, prefix: tuple[int, int]) -> tuple[int, int]:
-    first_text, _, last_text = text.partition("-")
-    first, last = reader.address(key, first_text.strip()), reader.address(key, (last_text or first_text).strip())
-    reader.need(key, first <= last, f"{text} ends before it begins")
-    inside = in_prefix(first, *prefix) and in_prefix(last, *prefix)
-    reader.need(key, inside, f"{text} is not inside the prefix")
-    return first, last
-
-
-def _subscribers(
-    reader: Reader, entries: list[_Subscriber], networks: tuple[HomeNetwork, ...]
-) -> dict[str, Subscriber]:
-    """Entries with one NAI are several SPIs of one subscriber; the first says what else it has.
-
-    Each may have an `aaa` of its own. Replay protection is the NAI's, not the SPI's: a session has one state.
-    """
-    found: dict[str, Subscriber] = {}
-    taken: dict[int, str] = {network.gateway: "a gateway" for network in networks}
-    for at, one in enumerate(entries):
-        key = f"subscriber[{at}]"
-        nai = reader.value(f"{key}.nai", one.nai, check_nai, one.nai.encode())
-        reader.need(f"{key}.replay", one.replay in ("", *REPLAY), f"{one.replay} is none of {', '.join(REPLAY)}")
-        reader.need(f"{key}.sessions", 0 < one.sessions <= 65536, "outside 1..65536")
-        association = reader.association(key, one)
-        aaa = {} if one.aaa is None else {one.aaa.spi: reader.aaa_association(f"{key}.aaa", one.aaa)}
-        if nai in found:
-            known, style = found[nai], REPLAY[found[nai].nonces]
-            reader.need(f"{key}.spi", one.spi not in known.associations, f"{one.spi} twice for {nai}")
-            reader.need(f"{key}.aaa.spi", not aaa.keys() & known.aaa.keys(), f"{[*aaa]} twice for {nai}")
-            reader.need(f"{key}.replay", one.replay in ("", style), f"{nai} has {style} already")
-            known.associations[one.spi] = association
-            known.aaa.update(aaa)
-            continue
-        addresses = {}
-        for sub_nai, text in one.addresses.items():
-            if sub_nai:
-                reader.value(f"{key}.addresses", None, check_sub_nai, sub_nai.encode())
-            address = reader.address(f"{key}.addresses", text)
-            reader.need(f"{key}.addresses", address not in taken, f"{text} is {taken.get(address)}'s already")
-            inside = any(in_prefix(address, *network.prefix) for network in networks)
-            reader.need(f"{key}.addresses", inside, f"{show(address)} is in no home network")
-            taken[address] = nai
-            addresses[sub_nai] = address
-        nonces = one.replay == "nonces"
-        found[nai] = Subscriber(nai, {one.spi: association}, one.sessions, addresses, aaa, nonces)
-    return found
 
 
 def read_peers(reader: Reader, key: str, entries: list[Peer]) -> dict[int, SecurityAssociation]:
