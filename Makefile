@@ -5,13 +5,13 @@ export PATH
 PY := .venv/bin/python
 ROUNDS ?= 10
 
-.PHONY: demo test check bench soak docs pages deb setup lock clean
+.PHONY: demo test check bench soak docs pages deb setup setup-tests lock clean
 
 demo: setup
 	@$(PY) -m host_agents.cli.main lab demo
 
 # Side by side, since the lab's tests wait more than they compute; a file stays together, for what its tests share.
-test: setup
+test: setup-tests
 	@$(PY) -m pytest -q -n 3 --dist loadfile
 
 check: setup
@@ -29,7 +29,7 @@ bench: setup
 # Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board;
 # then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
-soak: setup
+soak: setup-tests
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
@@ -54,6 +54,10 @@ setup:
 	@tools/setup/packages.sh
 	@tools/setup/venv.sh
 	@tools/setup/bpf.sh
+
+# What only tests run is not asked for by `make demo`.
+setup-tests: setup
+	@tools/setup/packages.sh tests
 
 lock:
 	python3 -m venv build/uv && build/uv/bin/pip install --quiet uv

@@ -188,11 +188,15 @@ def test_after_a_restart_with_a_clock_a_day_off_a_node_is_told_the_time_and_keep
     home.start()
     assert home.bindings() == ({} if jump > 0 else {"camera": address})  # a day later its lifetime is over
     home.ask("camera")
-    assert home.answer()[:2] == ("camera", MISMATCH)
-    home.resynchronise()
-    home.ask("camera")
+    answer = home.answer()
+    # A clock put back starts a second inside the tolerance of what was accepted last, and we may be that quick.
+    assert jump < 0 or answer[1] == MISMATCH
+    if answer[1] == MISMATCH:
+        home.resynchronise()
+        home.ask("camera")
+        answer = home.answer()
 
-    assert home.answer() == ("camera", 0, address)
+    assert answer == ("camera", 0, address)
     assert home.bindings() == {"camera": address}
 
 
