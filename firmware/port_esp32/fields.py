@@ -1,8 +1,7 @@
 """What the configuration says of a board's links and of the board, checked key by key (as runtime/fields.py does)."""
 
 from mip4.address import is_unicast, parse
-from mip4.const import ANY
-from runtime.fields import REQUIRED, a_list, number, one_of, text, unique
+from runtime.fields import REQUIRED, a_list, host_or_any, number, one_of, text, unique
 
 _PINS = 48  # the highest GPIO of any chip
 
@@ -28,15 +27,6 @@ def _address(value, folder: str):
     if not slash or not length.isdigit() or not 1 <= int(length) <= 31 or not is_unicast(parse(address)):
         raise ValueError('neither "dhcp" nor ADDRESS/PREFIX-LENGTH: %s' % value)
     return parse(address), int(length)
-
-
-def _host(value, folder: str) -> int:
-    if value == "":
-        return ANY
-    address = parse(text(value))
-    if not is_unicast(address):
-        raise ValueError("not the address of one host: %s" % value)
-    return address
 
 
 def _host_name(value, folder: str) -> str:
@@ -71,7 +61,7 @@ UPLINK = [
     ("password", None, _password),
     ("priority", 0, number(0, 255)),  # the highest that can be had is taken
     ("address", "dhcp", _address),
-    ("gateway", "", _host),
+    ("gateway", "", host_or_any),
 ]
 DOWNLINK = [
     ("kind", REQUIRED, one_of("wifi-ap", "slip")),

@@ -9,7 +9,7 @@ from mip4.const import CHAP_SPI
 from mip4.errors import Malformed
 from mip4.nai import check_nai, check_sub_nai
 from runtime.errors import ConfigurationError
-from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, text, unique
+from runtime.fields import REQUIRED, a_list, fields, host, host_or_any, list_of, number, one_of, text, unique
 
 
 def read(path: str, platform) -> dict:
@@ -78,16 +78,9 @@ def _folder(path: str) -> str:
     return os.getcwd().rstrip("/") + "/" + folder
 
 
-def _unicast(value, folder: str) -> int:
-    address = parse(text(value))
-    if not is_unicast(address):
-        raise ValueError("not the address of one host: %s" % value)
-    return address
-
-
 def _home_agent(value, folder: str) -> int:
     """All zeros or all ones leave the choice to others (RFC 4433)."""
-    return parse(value) if value in ("0.0.0.0", "255.255.255.255") else _unicast(value, folder)
+    return parse(value) if value in ("0.0.0.0", "255.255.255.255") else host(value, folder)
 
 
 def _nai(value, folder: str) -> str:
@@ -180,7 +173,7 @@ def _recorder(table: list, value, folder: str):
 _SPI = number(256, 0xFFFFFFFF)  # RFC 5944 §1.6: the lower ones are reserved
 _ALGORITHM = one_of(*sorted(ALGORITHMS))
 _FOREIGN_AGENT = [  # an MN-FA mobility security association
-    ("care_of_address", REQUIRED, _unicast),
+    ("care_of_address", REQUIRED, host),
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
@@ -202,7 +195,7 @@ _RECORDER = [
 FIELDS = [
     ("nai", REQUIRED, _nai),
     ("home_agent", REQUIRED, _home_agent),
-    ("requested_home_agent", "", lambda value, folder: 0 if value == "" else _unicast(value, folder)),
+    ("requested_home_agent", "", host_or_any),
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
