@@ -4,12 +4,24 @@ import asyncio
 
 from mip4.compat import const
 from port_esp32.uart import open_uart
-from runtime.errors import KernelRefused
+from runtime.errors import ConfigurationError, KernelRefused
 from runtime.nmea import Nmea
 
 _BUFFER = const(2048)  # of the driver: two seconds at 9600 baud, about as long as a scan for networks blocks everything
 _POLL_MS = const(100)  # whoever woke for each octet that is readable would do little else
 _PIECE = const(256)
+
+
+def settle_port(config: dict, chip) -> None:
+    """Another port than a device's, and its usual pins where none are named. Raises ConfigurationError."""
+    recorder = config["recorder"]
+    number, *usual = chip.uart
+    if recorder["gps"] == "uart%d" % number:
+        if [one for one in config["downlinks"] if one["port"] == "uart"]:
+            raise ConfigurationError("recorder.gps: %s is that of a downlink" % recorder["gps"])
+        recorder["gps_pins"] = recorder["gps_pins"] or usual
+    if recorder["gps_pins"] is None:
+        raise ConfigurationError("recorder.gps_pins: missing: an %s has none for %s" % (chip.name, recorder["gps"]))
 
 
 async def follow(config: dict, position, log) -> None:
