@@ -54,7 +54,8 @@ class VisitorTable:
         self._count: dict[Session, int] = {}
 
     def __iter__(self) -> Iterator[Visitor]:
-        return iter(self._visitors.values())
+        """Those that are there now, whatever becomes of them meanwhile."""
+        return iter(list(self._visitors.values()))
 
     def __len__(self) -> int:
         return len(self._visitors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterator
 
 from host_agents.effects import MobilityBinding
@@ -30,10 +31,16 @@ class MobilityBindingTable:
         return len(self._by_home_address)
 
     def __iter__(self) -> Iterator[MobilityBinding]:
-        return iter(self._by_home_address.values())
+        """Those that are there now, each as it is when its turn comes, unless it has gone: whoever asks may take long.
 
-    def home_addresses(self) -> list[int]:
-        return list(self._by_home_address)
+        Their addresses are remembered as octets: a list of a million objects takes four times as long to make, and then
+        again to be looked through by the garbage collector, and to be given up.
+        """
+        find = self._by_home_address.get
+        return (binding for one in self.home_addresses() if (binding := find(one)) is not None)
+
+    def home_addresses(self) -> array[int]:
+        return array("I", self._by_home_address)
 
     def find(self, session: Session) -> MobilityBinding | None:
         sessions = self._by_nai.get(session[0])

@@ -8,7 +8,7 @@ from host_agents.effects import MobilityBinding, StoreBinding, StoreIdentificati
 from host_agents.home_agent.unbound import Session, UnboundSessions
 from mip4.const import HA_IDENTIFICATION
 from mip4.errors import Denied
-from mip4.identification import LOW, TOLERANCE, on_the_wire, seconds, unwrap
+from mip4.identification import LOW, TOLERANCE, WIRE, on_the_wire, seconds, unwrap
 
 _LET_GO = 2 * TOLERANCE * 1000  # ms after which a session without a binding is looked at
 
@@ -88,15 +88,18 @@ class TimestampCheck:
 
     def renews(self, former: MobilityBinding, identification: int, now: int) -> bool:
         """Whether a session that has the binding `former` may be renewed: check(), accept() and bind() in one."""
-        clock = self._base + now
-        unwrapped: int = unwrap(identification, clock)
         session = (former.nai, former.sub_nai)
         last = self._last.get(session)
-        if unwrapped <= (unwrap(former.identification, self._base) if last is None else last):
+        # As check() has it, of octets on the wire, whose eras cannot differ by more than one.
+        ahead = identification - (former.identification if last is None else last) & WIRE
+        if not 0 < ahead <= WIRE >> 1:
             return False
+        clock = self._base + now
+        unwrapped: int = unwrap(identification, clock)
         if abs(clock - seconds(unwrapped) * 1000) > TOLERANCE * 1000:
             return False
-        self._largest = max(self._largest, unwrapped)
+        if unwrapped > self._largest:
+            self._largest = unwrapped
         if last is not None:
             self.bind(session)
         return True

@@ -14,25 +14,22 @@ from host_agents.runtime.where import Where
 Request = dict[str, Any]
 Document = dict[str, Any]
 Reply = Document | AsyncIterator[Document]
-_AT_ONCE = 500  # records that are looked at before others have their turn
+_AT_ONCE = 100  # records that are looked at before others have their turn: some milliseconds, where a kernel is asked
 
 T = TypeVar("T")
 Shown = TypeVar("Shown", covariant=True)
 
 
 class Table(Protocol[Shown]):
-    """What has records in an order, and knows how many."""
+    """What has records in an order, and knows how many. They may change while they are iterated over."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Shown]: ...
 
 
 async def unhurried(records: Iterable[T]) -> AsyncIterator[T]:
-    """`records` as they are now, looked at a few at a time, so that no registration waits for the last of them.
-
-    A list is taken as it is: whoever has it lets nobody change it.
-    """
-    for number, record in enumerate(records if isinstance(records, list) else list(records), 1):
+    """`records`, looked at a few at a time, so that no registration waits for the last of them. They may change."""
+    for number, record in enumerate(records, 1):
         yield record
         if not number % _AT_ONCE:
             await asyncio.sleep(0)
@@ -83,13 +80,11 @@ class Answers:
             where = Where.of(request.get("where"))
             limit, first = _number(request, "limit"), _number(request, "offset") or 0
             if where.is_any:
-                chosen = list(islice(records(), first, None if limit is None else first + limit))
-                matched = len(records())
+                found, matched = iter(records()), len(records())
             else:
-                found = [record async for record in unhurried(records()) if holds(record, where)]
-                chosen = found[first : None if limit is None else first + limit]
-                matched = len(found)
-            shown = described(chosen, describe)
+                holding = [record async for record in unhurried(records()) if holds(record, where)]
+                found, matched = iter(holding), len(holding)
+            shown = described(islice(found, first, None if limit is None else first + limit), describe)
             return {what: shown} if limit is None else {what: shown, "matched": matched}
 
         self._shown[what] = answer

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import islice
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import (
@@ -38,6 +39,7 @@ from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
+_NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
 _AT_ONCE = 5000  # addresses that are counted before others have their turn
 
 
@@ -105,8 +107,9 @@ class HomeAgentDaemon(Daemon):
         return self.engine.clock(self.now())
 
     def restore(self, tunnels: list[InstallTunnel]) -> None:
-        for tunnel in tunnels:
-            self._note_place(tunnel)
+        began = time.time()
+        for binding in islice(self.engine.bindings, _NOTED_AT_FIRST):
+            self.handoffs.came(binding.nai, show(binding.care_of_address), began)
         super().restore(tunnels)
         if self._radius is not None:
             self._radius.restore()

@@ -7,7 +7,7 @@ they compare in the same order as the numbers, and hex() shows them as a packet 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -46,25 +46,29 @@ def columns(one: MobilityBinding) -> tuple[Any, ...]:
     return (*_plain(one), octets(one.identification), _text(one.others) if one.others else "")
 
 
-def binding(values: Sequence[Any]) -> MobilityBinding:
-    """The one with these columns()."""
-    (nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, direct, revocation, udp_remote, udp_port,
-        supplied, identification, others) = values  # fmt: skip
-    key = (nai, sub_nai, home_address)
-    return MobilityBinding(
-        *key,
-        care_of_address,
-        lifetime,
-        expires,
-        flags,
-        int.from_bytes(identification, "big"),
-        direct == 1,
-        revocation,
-        udp_remote,
-        udp_port,
-        supplied == 1,
-        tuple(MobilityBinding(*key, *one) for one in json.loads(others)) if others else (),
-    )
+def bindings(rows: Iterable[Sequence[Any]]) -> Iterator[MobilityBinding]:
+    """Those with these columns(). What many have in common is one object: a million would each have its own copy."""
+    once: dict[Any, Any] = {}
+    shared, number = once.setdefault, int.from_bytes
+    for (
+        nai, sub_nai, home_address, care_of_address, lifetime, expires, flags, direct, revocation, udp_remote, udp_port,
+        supplied, identification, others,
+    ) in rows:  # fmt: skip
+        key = (shared(nai, nai), shared(sub_nai, sub_nai), home_address)
+        yield MobilityBinding(
+            *key,
+            shared(care_of_address, care_of_address),
+            shared(lifetime, lifetime),
+            expires,
+            shared(flags, flags),
+            number(identification, "big"),
+            direct == 1,
+            revocation,
+            udp_remote,
+            udp_port,
+            supplied == 1,
+            tuple(MobilityBinding(*key, *one) for one in json.loads(others)) if others else (),
+        )
 
 
 def octets(identification: int) -> bytes:

@@ -22,7 +22,7 @@ from host_agents.store.database import open_database
 from host_agents.store.group_commit import GroupCommit, Writer
 from host_agents.store.journal import Journal
 from host_agents.store.protocol import Done, Owner, Row, Snapshot
-from host_agents.store.rows import COLUMNS, binding
+from host_agents.store.rows import COLUMNS, bindings
 
 HOME_AGENT_FILE = 0x454E5448  # "ENTH"
 _FOREIGN_AGENT_FILE = 0x454E5446  # "ENTF"
@@ -53,7 +53,6 @@ _VISITOR = (
     " revocation, hands_in, said"
 )
 _PUT_VISITOR = f"REPLACE INTO visitor ({_VISITOR}) VALUES ({', '.join('?' * len(_VISITOR.split(', ')))})"
-_SHARED = [COLUMNS.index(one) for one in ("nai", "sub_nai", "care_of_address", "lifetime", "flags")]
 _visitor_values = attrgetter(*_VISITOR.split(", "))
 
 
@@ -117,13 +116,7 @@ class HomeAgentStore(_SqliteStore):
 
     def load(self) -> Snapshot:
         """As Store.load."""
-        bindings = []
-        once: dict[Any, Any] = {}  # values that many bindings share; a million would each have its own copy
-        for row in self._all(f"SELECT {', '.join(COLUMNS)} FROM binding"):
-            columns = list(row)
-            for at in _SHARED:
-                columns[at] = once.setdefault(row[at], row[at])
-            bindings.append(binding(columns))
+        restored = list(bindings(self._all(f"SELECT {', '.join(COLUMNS)} FROM binding")))
         identifications, nonces = {}, {}
         for nai, sub_nai, identification, nonce in self._all(
             "SELECT nai, sub_nai, identification, nonce FROM identification AS last WHERE nonce IS NOT NULL"
@@ -134,7 +127,7 @@ class HomeAgentStore(_SqliteStore):
             if nonce is not None:
                 nonces[nai, sub_nai] = nonce
         owners = {row[0]: Owner(*row[1:]) for row in self._all("SELECT address, nai, sub_nai, released FROM owner")}
-        return Snapshot(bindings, identifications, nonces, owners)
+        return Snapshot(restored, identifications, nonces, owners)
 
 
 class ForeignAgentStore(_SqliteStore):

@@ -90,3 +90,15 @@ def test_a_binding_is_a_few_hundred_octets_and_its_strings_are_shared():
         return sum(map(sys.getsizeof, containers)) + sum(map(sys.getsizeof, table))
 
     assert (size(large) - size(small)) / 1000 < 500
+
+
+def test_whoever_looks_at_all_may_take_long_and_sees_each_as_it_is_by_then():
+    table = a_table(4)
+
+    seen = iter(table)
+    assert next(seen).home_address == 1
+    table.renew(replace(FIRST, sub_nai="1", home_address=2, expires=5000))
+    table.remove((FIRST.nai, "2"))
+    table.put(replace(FIRST, sub_nai="new", home_address=9))
+
+    assert [(one.home_address, one.expires) for one in seen] == [(2, 5000), (4, 1000)]

@@ -401,10 +401,11 @@ def _later(identification: bytes, seconds: int) -> bytes:
 
 def test_all_sessions_are_released_in_shares_and_the_command_says_how_many(home: Home) -> None:
     home.start()
-    for number in range(300):  # more than one share
-        home.ask(f"device-{number}")
-    for _ in range(300):
-        assert home.answer()[1] == 0
+    for first in range(0, 300, 50):  # more than one share; no more replies at a time than our socket has room for
+        for number in range(first, first + 50):
+            home.ask(f"device-{number}")
+        for _ in range(50):
+            assert home.answer()[1] == 0
 
     done = home.run("ha", "release", "--all", "--quietly")
 

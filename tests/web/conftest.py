@@ -26,7 +26,7 @@ def world() -> Iterator[World]:
         privilege.acquire()
     except LabFailed as missing:
         pytest.skip(str(missing))
-    home = {"http": HOME[7:], "datapath": "tun"}  # which takes note of when it heard a device last
+    home = {"http": HOME[7:]}
     plan = WorldPlan(home_agent=home, foreign_agent={"http": FOREIGN[7:], "log": "json"})
     with World(plan=plan) as world:
         for device in world.plan.devices():

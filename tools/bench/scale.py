@@ -6,6 +6,7 @@ that works here, in a network namespace that knows nothing yet. Then sessions re
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
@@ -111,6 +112,7 @@ class _Scale:
             argv = python("tools.bench.state", state / "ha.sqlite", str(population.nais), str(population.each))
             if room.begin("state", argv).wait():
                 raise BenchFailed(f"{population.sessions} bindings: {room.last_words('state')}")
+        os.sync()  # else what is measured first waits for the disk to have taken all of it
 
     def _restart(self, population: Population, datapath: str) -> None:
         note = partial(self._note, population, datapath)

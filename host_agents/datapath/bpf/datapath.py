@@ -128,10 +128,13 @@ class BpfDatapath:
             raise KernelRefused("restore tunnels", _reason(error)) from error
 
     def _restored(self, effects: Iterable[InstallTunnel]) -> Iterator[tuple[int, Entry]]:
-        origin = self._origin()
+        """Most are at a place where others are too, and share its ends: those are looked at once."""
+        origin, ends = self._origin(), None
         for effect in effects:
-            self._slow.check(effect)
-            entry = self._entry(effect, origin)
+            if effect.ends is not ends:
+                self._slow.check(effect)
+                ends, place = effect.ends, self._entry(effect, origin)
+            entry = place.until(_since_boot(effect.expires, origin))
             if not _alone(effect, entry):
                 self._slow.install(effect)
             yield effect.home_address, entry
@@ -172,7 +175,8 @@ class BpfDatapath:
 
     def counters(self, home_address: int) -> Counters:
         """As Datapath.counters."""
-        return self._slow.counters(home_address) + self._sessions.counters(home_address)
+        carried = self._sessions.counters(home_address)
+        return self._slow.counters(home_address) + carried if self._slow.holds(home_address) else carried
 
     def _open(self, undone: contextlib.ExitStack) -> None:
         """Raises OSError and KernelRefused. When the device was lost, programs and maps are still held."""

@@ -37,6 +37,10 @@ class Entry:
     carried: int = 0
     co_located: bool = False
 
+    def until(self, expires: int) -> Entry:
+        """The same with another end."""
+        return Entry(expires, self.remote, self.port, self.carried, self.co_located)
+
 
 class Sessions:
     """One agent's. home addresses: int. Methods raise OSError; E2BIG, ENOSPC: there is no room for one more."""
