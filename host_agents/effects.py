@@ -86,10 +86,11 @@ class RenewBinding:
 
 @dataclass(slots=True, unsafe_hash=True)
 class RemoveBinding:
-    """Delete the binding; its session stays the last owner of the address. released: clock ms."""
+    """Delete the binding; its session stays the last owner of the address. released: clock ms. reason: as logged."""
 
     binding: MobilityBinding
     released: int
+    reason: str = ""
 
 
 @dataclass(slots=True, unsafe_hash=True)

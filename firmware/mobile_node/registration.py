@@ -1,39 +1,18 @@
 """One session's registration (RFC 5944 §3.6): states, retransmission, renewal, what each denial asks for."""
 
-from mip4.address import is_unicast, show
+from mip4.address import show
 from mip4.compat import const
 from mip4.const import (
     ACCEPTED,
     ACCEPTED_NO_SIMULTANEOUS,
-    ADVERT_T,
-    ANY,
-    BROADCAST,
-    CONFIG_REQUEST,
-    FA_LIFETIME,
     FA_MISSING_CHALLENGE,
-    FA_REVERSE_TUNNEL,
-    FA_REVERSE_TUNNEL_MANDATORY,
     FA_STALE_CHALLENGE,
     FA_UNKNOWN_CHALLENGE,
     FA_UNKNOWN_CRITICAL_IN_REPLY,
     FLAG_B,
-    FLAG_D,
-    FLAG_G,
-    FLAG_M,
-    FLAG_S,
-    FLAG_T,
     HA_IDENTIFICATION,
     HA_PROHIBITED,
-    HA_REDIRECTED,
-    HA_REVERSE_TUNNEL,
-    HA_REVERSE_TUNNEL_MANDATORY,
-    HA_TOO_MANY_BINDINGS,
-    HA_UDP_ENCAPSULATION,
-    HA_UNKNOWN_HOME_AGENT,
     INFINITE,
-    PROTO_IPIP,
-    REDIRECTED_HOME_AGENT,
-    REQUESTED_HOME_AGENT,
     code_name,
     is_from_home_agent,
 )
@@ -42,21 +21,14 @@ from mip4.errors import Unexpected
 from mip4.extensions import (
     CriticalVendor,
     ForeignAgentError,
-    HomeAgentAddress,
-    MessageString,
     MobileForeignChallenge,
-    Nai,
-    UdpTunnelReply,
-    UdpTunnelRequest,
     find,
     find_host_configuration,
-    host_configuration,
 )
 from mip4.identification import LOW
-from mip4.messages import RegistrationRequest
-from mip4.record import Record
-from mip4.sub_nai import SubNai, find_sub_nai
-from mobile_node.wishes import KINDS_OF_TUNNEL
+from mobile_node.outcomes import Ended, Granted, Refused, Returned, Unnamed
+from mobile_node.reply import check, is_named, text_of, tunnel
+from mobile_node.terms import Terms
 
 IDLE = "idle"  # nothing is wanted, or nobody to ask
 REGISTERING = "registering"  # asked for, not yet granted
@@ -69,45 +41,12 @@ _FIRST_RETRY = const(1000)  # ms, the floor of RFC 5944 §3.6.3
 _LAST_RETRY = const(60000)
 _DENIED_RETRY = const(10000)  # ms, where the owner has to do something first
 _DENIED_LAST_RETRY = const(300000)
-_DECLINED = const(64)  # of a UDP Tunnel Reply: from here on it says no (RFC 3519 §3.2)
-_LEFT_OPEN = (ANY, BROADCAST)  # a Home Agent field that leaves the choice to others (RFC 4433)
-_REDIRECTIONS = const(7)  # as many and one are remembered
 _GOODBYES = const(3)  # deregistrations sent before the home agent is left to let the binding run out
 
 # Denials that another try or another agent may heal soon (spec: 14.2); any other waits for the owner.
 _PASSING = (64, 65, 66, 69, 71, 74, 75, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 128, 133, 136, 137, 138, 142)
 _CHALLENGE = (FA_UNKNOWN_CHALLENGE, FA_MISSING_CHALLENGE, FA_STALE_CHALLENGE)
 _OWN_PACE = (66, 96, 97)  # the agent cannot tell our sessions apart, or has no room: one at a time there
-
-
-class Granted(Record):
-    """The home agent granted, or renewed, a home address."""
-
-    __slots__ = ()
-
-
-class Ended(Record):
-    """The registration is over: deregistered, or its lifetime ran out. wanted: whether it is still asked for."""
-
-    __slots__ = ("wanted",)
-
-
-class Returned(Record):
-    """The home agent confirms that we are at home, and that the home address is ours."""
-
-    __slots__ = ()
-
-
-class Refused(Record):
-    """A denial came. code: the Reply code; one_at_a_time: whether the agent should get our requests singly."""
-
-    __slots__ = ("code", "one_at_a_time")
-
-
-class Unnamed(Record):
-    """Accepted without our sub-NAI: that home agent knows none. home_address: what it gave, 0 if it took it back."""
-
-    __slots__ = ("home_address",)
 
 
 class Registration:
@@ -133,17 +72,9 @@ class Registration:
         self.tunnel = ""
         self.keepalive = 0
         self.broadcasts = False
-        self.home_agent = node.home_agent
-        self.named = True  # whether it is told our sub-NAI
+        self.named = True  # whether the home agent is told our sub-NAI
+        self._terms = Terms(node)
         self._renounced = False
-        self._requested = node.requested_home_agent
-        self._redirecting = []  # home agents that sent us elsewhere
-        self._soon = False  # whether the denial at hand says where to go
-        self._most = node.lifetime
-        self._reverse = node.reverse_tunnel
-        self._udp = True
-        self._wished = False  # whether the last request asked for a kind of tunnel
-        self._replacing = False  # whether earlier care-of addresses have to go, whatever is wished for
         self._identifications = node.identifications()
         self._challenge = (0, b"", 0)  # the last that came with a reply: care-of address, octets, when, ms
         self._request = None
@@ -156,6 +87,16 @@ class Registration:
         self._retry = _FIRST_RETRY
         self._next = None
         self._goodbyes = 0
+
+    @property
+    def home_agent(self) -> int:
+        """The session's; ANY or BROADCAST while others have the choice (RFC 4433)."""
+        return self._terms.home_agent
+
+    @property
+    def told(self) -> bytes:
+        """The sub-NAI that goes into its requests, b"" for none."""
+        return self.sub_nai if self.named else b""
 
     @property
     def waiting(self) -> bool:
@@ -178,7 +119,7 @@ class Registration:
 
     def has_home(self) -> bool:
         """Whether there is a home address to come home with, and a home agent that knows of it."""
-        return self.home_address != 0 and self.home_agent not in _LEFT_OPEN
+        return self.home_address != 0 and not self._terms.left_open
 
     def is_ours(self, now: int) -> bool:
         """Whether the home agent says that the home address is ours: there is a binding, or we are at home with it."""
@@ -196,10 +137,7 @@ class Registration:
         At home that is to deregister, with the home address for a care-of address (RFC 5944 §3.6.1.2).
         """
         self.agent = agent
-        self._reverse = self._node.reverse_tunnel
-        self._udp = True
-        self._most = self._node.lifetime
-        self._redirecting = []
+        self._terms.begin()
         self._retry = _FIRST_RETRY
         self._answered = True
         self.state = REGISTERED if self.is_valid(now) else REGISTERING
@@ -282,9 +220,10 @@ class Registration:
         if self.agent is None:
             self._next = None
             return effects
+        lifetime = self._terms.lifetime(self.agent)
         if self.waiting:
-            self._retry = min(self._retry * 2, _LAST_RETRY, self._lifetime() * 1000 or _LAST_RETRY)
-        return effects + self._send(self._lifetime(), now)
+            self._retry = min(self._retry * 2, _LAST_RETRY, lifetime * 1000 or _LAST_RETRY)
+        return effects + self._send(lifetime, now)
 
     def matches(self, reply) -> bool:
         """Whether `reply` answers our last request: by the word that is always copied (RFC 5944 §5.7)."""
@@ -316,14 +255,14 @@ class Registration:
     # ---- replies
 
     def _accepted(self, reply, believed: list) -> list:
-        self._check_echo(reply, believed)
-        if self.home_agent in _LEFT_OPEN and reply.lifetime:
-            self.home_agent = reply.home_agent  # for the whole session (RFC 4433 §5.1)
+        node, told = self._node, self.told
+        check(reply, believed, self._request, node, told)
+        self._terms.assigned(reply)
         if reply.identification == self._granted_by:
             return []  # the same reply once more
         self._answered = True
         self.code = reply.code
-        unnamed = not self._is_named(believed)
+        unnamed = not is_named(believed, node, told)
         if self._request.lifetime == 0:
             return ([Unnamed(0)] if unnamed else []) + self._deregistered(believed)
         if self.state == LEAVING:
@@ -349,9 +288,9 @@ class Registration:
         self.home_address = reply.home_address
         self.lifetime = min(reply.lifetime, self._request.lifetime)
         self.configuration = find_host_configuration(believed)
-        self.tunnel, self.keepalive = self._tunnel(believed)
+        self.tunnel, self.keepalive = tunnel(self._request, believed)
         self.broadcasts = bool(self._request.flags & FLAG_B)
-        self._replacing = False
+        self._terms.replacing = False
         self.state = REGISTERED
         self._retry = _FIRST_RETRY
         if self.lifetime == INFINITE:
@@ -363,80 +302,30 @@ class Registration:
             self._next = max(self._asked + renewal, self._sent + _FIRST_RETRY)
         return [Granted()]
 
-    def _tunnel(self, believed: list) -> tuple:
-        """How packets travel now (MN-20). Without assent there is no UDP, whatever we asked for."""
-        if not self._request.flags & FLAG_D:
-            return "", 0
-        answers = find(believed, UdpTunnelReply)
-        asked = find(self._request.extensions, UdpTunnelRequest)
-        if asked and answers and answers[0].code < _DECLINED:
-            return "udp", answers[0].keepalive
-        return "gre" if self._request.flags & FLAG_G else "ipip", 0
-
-    def _check_echo(self, reply, believed: list) -> None:
-        """An accepted reply repeats our NAI, and gives what was asked for (MN-18). Raises Unexpected."""
-        nais = find(believed, Nai)
-        if len(nais) != 1 or nais[0].nai != self._node.nai:
-            raise Unexpected("accepted without our NAI")
-        if not (self.sub_nai and self.named) and not self._is_named(believed):
-            raise Unexpected("accepted for a sub-NAI that was not asked for")
-        if reply.lifetime and not (reply.home_address and reply.home_agent):
-            raise Unexpected("accepted without an address")
-        if self._request.lifetime and not reply.lifetime:
-            raise Unexpected("accepted for no time")
-
-    def _is_named(self, believed: list) -> bool:
-        """Whether the sub-NAI came back identically (MN-18)."""
-        found = find_sub_nai(believed, self._node.sub_nai_vendor, self._node.nai)
-        return (b"" if found is None else found.sub_nai) == (self.sub_nai if self.named else b"")
-
     def _denied(self, reply, believed: list, now: int) -> list:
         said = self._node.wishes.denied(reply.code, self.agent) if self.agent is not None else []
+        soon = self._terms.denied(reply, believed, self._request)
         if reply.code == HA_IDENTIFICATION:
             self._identifications.resynchronise(reply.identification, now)
-        elif reply.code == FA_LIFETIME and 0 < reply.lifetime < self._lifetime():
-            self._most = reply.lifetime
-        elif reply.code == HA_UNKNOWN_HOME_AGENT and reply.home_agent:
-            self.home_agent = reply.home_agent
-        elif reply.code == HA_REDIRECTED and self._is_new(reply.home_agent, believed):
-            self._soon = True
         elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
             if self.state == RETURNING:
                 self.suspend(now)
                 return said + [self._refusal(reply.code, ""), Ended(True)]
-        elif reply.code == HA_TOO_MANY_BINDINGS and self._request.flags & FLAG_S:
-            self._replacing = self._soon = True
-        elif reply.code in (FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL):
-            self._reverse = False
-        elif reply.code in KINDS_OF_TUNNEL:
-            self._soon = self._wished
-        elif reply.code in (FA_REVERSE_TUNNEL_MANDATORY, HA_REVERSE_TUNNEL_MANDATORY):
-            self._reverse = True
-        elif reply.code == HA_UDP_ENCAPSULATION:
-            self._udp = False
-        texts = find(believed, MessageString)
-        effects = said + self._denied_with(reply.code, _printable(texts[0].text) if texts else "", now)
+        effects = said + self._denied_with(reply.code, text_of(believed), now, soon)
         if reply.code in _CHALLENGE and not find(reply.extensions, MobileForeignChallenge):
             effects.append(Solicit())  # it may be advertised
         return effects
 
-    def _is_new(self, redirecting: int, believed: list) -> bool:
-        """Note where a home agent sends us (RFC 4433 §5.1), unless we have been there: they go in circles."""
-        found = [one.address for one in find(believed, HomeAgentAddress) if one.sub_type == REDIRECTED_HOME_AGENT]
-        self._redirecting = self._redirecting[-_REDIRECTIONS:] + [redirecting]
-        if self.home_agent not in _LEFT_OPEN or not found or found[0] in self._redirecting or not is_unicast(found[0]):
-            return False
-        self._requested = found[0]
-        return True
+    def _denied_with(self, code: int, text: str, now: int, soon: bool = False) -> list:
+        """Try again later, sooner where that may help by itself. Each repetition doubles the wait; none is the last.
 
-    def _denied_with(self, code: int, text: str, now: int) -> list:
-        """Try again later, sooner where that may help by itself. Each repetition doubles the wait; none is the last."""
+        soon: whether the next request is another one.
+        """
         self._answered = True
         repeated = self.code == code
         self.code = code
-        passing = code in _PASSING or code in _CHALLENGE or self._soon
-        self._soon = False
+        passing = code in _PASSING or code in _CHALLENGE or soon
         floor, ceiling = (_FIRST_RETRY, _LAST_RETRY) if passing else (_DENIED_RETRY, _DENIED_LAST_RETRY)
         self._retry = min(max(self._retry * 2, floor), ceiling) if repeated else floor
         self._next = max(self._sent + self._retry, now)
@@ -451,9 +340,6 @@ class Registration:
         return Said(level, said + (": " + text if text else ""))
 
     # ---- requests
-
-    def _lifetime(self) -> int:
-        return 0 if self.agent.home else min(self._most, self.agent.lifetime)
 
     def _soonest(self, now: int) -> int:
         """When the next request may leave (RFC 5944 §3.6): through the agent of the last one a second after that."""
@@ -480,10 +366,7 @@ class Registration:
         self.expires = None
         if self.state == RETURNING:
             return []
-        if self._node.home_agent in _LEFT_OPEN:
-            self.home_agent = self._node.home_agent  # the session is over, and so is its home agent's part
-            self._requested = self._node.requested_home_agent
-            self._redirecting = []
+        self._terms.end()
         self.state = REGISTERING
         if self._answered:
             self._request = None  # what answered it once may not do so again
@@ -503,12 +386,10 @@ class Registration:
     def _send(self, lifetime: int, now: int) -> list:
         agent = self.agent
         if not self._is_repetition(lifetime):
-            request = self._make(lifetime, now)
-            # A delivery style goes with a reverse tunnel alone (RFC 3024 §3.3)
-            for_agent = self._node.wishes.for_agent(agent) if lifetime and request.flags & FLAG_T else []
-            self._wished = bool(request.flags & (FLAG_G | FLAG_M) or for_agent)
+            self._request = self._terms.request(self, lifetime, self._identifications.next(now))
+            for_agent = self._terms.for_agent(agent, self._request)
             self._datagram = self._node.security.sign(
-                request.encode(), agent.care_of_address, for_agent, self._latest_challenge()
+                self._request.encode(), agent.care_of_address, for_agent, self._latest_challenge()
             )
             self._asked = now
         self._answered = False
@@ -529,44 +410,5 @@ class Registration:
         replied = care_of_address == self.agent.care_of_address and when >= self.agent.heard
         return octets if replied else self.agent.challenge
 
-    def _make(self, lifetime: int, now: int) -> RegistrationRequest:
-        """A request that was never sent before, up to its authenticators."""
-        node = self._node
-        extensions = [Nai(node.nai)]
-        if self.sub_nai and self.named:
-            inner = node.nai if node.sub_nai_type == 2 else None
-            extensions.append(SubNai(self.sub_nai, node.sub_nai_vendor, inner).extension())
-        if lifetime or self.agent.home:
-            extensions.append(host_configuration(CONFIG_REQUEST, b"\0"))
-        left_open = self.home_agent in _LEFT_OPEN
-        if left_open and self._requested:
-            extensions.append(HomeAgentAddress(REQUESTED_HOME_AGENT, self._requested))
-        agent = self.agent
-        if agent.co_located and not agent.link_address and self._udp:
-            extensions.append(UdpTunnelRequest(node.force_udp, False, PROTO_IPIP))
-        # What decapsulates itself also encapsulates itself; an agent may do it or not
-        reverse = agent.co_located or (self._reverse and agent.flags & ADVERT_T)
-        care_of_address = agent.co_located or agent.care_of_address
-        wanted = node.wishes.flags(agent, self) & (~FLAG_S if self._replacing else 0xFF)
-        if agent.home:
-            care_of_address, wanted = self.home_address, 0
-        elif not lifetime:
-            care_of_address = node.wishes.care_of_address_to_leave(self.home_address) or care_of_address
-        self._request = RegistrationRequest(
-            flags=(FLAG_T if reverse else 0) | (FLAG_D if agent.co_located else 0) | wanted,
-            lifetime=lifetime,
-            home_address=0 if left_open else self.home_address,
-            home_agent=self.home_agent,
-            care_of_address=care_of_address,
-            identification=self._identifications.next(now),
-            extensions=extensions,
-        )
-        return self._request
-
     def _name(self) -> str:
         return self.sub_nai.decode() or "-"
-
-
-def _printable(text: bytes) -> str:
-    """A peer's text for a log line, bounded and without control characters."""
-    return "".join([chr(octet) if 0x20 <= octet < 0x7F else "?" for octet in text[:100]])

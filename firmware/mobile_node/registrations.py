@@ -8,8 +8,9 @@ from mobile_node.carriage import Carriage
 from mobile_node.handoffs import Handoffs
 from mobile_node.leases import answer_waiting
 from mobile_node.one_at_a_time import OneAtATime
+from mobile_node.outcomes import Ended, Granted, Refused, Returned, Unnamed
 from mobile_node.plain_home_agents import PlainHomeAgents
-from mobile_node.registration import LEAVING, Ended, Granted, Refused, Returned, Unnamed
+from mobile_node.registration import LEAVING
 from mobile_node.sessions import DEVICE, OWN, Session, SessionTable
 from mobile_node.wishes import STYLES
 

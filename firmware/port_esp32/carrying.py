@@ -58,3 +58,17 @@ def _check_chip(config: dict, chip: Chip) -> None:
             raise ConfigurationError("downlinks[%d].stations: %s" % (at, reason))
         if one["port"] == "usb" and not chip.usb:
             raise ConfigurationError("downlinks[%d].port: USB is the prompt of an %s: uart" % (at, chip.name))
+    if config["recorder"] is not None and config["recorder"]["gps"]:
+        _check_gps(config, chip)
+
+
+def _check_gps(config: dict, chip: Chip) -> None:
+    """Another port than a device's, and the pins of it."""
+    recorder = config["recorder"]
+    number, *usual = chip.uart
+    if recorder["gps"] == "uart%d" % number:
+        if [one for one in config["downlinks"] if one["port"] == "uart"]:
+            raise ConfigurationError("recorder.gps: %s is that of a downlink" % recorder["gps"])
+        recorder["gps_pins"] = recorder["gps_pins"] or usual
+    if recorder["gps_pins"] is None:
+        raise ConfigurationError("recorder.gps_pins: missing: an %s has none for %s" % (chip.name, recorder["gps"]))

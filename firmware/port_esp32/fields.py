@@ -1,8 +1,7 @@
 """What the configuration says of a board's links and of the board, checked key by key (as runtime/fields.py does)."""
 
 from mip4.address import is_unicast, parse
-from mip4.const import ANY
-from runtime.fields import REQUIRED, a_list, number, one_of, text, unique
+from runtime.fields import REQUIRED, a_list, host_or_any, number, one_of, text, unique
 
 _PINS = 48  # the highest GPIO of any chip
 
@@ -30,15 +29,6 @@ def _address(value, folder: str):
     return parse(address), int(length)
 
 
-def _host(value, folder: str) -> int:
-    if value == "":
-        return ANY
-    address = parse(text(value))
-    if not is_unicast(address):
-        raise ValueError("not the address of one host: %s" % value)
-    return address
-
-
 def _host_name(value, folder: str) -> str:
     if len(text(value)) > 32 or not all([one.isalpha() or one.isdigit() or one == "-" for one in value]):
         raise ValueError("letters, digits and hyphens, 32 at most: %s" % value)
@@ -54,6 +44,13 @@ def _pins(value, folder: str):
     return tuple([_PIN(one, folder) for one in value])
 
 
+def _voltages(value, folder: str) -> tuple:
+    """[empty, full], mV at the pin."""
+    if len(a_list(value)) != 2 or not 0 <= number(0, 5000)(value[0], folder) < number(0, 5000)(value[1], folder):
+        raise ValueError("not two voltages in mV: [EMPTY, FULL]")
+    return tuple(value)
+
+
 def _or_none(check):
     return lambda value, folder: None if value is None else check(value, folder)
 
@@ -64,7 +61,7 @@ UPLINK = [
     ("password", None, _password),
     ("priority", 0, number(0, 255)),  # the highest that can be had is taken
     ("address", "dhcp", _address),
-    ("gateway", "", _host),
+    ("gateway", "", host_or_any),
 ]
 DOWNLINK = [
     ("kind", REQUIRED, one_of("wifi-ap", "slip")),
@@ -81,6 +78,13 @@ BOARD = [
     ("portal", None, _password),  # its password; None: there is none
     ("button", None, _or_none(_PIN)),  # held at the start, the prompt is left alone; None: the one marked BOOT
     ("led", None, _or_none(_PIN)),
+]
+RECORDER = [
+    ("gps", "", one_of("", "uart1", "uart2")),
+    ("gps_pins", None, _pins),
+    ("marker", None, _or_none(_PIN)),  # a button to ground; the one marked BOOT will do
+    ("battery", None, _or_none(_PIN)),  # of an ADC, behind a divider of two equal resistors if not said otherwise
+    ("battery_mv", [1650, 2100], _voltages),
 ]
 
 

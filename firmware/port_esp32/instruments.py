@@ -1,7 +1,8 @@
-"""What a board tells the flight recorder: the date, its link's signal, and packets as far as Python carries them."""
+"""What a board tells the flight recorder: date, signal, battery, place, and packets as far as Python carries them."""
 
 import time
 
+import machine
 import network
 
 _EPOCH = {1970: 0, 2000: 946684800}  # where this machine's time begins, in seconds since 1970
@@ -9,17 +10,25 @@ _BEFORE_US = 2025  # a year that a clock shows only if nobody has set it since t
 
 
 class Instruments:
-    """Of the one station. There is no receiver of GPS: no port is left for it.
-
-    Whose packets lwIP forwards, it tells nobody: those sessions are without traffic in a report.
-    """
+    """Of the one station. Whose packets lwIP forwards, it tells nobody: a report has no traffic of those sessions."""
 
     tick_ms = 10
 
     def __init__(self, config: dict, delivered, clock, log):
+        self._config = config["recorder"]
         self._delivered = delivered
+        self._log = log
         self._looked = 0
         self._station = network.WLAN(network.WLAN.IF_STA)
+        self._battery = self._adc(self._config["battery"])
+
+    def _adc(self, pin):
+        """None without one; a pin that is none of the converter's is a line in the log."""
+        try:
+            return None if pin is None else machine.ADC(pin, atten=machine.ADC.ATTN_11DB)
+        except (OSError, ValueError) as error:
+            self._log.warning("no battery: GPIO %d: %s" % (pin, error))
+            return None
 
     def link_up(self) -> None:
         """Nothing has to be made anew."""
@@ -43,8 +52,23 @@ class Instruments:
             return {}
 
     def measure(self) -> dict:
-        return self.link()
+        """rssi; battery: per cent of the way between its two voltages, which says most near its end."""
+        found = self.link()
+        if self._battery is not None:
+            empty, full = self._config["battery_mv"]
+            share = (self._battery.read_uv() // 1000 - empty) * 100 // (full - empty)
+            found["battery"] = max(0, min(100, share))
+        return found
 
-    def sources(self, position) -> list:
-        """As port.py's."""
-        return []
+    def sources(self, recorder) -> list:
+        """As port.py's, each only where it is wanted: a board has little room."""
+        config, log, found = self._config, self._log, []
+        if config["gps"]:
+            from port_esp32 import gps
+
+            found.append(("GPS", lambda runtime: gps.follow(config, recorder.position, log)))
+        if config["marker"] is not None:
+            from port_esp32 import marker
+
+            found.append(("marker", lambda runtime: marker.follow(config["marker"], recorder.mark, log)))
+        return found

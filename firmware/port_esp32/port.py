@@ -38,7 +38,8 @@ from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
-UPLINK, DOWNLINK, FURTHER, check_links = fields.UPLINK, fields.DOWNLINK, fields.BOARD, fields.check_links
+UPLINK, DOWNLINK, RECORDER, FURTHER = fields.UPLINK, fields.DOWNLINK, fields.RECORDER, fields.BOARD
+check_links = fields.check_links
 _KEYSTORE = Keystore()
 _LONGEST = 1600  # octets of a packet of whatever kind
 

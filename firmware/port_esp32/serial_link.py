@@ -2,14 +2,13 @@
 
 import asyncio
 
-import machine
-
 from mip4.address import show
 from mip4.effects import AnswerDhcp, Attach
 from mip4.errors import Malformed, MipError
 from mip4.ip import Datagram
 from mip4.tunnel import packet_end
 from port_esp32.chip import Chip
+from port_esp32.uart import open_uart
 from runtime.errors import KernelRefused
 from runtime.slip_line import CLIENT_PORT, SERVER_PORT, SlipLine, dhcp_message, is_dhcp
 from runtime.sockets import readable
@@ -30,7 +29,9 @@ class SerialLink:
         self._runtime = None
         self._attached = []
         self._line = SlipLine()
-        self._line.begin(_usb() if self._port == "usb" else _uart(config, chip))
+        number, *usual = chip.uart
+        pins = config["pins"] or usual
+        self._line.begin(_usb() if self._port == "usb" else open_uart(number, pins, config["baud"], _BUFFER))
 
     def sources(self) -> list:
         """As port.py's."""
@@ -90,16 +91,6 @@ class SerialLink:
             "port": self._port,
             "attached": [show(one) for one in self._attached],
         }
-
-
-def _uart(config: dict, chip: Chip):
-    """Raises KernelRefused."""
-    number, transmit, receive = chip.uart
-    transmit, receive = config["pins"] or (transmit, receive)
-    try:
-        return machine.UART(number, config["baud"], tx=transmit, rx=receive, timeout=0, rxbuf=_BUFFER, txbuf=_BUFFER)
-    except (OSError, ValueError) as error:
-        raise KernelRefused("UART%d on GPIO %d and %d: %s" % (number, transmit, receive, error))
 
 
 def _usb():

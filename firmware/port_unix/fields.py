@@ -1,8 +1,7 @@
 """What the configuration says of this platform's links, checked key by key (as runtime/fields.py does)."""
 
 from mip4.address import is_unicast, parse
-from mip4.const import ANY
-from runtime.fields import REQUIRED, number, one_of, text, unique
+from runtime.fields import REQUIRED, host_or_any, number, one_of, text, unique
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -35,20 +34,10 @@ def _kind(value, folder: str) -> str:
     return one_of("ethernet", "slip")(value, folder)
 
 
-def _gateway(value, folder: str) -> int:
-    """Of a network where the address is given; DHCP names its own."""
-    if value == "":
-        return ANY
-    address = parse(text(value))
-    if not is_unicast(address):
-        raise ValueError("not the address of one host: %s" % value)
-    return address
-
-
 UPLINK = [
     ("interface", REQUIRED, _interface),
     ("address", "dhcp", _uplink_address),
-    ("gateway", "", _gateway),
+    ("gateway", "", host_or_any),  # where the address is given; DHCP names its own
 ]
 DOWNLINK = [
     ("kind", "ethernet", _kind),
@@ -56,6 +45,9 @@ DOWNLINK = [
     ("device", None, _device),
     ("baud", 115200, number(300, 4000000)),
     ("name", None, lambda value, folder: None if value is None else text(value)),
+]
+RECORDER = [
+    ("gps", "", lambda value, folder: "" if value == "" else _device(value, folder)),
 ]
 
 

@@ -84,9 +84,9 @@ class Instruments:
                 found["battery"] = int(line)
         return found
 
-    def sources(self, position) -> list:
-        """As Port.sources(): the GPS receiver, if there is one. position: is called with each fix."""
-        return [("GPS", lambda runtime: self._follow(position))] if self._gps else []
+    def sources(self, recorder) -> list:
+        """As Port.sources(): the GPS receiver, if there is one, which tells the recorder each position."""
+        return [("GPS", lambda runtime: self._follow(recorder.position))] if self._gps else []
 
     async def _follow(self, position) -> None:
         said = False

@@ -33,7 +33,8 @@ from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
-UPLINK, DOWNLINK, FURTHER, check_links = fields.UPLINK, fields.DOWNLINK, [], fields.check_links
+UPLINK, DOWNLINK, RECORDER, FURTHER = fields.UPLINK, fields.DOWNLINK, fields.RECORDER, []
+check_links = fields.check_links
 
 
 def prepare(document) -> None:

@@ -9,15 +9,15 @@ from mip4.const import CHAP_SPI
 from mip4.errors import Malformed
 from mip4.nai import check_nai, check_sub_nai
 from runtime.errors import ConfigurationError
-from runtime.fields import REQUIRED, a_list, fields, list_of, number, one_of, text, unique
+from runtime.fields import REQUIRED, a_list, fields, host, host_or_any, list_of, number, one_of, text, unique
 
 
 def read(path: str, platform) -> dict:
     """What the engine and the port are given: every key present, addresses int, keys bytes, paths absolute.
 
-    platform: its port module. UPLINK, DOWNLINK and FURTHER are its tables of fields, as FIELDS below; prepare(document)
-    comes before the check of each key, check_links(config) after it: both raise ValueErrors that begin with the key.
-    Raises ConfigurationError: file, key, reason.
+    platform: its port module. UPLINK, DOWNLINK, RECORDER and FURTHER are its tables of fields, as FIELDS below;
+    prepare(document) comes before the check of each key, check_links(config) after it: both raise ValueErrors that
+    begin with the key. Raises ConfigurationError: file, key, reason.
     """
     try:
         with open(path) as file:
@@ -29,6 +29,7 @@ def read(path: str, platform) -> dict:
     table = FIELDS + [
         ("uplinks", REQUIRED, lambda value, at: list_of(platform.UPLINK, value, at)),
         ("downlinks", [], lambda value, at: list_of(platform.DOWNLINK, value, at)),
+        ("recorder", None, lambda value, at: _recorder(platform.RECORDER, value, at)),
     ]
     try:
         platform.prepare(document)
@@ -77,16 +78,9 @@ def _folder(path: str) -> str:
     return os.getcwd().rstrip("/") + "/" + folder
 
 
-def _unicast(value, folder: str) -> int:
-    address = parse(text(value))
-    if not is_unicast(address):
-        raise ValueError("not the address of one host: %s" % value)
-    return address
-
-
 def _home_agent(value, folder: str) -> int:
     """All zeros or all ones leave the choice to others (RFC 4433)."""
-    return parse(value) if value in ("0.0.0.0", "255.255.255.255") else _unicast(value, folder)
+    return parse(value) if value in ("0.0.0.0", "255.255.255.255") else host(value, folder)
 
 
 def _nai(value, folder: str) -> str:
@@ -166,12 +160,12 @@ def _aaa(value, folder: str):
     return found
 
 
-def _recorder(value, folder: str):
-    """What the flight recorder is to do, or None: there is none."""
+def _recorder(table: list, value, folder: str):
+    """What the flight recorder is to do, or None: there is none. table: what the platform has for it."""
     if value is None:
         return None
     try:
-        return fields(_RECORDER, value, folder)
+        return fields(_RECORDER + table, value, folder)
     except ValueError as error:
         raise ValueError("." + error.args[0])
 
@@ -179,7 +173,7 @@ def _recorder(value, folder: str):
 _SPI = number(256, 0xFFFFFFFF)  # RFC 5944 §1.6: the lower ones are reserved
 _ALGORITHM = one_of(*sorted(ALGORITHMS))
 _FOREIGN_AGENT = [  # an MN-FA mobility security association
-    ("care_of_address", REQUIRED, _unicast),
+    ("care_of_address", REQUIRED, host),
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
@@ -196,13 +190,12 @@ _RECORDER = [
     ("sample", 5, number(1, 3600)),  # seconds between samples of place, link and machine
     ("write", 10, number(1, 3600)),  # seconds, the most that a power cut takes with it
     ("pages_per_hour", 2000, number(100, 100000)),  # of 256 octets
-    ("gps", "", _path_or_none),
     ("gps_baud", 9600, one_of(4800, 9600, 19200, 38400, 57600, 115200)),
 ]
 FIELDS = [
     ("nai", REQUIRED, _nai),
     ("home_agent", REQUIRED, _home_agent),
-    ("requested_home_agent", "", lambda value, folder: 0 if value == "" else _unicast(value, folder)),
+    ("requested_home_agent", "", host_or_any),
     ("spi", REQUIRED, _SPI),
     ("key", REQUIRED, _key),
     ("algorithm", "hmac-md5", _ALGORITHM),
@@ -227,5 +220,4 @@ FIELDS = [
     ("control", "", _path_or_none),
     ("clock", "system", one_of("system", "none")),
     ("state", "node.state.json", _path_or_none),
-    ("recorder", None, _recorder),
 ]

@@ -2,6 +2,9 @@
 
 import json
 
+from mip4.address import is_unicast, parse
+from mip4.const import ANY
+
 REQUIRED = object()  # stands where a default would
 
 
@@ -45,6 +48,19 @@ def text(value, folder: str = "") -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("not a text")
     return value
+
+
+def host(value, folder: str) -> int:
+    """A check for the address of one host."""
+    address = parse(text(value))
+    if not is_unicast(address):
+        raise ValueError("not the address of one host: %s" % value)
+    return address
+
+
+def host_or_any(value, folder: str) -> int:
+    """The same, where "" leaves it open."""
+    return ANY if value == "" else host(value, folder)
 
 
 def one_of(*allowed):

@@ -136,7 +136,7 @@ class FlightRecorder:
 
     def sources(self) -> list:
         """As a port's sources()."""
-        return [("flight recorder", self.serve)] + self._instruments.sources(self.position)
+        return [("flight recorder", self.serve)] + self._instruments.sources(self)
 
     def answers(self) -> dict:
         """What it does when the control socket is asked."""

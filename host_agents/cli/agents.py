@@ -9,7 +9,8 @@ from pathlib import Path
 
 from host_agents.cli import asking, backup
 from host_agents.datapath.choose import lacking
-from host_agents.runtime.config import Common, load_foreign_agent, load_home_agent
+from host_agents.runtime.config import Common, load_home_agent
+from host_agents.runtime.foreign_agent_config import load_foreign_agent
 from host_agents.runtime.sysctl import complaints
 
 

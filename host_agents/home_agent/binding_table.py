@@ -54,6 +54,10 @@ class MobilityBindingTable:
         binding = self._by_home_address.get(home_address)
         return None if binding is None else (binding.nai, binding.sub_nai)
 
+    def of(self, nai: str) -> list[MobilityBinding]:
+        """All of a NAI, as they are now."""
+        return list(self._by_nai.get(nai, {}).values())
+
     def sessions_of(self, nai: str) -> int:
         return len(self._by_nai.get(nai, ()))
 

@@ -291,7 +291,7 @@ class HomeAgent:
         effects: list[object] = []
         left = without(binding, gone)
         if left is None:
-            self._remove(binding, now, effects)
+            self._remove(binding, reason, now, effects)
         else:
             effects += self._keep(left)
         ended = without(binding, lambda one: not gone(one)) or binding
@@ -418,7 +418,7 @@ class HomeAgent:
         """Put `binding` where `former` was; effects: what giving up a former address takes."""
         session = (binding.nai, binding.sub_nai)
         if former is not None and former.home_address != binding.home_address:
-            effects += [RemoveBinding(former, self.clock(now)), RemoveTunnel(former.home_address)]
+            effects += [RemoveBinding(former, self.clock(now), "another address"), RemoveTunnel(former.home_address)]
             self._pool.give_back(former.home_address, session)
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
@@ -445,18 +445,18 @@ class HomeAgent:
         effects.append(answer(request, self.policy, ACCEPTED, 0, home_address))
         return self._opened(request, former, effects)
 
-    def _remove(self, binding: MobilityBinding, now: int, effects: list[object]) -> None:
+    def _remove(self, binding: MobilityBinding, reason: str, now: int, effects: list[object]) -> None:
         session = (binding.nai, binding.sub_nai)
         self._replay.of(session).unbind(session, now)  # ahead of the rest: it asks for the binding
         self.bindings.remove(session)
         self._pool.give_back(binding.home_address, session)
-        effects += [RemoveBinding(binding, self.clock(now)), RemoveTunnel(binding.home_address)]
+        effects += [RemoveBinding(binding, self.clock(now), reason), RemoveTunnel(binding.home_address)]
 
     def _put_back(self, session: Session, former: MobilityBinding | None, now: int, effects: list[object]) -> None:
         """The table as it was before the turn, save that the request's Identification stays used."""
         current = self.bindings.find(session)
         if current is not None and (former is None or former.home_address != current.home_address):
-            self._remove(current, now, effects)
+            self._remove(current, "refused", now, effects)
         replay = self._replay.of(session)
         if former is not None and self.bindings.holder(former.home_address) in (None, session):
             former = replace(former, identification=replay.last(session))

@@ -275,7 +275,7 @@ class Daemon:
         if error is None:
             self._carry_out(turn, since)
         else:
-            self._refused(turn, str(error))
+            self._refused(turn, "store-failed", str(error))
 
     def _carry_out(self, turn: Turn, since: float) -> None:
         try:
@@ -286,7 +286,7 @@ class Daemon:
                 elif type(effect) not in _ROWS:
                     raise TypeError(f"no {self.role} does {effect}")
         except KernelRefused as error:
-            self._refused(turn, str(error))
+            self._refused(turn, "kernel-refused", str(error))
             return
         if since:
             self.meters.registrations.took(time.perf_counter() - since)
@@ -323,8 +323,8 @@ class Daemon:
             self.journal.warn(str(error))
             asyncio.get_running_loop().call_later(_TRY_AGAIN, self._reopen)
 
-    def _refused(self, turn: Turn, reason: str) -> None:
-        self.journal.warn(reason)
+    def _refused(self, turn: Turn, kind: str, reason: str) -> None:
+        self.journal.failed(kind, reason, self.now())
         if turn.session is not None:
             self.take(self.engine.refused(turn.session, reason, self.now()))
 

@@ -17,9 +17,9 @@ from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.foreign_agent.visitor_table import Pending
 from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.answers import Document, Request, unhurried
-from host_agents.runtime.config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
+from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter

@@ -12,7 +12,6 @@ from itertools import islice
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import (
-    AskSubscriber,
     CameHome,
     InstallTunnel,
     MobilityBinding,
@@ -22,7 +21,6 @@ from host_agents.effects import (
     Turn,
 )
 from host_agents.home_agent.home_agent import HomeAgent
-from host_agents.home_agent.policy import Subscriber
 from host_agents.home_agent.simultaneous import each
 from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.answers import Document, Request, unhurried
@@ -30,11 +28,10 @@ from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
 from host_agents.runtime.errors import BadRequest, KernelRefused
 from host_agents.runtime.home_links import HomeLinks, connected
+from host_agents.runtime.home_radius import HomeRadius
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
-from host_agents.runtime.radius import RadiusClient
-from host_agents.runtime.remote_subscribers import RemoteSubscribers
 from host_agents.runtime.sockets import AgentSocket
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
@@ -59,15 +56,8 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
-        self._remote: RemoteSubscribers | None = None
-        if config.radius is not None:
-            radius = config.radius
-            client = RadiusClient(radius.server, radius.secret, radius.timeout, radius.tries, radius.sessions)
-            self._remote = RemoteSubscribers(
-                client, radius.cache, self._learned, self._forgotten, self._resumed, self.journal.warn
-            )
-            self.beside.append(self._remote)
-        self.does |= {SendDatagram: self._send, CameHome: self._came_home, AskSubscriber: self._ask}
+        self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
+        self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
         self.answers.show("pools", self._pools)
         self.answers.show("peers", self._peers)
@@ -78,6 +68,8 @@ class HomeAgentDaemon(Daemon):
         # First what a second daemon would be refused, while nothing of the kernel is touched.
         self.store = HomeAgentStore(str(common.state), loop)
         snapshot = self.store.load()
+        if self._radius is not None:
+            self._radius.open()
         self._socket.open(policy.address, self._config.port)
         prefixes = [network.prefix for network in policy.networks]
         sessions = sum(last - first + 1 for network in policy.networks for first, last in network.pool)
@@ -119,6 +111,8 @@ class HomeAgentDaemon(Daemon):
         for binding in islice(self.engine.bindings, _NOTED_AT_FIRST):
             self.handoffs.came(binding.nai, show(binding.care_of_address), began)
         super().restore(tunnels)
+        if self._radius is not None:
+            self._radius.restore()
         if self._links is not None:
             for tunnel in tunnels:
                 self._links.away(tunnel.home_address)
@@ -163,29 +157,6 @@ class HomeAgentDaemon(Daemon):
         if self._links is not None:
             self._links.came_home(effect.home_address)
 
-    def _ask(self, effect: AskSubscriber) -> None:
-        if self._remote is not None:
-            self._remote.ask(effect)
-
-    def _learned(self, subscriber: Subscriber) -> None:
-        """An address that is not ours to give is left out; the session gets one of the pool."""
-        policy = self.engine.policy
-        for address in list(subscriber.addresses.values()):
-            network, owner = policy.network_of(address), policy.reserved().get(address, (subscriber.nai, ""))
-            if network is None or address == network.gateway or owner[0] != subscriber.nai:
-                self.journal.warn(f"nai={subscriber.nai}: {show(address)} from the RADIUS server is not free here")
-                subscriber = replace(subscriber, addresses={})
-        self.engine.learn(subscriber)
-
-    def _forgotten(self, nai: str) -> None:
-        """The server knows it no longer."""
-        policy = self.engine.policy
-        left = {one: subscriber for one, subscriber in policy.subscribers.items() if one != nai}
-        self.take(self.engine.reload(left, dict(policy.foreign_agents), self.now()))
-
-    def _resumed(self, effect: AskSubscriber) -> None:
-        self.take(self.engine.receive(effect.datagram, effect.source, effect.port, self.now()))
-
     def _note_place(self, effect: InstallTunnel) -> None:
         """For the time line of its node, if the tunnel will end elsewhere than now."""
         binding = self.engine.bindings.find_home_address(effect.home_address)
@@ -197,7 +168,8 @@ class HomeAgentDaemon(Daemon):
         self.handoffs.came(binding.nai, show(binding.care_of_address), time.time(), gap)
 
     def status(self) -> Document:
-        return {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}
+        said: Document = {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}
+        return said if self._radius is None else {**said, **self._radius.status()}
 
     async def reload(self) -> Document:
         read: HomeAgentConfig = await self.read_again(load_home_agent)
@@ -205,7 +177,8 @@ class HomeAgentDaemon(Daemon):
         before, sessions = set(former.subscribers), len(self.engine.bindings)
         changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents)
         later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
-        remote = {} if self._remote is None else self._remote.subscribers
+        later = later or read.radius != self._config.radius
+        remote = {} if self._radius is None else self._radius.subscribers()
         self.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
         done = {
             "subscribers": len(new.subscribers),
@@ -272,7 +245,7 @@ class HomeAgentDaemon(Daemon):
             raise BadRequest("release takes an object")
         inform = bool(wanted.get("inform", True))
         if wanted.get("all"):
-            return {"released": self._release_all(inform)}
+            return {"released": self.release_each([(one.nai, one.sub_nai) for one in self.engine.bindings], inform)}
         session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
         try:
             self.take(self.engine.release(session, inform, self.now()))
@@ -280,9 +253,8 @@ class HomeAgentDaemon(Daemon):
             raise BadRequest(str(error.args[0])) from error
         return {"released": [_named(session)]}
 
-    async def _release_all(self, inform: bool) -> AsyncIterator[Document]:
-        """All that are there now, each as it is released; no more at a time than the store takes in one commit."""
-        waiting = [(one.nai, one.sub_nai) for one in self.engine.bindings]
+    async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[Document]:
+        """Each as it is released; no more at a time than the store takes in one commit."""
         while waiting:
             some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
             for session in some:

@@ -79,6 +79,11 @@ class Journal:
         kind = f"dropped-{effect.error.kind}"
         self._write(kind, logging.WARNING, f"{kind} from={show(effect.source)}: {effect.error}", 1, now)
 
+    def failed(self, kind: str, text: str, now: int) -> None:
+        """Of disk or kernel: every request meets a full disk, so each kind is said once in an interval, and counted."""
+        self.counts["warning"] += 1
+        self._write(kind, logging.WARNING, text, 1, now)
+
     def warn(self, text: str) -> None:
         self.counts["warning"] += 1
         self._say("warning", logging.WARNING, text)

@@ -1,36 +1,53 @@
-"""A RADIUS client that asks for subscribers (RFC 2865), with the attributes of 3GPP2 (X.S0011) for their keys.
+"""Questions to one RADIUS server, asked again until it answers or all tries are over (RFC 2865 §2.5).
 
-Every request has a Message-Authenticator, and no answer without one is believed (RFC 3579 §3.2; BlastRADIUS).
+No answer to an Access-Request is believed without a Message-Authenticator (RFC 3579 §3.2; BlastRADIUS).
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pyrad.dictionary import Dictionary
-from pyrad.packet import AccessAccept, AccessReject, AuthPacket, Packet, PacketError
+from pyrad.packet import AccessRequest, Packet, PacketError
 
-from host_agents.home_agent.policy import Subscriber
-from mip4.address import parse
-from mip4.authentication import SecurityAssociation
-from mip4.errors import Malformed
-
+NAS_IDENTIFIER = "entourage"  # who we are to the server
 _IDENTIFIERS = 256  # requests under way at a time: their number is one octet
-_AUTHORIZE_ONLY = 17
-_DICTIONARY = Dictionary(
+DICTIONARY = Dictionary(
     io.StringIO(
         """
 ATTRIBUTE User-Name 1 string
+ATTRIBUTE NAS-IP-Address 4 ipaddr
 ATTRIBUTE Service-Type 6 integer
 ATTRIBUTE Framed-IP-Address 8 ipaddr
+ATTRIBUTE Calling-Station-Id 31 string
 ATTRIBUTE NAS-Identifier 32 string
+ATTRIBUTE Acct-Status-Type 40 integer
+ATTRIBUTE Acct-Delay-Time 41 integer
+ATTRIBUTE Acct-Input-Octets 42 integer
+ATTRIBUTE Acct-Output-Octets 43 integer
+ATTRIBUTE Acct-Session-Id 44 string
+ATTRIBUTE Acct-Session-Time 46 integer
+ATTRIBUTE Acct-Input-Packets 47 integer
+ATTRIBUTE Acct-Output-Packets 48 integer
+ATTRIBUTE Acct-Terminate-Cause 49 integer
+ATTRIBUTE Acct-Input-Gigawords 52 integer
+ATTRIBUTE Acct-Output-Gigawords 53 integer
+ATTRIBUTE Event-Timestamp 55 integer
+ATTRIBUTE NAS-Port-Type 61 integer
+ATTRIBUTE Tunnel-Client-Endpoint 66 string
+ATTRIBUTE Tunnel-Server-Endpoint 67 string
 ATTRIBUTE Message-Authenticator 80 octets
+ATTRIBUTE Error-Cause 101 integer
 VENDOR 3GPP2 5535
 BEGIN-VENDOR 3GPP2
+ATTRIBUTE 3GPP2-Home-Agent-IP-Address 7 ipaddr
 ATTRIBUTE 3GPP2-MN-HA-SPI 57 integer
 ATTRIBUTE 3GPP2-MN-HA-Shared-Key 58 octets encrypt=2
+ATTRIBUTE 3GPP2-Foreign-Agent-Address 79 ipaddr
 END-VENDOR 3GPP2
 """
     )
@@ -43,20 +60,19 @@ class NoAnswer(Exception):
 
 @dataclass(slots=True)
 class _Asked:
-    packet: AuthPacket
+    packet: Packet
     answer: asyncio.Future[Packet]
 
 
 class RadiusClient(asyncio.DatagramProtocol):
     """Asks one server."""
 
-    def __init__(self, server: tuple[str, int], secret: bytes, timeout: float, tries: int, sessions: int) -> None:
-        """timeout: seconds for each of `tries`. sessions: of each subscriber."""
+    def __init__(self, server: tuple[str, int], secret: bytes, timeout: float, tries: int) -> None:
+        """timeout: seconds for each of `tries`."""
         self._server = server
         self._secret = secret
         self._timeout = timeout
         self._tries = tries
-        self._sessions = sessions
         self._asked: dict[int, _Asked] = {}
         self._last = 0
         self._transport: asyncio.DatagramTransport | None = None
@@ -70,30 +86,15 @@ class RadiusClient(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def ask(self, nai: str, spi: int) -> Subscriber | None:
-        """Who `nai` is; None: nobody, says the server. Raises NoAnswer."""
-        reply = await self._exchange(nai, spi)
-        if reply.code == AccessReject:
-            return None
-        if reply.code != AccessAccept or "3GPP2-MN-HA-Shared-Key" not in reply:
-            raise NoAnswer(f"an answer without 3GPP2-MN-HA-Shared-Key about nai={nai}")
-        try:
-            number = reply["3GPP2-MN-HA-SPI"][0] if "3GPP2-MN-HA-SPI" in reply else spi
-            association = SecurityAssociation(number, bytes(reply["3GPP2-MN-HA-Shared-Key"][0]), "hmac-md5")
-            addresses = {"": parse(reply["Framed-IP-Address"][0])} if "Framed-IP-Address" in reply else {}
-        except (ValueError, Malformed, PacketError) as error:
-            raise NoAnswer(f"an answer that makes no sense about nai={nai}: {error}") from error
-        return Subscriber(nai, {number: association}, self._sessions, addresses)
-
-    async def _exchange(self, nai: str, spi: int) -> Packet:
+    async def exchange(self, kind: Callable[..., Packet], attributes: Mapping[str, Any], about: str) -> Packet:
+        """The answer to a packet of this kind. about: what it is about, for the log. Raises NoAnswer."""
         if self._transport is None:
-            raise NoAnswer(f"not ready to ask about nai={nai}")
-        packet = AuthPacket(id=self._identifier(), secret=self._secret, dict=_DICTIONARY)
-        packet["User-Name"] = nai
-        packet["NAS-Identifier"] = "entourage"
-        packet["Service-Type"] = _AUTHORIZE_ONLY
-        packet["3GPP2-MN-HA-SPI"] = spi
-        packet.add_message_authenticator()
+            raise NoAnswer(f"not ready to ask about {about}")
+        packet = kind(id=self._identifier(), secret=self._secret, dict=DICTIONARY)
+        for name, value in attributes.items():
+            packet[name] = value
+        if packet.code == AccessRequest:
+            packet.add_message_authenticator()
         octets = packet.RequestPacket()
         asked = self._asked[packet.id] = _Asked(packet, asyncio.get_running_loop().create_future())
         try:
@@ -104,7 +105,7 @@ class RadiusClient(asyncio.DatagramProtocol):
                     return asked.answer.result()
         finally:
             del self._asked[packet.id]
-        raise NoAnswer(f"no answer from the RADIUS server about nai={nai}")
+        raise NoAnswer(f"no answer from the RADIUS server about {about}")
 
     def _identifier(self) -> int:
         """Not one that is under way, nor, if that can be, one that a late answer may come to."""
@@ -118,7 +119,7 @@ class RadiusClient(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: object) -> None:
         """The socket is connected, so it is the server's address; whether the server's words, the secret tells."""
         try:
-            reply = Packet(packet=data, secret=self._secret, dict=_DICTIONARY)
+            reply = Packet(packet=data, secret=self._secret, dict=DICTIONARY)
             asked = self._asked.get(reply.id)
             if asked is None or asked.answer.done():
                 return

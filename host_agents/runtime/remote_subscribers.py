@@ -8,7 +8,8 @@ from collections.abc import Callable
 from host_agents.effects import AskSubscriber
 from host_agents.home_agent.policy import Subscriber
 from host_agents.runtime.errors import ConfigurationError
-from host_agents.runtime.radius import NoAnswer, RadiusClient
+from host_agents.runtime.radius import NoAnswer
+from host_agents.runtime.radius_subscribers import RadiusSubscribers
 
 _UNDER_WAY = 128  # questions at a time, one for each NAI; what comes beyond that is dropped, and nodes ask again
 _REMEMBERED = 4096  # NAIs that were no one's
@@ -25,7 +26,7 @@ class RemoteSubscribers:
 
     def __init__(
         self,
-        client: RadiusClient,
+        client: RadiusSubscribers,
         cache: float,
         learned: Callable[[Subscriber], None],
         forgotten: Callable[[str], None],
@@ -49,6 +50,11 @@ class RemoteSubscribers:
             return
         self._waiting[effect.nai] = effect
         self._look_up(effect.nai, effect.spi)
+
+    def doubt(self, nai: str) -> None:
+        """Ask for a subscriber now, and not when the cache is over: the server ends his sessions."""
+        if nai in self.subscribers and len(self._under_way) < _UNDER_WAY:
+            self._look_up(nai, next(iter(self.subscribers[nai].associations)))
 
     async def open(self) -> None:
         """Raises ConfigurationError."""

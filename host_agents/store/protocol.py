@@ -18,9 +18,26 @@ from host_agents.effects import (
 )
 from host_agents.runtime.errors import StoreFailed
 
+
+@dataclass(slots=True, frozen=True)
+class StoreAccount:
+    """Insert or replace what is known of a session under its Acct-Session-Id. record: octets that the store keeps."""
+
+    account_id: str
+    record: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class RemoveAccount:
+    """The accounting server knows how it ended."""
+
+    account_id: str
+
+
 HomeAgentRow = StoreBinding | RenewBinding | RemoveBinding | StoreIdentification | ForgetIdentification
 ForeignAgentRow = StoreVisitor | RemoveVisitor
-Row = HomeAgentRow | ForeignAgentRow
+AccountRow = StoreAccount | RemoveAccount
+Row = HomeAgentRow | ForeignAgentRow | AccountRow
 Done = Callable[[StoreFailed | None], None]
 Loaded = TypeVar("Loaded", covariant=True)
 

@@ -78,11 +78,11 @@ def machine(name: str) -> Iterator[Machine]:
 
 
 def _init(ancestor: int) -> int:
-    """The systemd among the descendants of `ancestor`, 0 while there is none."""
-    children = Path(f"/proc/{ancestor}/task/{ancestor}/children").read_text().split()
-    for child in map(int, children):
-        if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
-            return child
-        if found := _init(child):
-            return found
-    return 0
+    """The systemd among the descendants of `ancestor`, 0 while there is none; one that looks may find one that ends."""
+    try:
+        children = Path(f"/proc/{ancestor}/task/{ancestor}/children").read_text().split()
+        if Path(f"/proc/{ancestor}/comm").read_text() == "systemd\n":
+            return ancestor
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((found for child in children if (found := _init(int(child)))), 0)

@@ -85,14 +85,14 @@ def test_who_follows_the_page_has_a_node_registered_and_a_ping_answered(followed
     assert "10.10.0.7" in said(followed, "show bindings")
 
 
-def test_the_agent_is_no_root_and_has_three_capabilities(internet, followed):
+def test_the_agent_is_no_root_and_has_four_capabilities(internet, followed):
     router = internet.machines["router"]
 
     status = router.run("cat /proc/$(systemctl show -P MainPID entourage-ha)/status").stdout
 
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert "0" not in fields["Uid"].split()
-    assert int(fields["CapEff"], 16) == 1 << 10 | 1 << 12 | 1 << 13
+    assert int(fields["CapEff"], 16) == 1 << 10 | 1 << 12 | 1 << 13 | 1 << 39
     assert int(fields["CapAmb"], 16) == 0
     assert fields["Seccomp"] == "2"
 
@@ -133,7 +133,7 @@ def test_what_the_page_says_of_the_fence_is_so(internet, followed):
     assert "gives 2.1" in (ROOT / "docs/deploy.md").read_text()
 
 
-def test_an_agent_that_does_not_turn_any_more_is_started_anew_and_keeps_its_sessions(internet, followed):
+def test_an_agent_that_does_not_turn_any_more_is_started_anew_while_the_kernel_carries(internet, followed):
     router = internet.machines["router"]
     router.run(
         "mkdir /run/systemd/system/entourage-ha.service.d; cd /run/systemd/system/entourage-ha.service.d;"
@@ -143,11 +143,14 @@ def test_an_agent_that_does_not_turn_any_more_is_started_anew_and_keeps_its_sess
     former = router.run("systemctl show -P MainPID entourage-ha").stdout.strip()
 
     done = router.run(
+        "ping -c 25 -i 0.2 -q 10.10.0.7 >/tmp/carried &"
         f"kill -STOP {former}; until [ $(systemctl show -P NRestarts entourage-ha) = 1 ]; do sleep 0.1; done;"
-        "until systemctl is-active --quiet entourage-ha; do sleep 0.1; done"
+        "until systemctl is-active --quiet entourage-ha; do sleep 0.1; done; wait; cat /tmp/carried"
     )
 
     assert done.returncode == 0, done.stderr
+    assert "25 received" in done.stdout
+    assert json.loads(router.run("entourage ha show status --json").stdout)["status"]["datapath"] == "bpf"
     shown = json.loads(router.run("entourage ha show bindings --json").stdout)
     assert [one["home_address"] for one in shown["bindings"]] == ["10.10.0.7"]
 

@@ -203,6 +203,7 @@ class World:
             flags = struct.unpack_from("H", fcntl.ioctl(self._ioctl, 0x8913, name + bytes(24)), 16)[0]
             at = time.time_ns() / 1e6
             fcntl.ioctl(self._ioctl, 0x8914, name + struct.pack("H", flags & ~1 | up) + bytes(22))
+        self.agent.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN, else the next datagram's
         return at
 
     def ip(self, *words: str) -> str:

@@ -1,13 +1,13 @@
 """The flight recorder in a running node: what it writes and when, and that nothing about it disturbs the node."""
 
-import json
 import os
 import time
 import tty
 
 import pytest
 
-from runtime.flight_ring import PAGE, decode, file_names
+from runtime.flight_ring import PAGE
+from tests.mpy import flight_files
 from tests.mpy.runtime_world import a_world, wait_until
 from tools.trial.drive import rmc
 
@@ -18,13 +18,8 @@ def world(micropython, tmp_path):
         yield world
 
 
-def kept(world, name: str = "flight") -> list[dict]:
-    paths = [path for path in map(os.path.realpath, file_names(str(world.folder / name))) if os.path.exists(path)]
-    found = []
-    for path in paths:
-        with open(path, "rb") as file:
-            found += decode(file.read())
-    return [json.loads(body) for _, body in sorted(found)]
+def kept(world) -> list[dict]:
+    return flight_files.kept(world.folder)
 
 
 def kinds(world) -> list[str]:

@@ -1,5 +1,6 @@
 """The node's runtime: what the links bring reaches the engine, what the engine says goes out, faults end nothing."""
 
+import hashlib
 import signal
 import socket
 import statistics
@@ -31,17 +32,27 @@ def is_udp(frame: bytes, port: int) -> bool:
 
 
 def test_a_carrier_that_comes_or_goes_is_told_within_milliseconds(world):
-    world.begin()
-    late = []
+    """Beside each, a datagram is sent, which wakes the node at once: what that takes is the machine's doing.
 
-    for _ in range(5):
+    The node looks at its link each 25 ms, and the kernel would keep the news for up to a second (port_unix/links.py).
+    """
+    world.begin()
+    late, plain = [], []
+
+    for _ in range(7):
         for up, kind in ((False, "link_down"), (True, "link_up")):
             before = len(world.told(kind))
             at = world.carrier(up)
             late.append(world.next_told(kind, before)[0] - at)
+        for _ in range(2):
+            before, at = len(world.told("receive")), time.time_ns() / 1e6
+            world.say(b"[]")
+            plain.append(world.next_told("receive", before)[0] - at)
 
-    print(f"link events: median {statistics.median(late):.2f} ms, worst {max(late):.2f} ms")
-    assert statistics.median(late) < 20
+    # The mean of these: on a busy machine some are served at once, and others wait for their turn
+    event, datagram = statistics.median(late), statistics.mean(plain)
+    print(f"link events: median {event:.2f} ms, worst {max(late):.2f} ms; datagrams: {datagram:.2f} ms")
+    assert event < 25 + 3 * datagram  # it sleeps, asks the kernel, and is told
 
 
 def test_a_flap_that_is_over_at_once_is_still_two_events(world):
@@ -190,11 +201,13 @@ def test_stuck_and_wordy_control_clients_keep_nobody_waiting(world):
 def test_a_torn_or_foreign_state_file_is_ignored_with_a_line(world):
     state = world.folder / "node.state.json"
     for content, reason in (
-        ('{"format": "entourage', "it is not JSON"),
-        ('{"format": "another"}', "it is no state file of this program"),
-        ('{"format": "entourage mobile node 1", "nai": "a@b.c"}', "it belongs to another NAI"),
+        ('{"format": "entourage', "it is torn or damaged, or no state file of this program"),
+        ('{"format": "entourage mobile node 3"}', "it is of another version of this program"),
+        ('{"format": "entourage mobile node 2", "nai": "a@b.c"}', "it belongs to another NAI"),
     ):
-        state.write_text(content)
+        torn = content.startswith('{"format": "entourage') and not content.endswith("}")
+        digest = "" if torn else hashlib.sha256(content.encode()).hexdigest()
+        state.write_text(f"{content}\n{digest}\n")
         world.begin()
         assert world.ask(b"status\n")["made_with"]["remembered"] == []
         assert f"WARNING state file {state} ignored: {reason}" in world.log.read_text()

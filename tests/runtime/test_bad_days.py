@@ -1,4 +1,4 @@
-"""What docs/operation.md says of bad days, with the real daemon: one clear line, and nothing acknowledged is lost.
+"""What docs/operating.md says of bad days, with the real daemon: one clear line, and nothing acknowledged is lost.
 
 `kill -9` is in test_home_agent_daemon.py, which has the whole of it.
 """
@@ -80,7 +80,7 @@ def refused(home: Home) -> str:
 
 
 def test_on_a_full_disk_nothing_is_promised_and_nothing_promised_is_lost(home: Home, small_disk: Path) -> None:
-    keep_state_in(home, small_disk)
+    state = keep_state_in(home, small_disk)
     home.start()
     held = {"camera": granted(home, "camera")}
     ballast = small_disk / "ballast"
@@ -90,8 +90,9 @@ def test_on_a_full_disk_nothing_is_promised_and_nothing_promised_is_lost(home: H
     assert full.value.errno == errno.ENOSPC
 
     assert any(given_up(home, f"sensor-{number}", held) for number in range(200))  # the file has room for a few
+    assert all(given_up(home, f"lamp-{number}", held) for number in range(5))
     assert home.bindings() == held
-    assert "disk is full" in home.log.read_text()
+    assert home.log.read_text().count(f"WARNING {state}: database or disk is full") == 1, "in an interval"
 
     ballast.unlink()
     held["printer"] = granted(home, "printer")

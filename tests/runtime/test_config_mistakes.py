@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.config import load_foreign_agent, load_home_agent
+from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.foreign_agent_config import load_foreign_agent
 
 HOME_AGENT = """
 [home_agent]
@@ -107,3 +108,20 @@ def test_a_file_without_its_section_is_one_complaint(tmp_path: Path) -> None:
         "file: Object missing required field `home_agent`",
         "file: Object missing required field `network`",
     ]
+
+
+def test_every_mistake_about_radius_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ha.toml"
+    path.write_text(
+        '[home_agent]\naddress = "192.0.2.1"\n[[network]]\nprefix = "10.10.0.0/24"\n'
+        'pool = ["10.10.0.10-10.10.0.250"]\ngateway = "10.10.0.1"\n'
+        '[radius]\nsecret = "text:secret"\naccounting = "192.168.1.5:many"\ndisconnect = "here"\ninterim = 5\n'
+    )
+
+    assert _complaints(load_home_agent, path) == [
+        "radius.accounting: many is no port",
+        "radius.disconnect: not an IPv4 address: here",
+        "radius.interim: neither 0 nor 60..86400 seconds",
+    ]
+    path.write_text(path.read_text().partition("accounting")[0])
+    assert _complaints(load_home_agent, path) == ["radius: neither server nor accounting is named"]

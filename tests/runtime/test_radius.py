@@ -71,13 +71,13 @@ DEFAULT Auth-Type := Reject
 class Server:
     """FreeRADIUS beside the home agent, with its own folder."""
 
-    def __init__(self, home: Home, folder: Path) -> None:
+    def __init__(self, home: Home, folder: Path, config: str = RADIUSD) -> None:
         self._home = home
         self.folder = folder
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir()
-        (folder / "radiusd.conf").write_text(RADIUSD.replace("FOLDER", str(folder)))
+        (folder / "radiusd.conf").write_text(config.replace("FOLDER", str(folder)))
         (folder / "dictionary").write_text("$INCLUDE /usr/share/freeradius/dictionary\n")
         (folder / "users").write_text(USERS)
 
@@ -94,10 +94,15 @@ class Server:
             self.process = None
 
 
+def need_freeradius() -> None:
+    for program in ("freeradius", "radclient"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} here: tools/setup/packages.sh installs it where nothing would start a service")
+
+
 @pytest.fixture
 def server(home: Home, tmp_path: Path) -> Iterator[Server]:
-    if shutil.which("freeradius") is None:
-        pytest.skip("no freeradius here: tools/setup/packages.sh installs it where nothing would start it as a service")
+    need_freeradius()
     subprocess.run(home.inside(["ip", "link", "set", "lo", "up"]), check=True)
     home._association = SecurityAssociation(256, KEY)
     use(home, SECRET)
@@ -182,6 +187,25 @@ def test_an_answer_under_another_secret_is_not_believed(home, server):
 
     wait_until(lambda: "no answer from the RADIUS server" in home.log.read_text(), PATIENCE, "giving up")
     assert home.bindings() == {}
+
+
+def test_who_is_disconnected_is_asked_for_again_and_not_let_in_where_he_is_rejected_now(home, server):
+    home.config.write_text(home.config.read_text() + 'disconnect = "127.0.0.1"\n')
+    server.start()
+    home.start()
+    own_session(home)
+    (server.folder / "users").write_text("DEFAULT Auth-Type := Reject\n")
+    server.kill()
+    server.start()
+
+    command = home.inside(["radclient", "127.0.0.1:3799", "disconnect", SECRET])
+    subprocess.run(command, input=f"User-Name = {NAI.decode()}".encode(), check=True, capture_output=True)
+    wait_until(lambda: "Access-Reject" in server.log.read_text(), PATIENCE, "a rejection")
+    home.ask("")
+
+    home.socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        home.socket.recv(2048)
 
 
 class Clerk:

@@ -63,6 +63,7 @@ need chromium chromium
 need zsh zsh
 need fish fish
 need man man-db
+need radclient freeradius-utils
 if [ ! -d /run/systemd/system ]; then # where systemd runs, these packages start servers
     need promtool prometheus
     need freeradius freeradius

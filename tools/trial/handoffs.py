@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mip4.const import ACCEPTED, ACCEPTED_NO_SIMULTANEOUS, CODE_NAMES
+from mip4.const import ACCEPTED, ACCEPTED_NO_SIMULTANEOUS, code_name
 from tools.trial.trial_file import Event
 
 _GOOD = (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS)
@@ -111,7 +111,7 @@ def _denied(handoff: Handoff) -> str:
     if not codes:
         return ""
     what = "home agent unreachable" if codes[0] in _UNREACHABLE else "denied"
-    return f"{what}: {codes[0]} {CODE_NAMES.get(codes[0], 'unknown code')}"
+    return f"{what}: {code_name(codes[0])}"
 
 
 def _unanswered(handoff: Handoff) -> str:

@@ -2,7 +2,7 @@
 
 "networks": [{"ssid", "bssid", "channel", "rssi", "password", "address", "mask", "router"}], what the radio can reach;
 "stations": link addresses on our access point; "buttons": GPIOs that are held; "refused": how many sends find no room;
-"broken": the radio's driver is; "uart": a pseudo-terminal.
+"broken": the radio's driver is; "uart": a pseudo-terminal; "battery_uv": at the converter's pin.
 """
 
 import json

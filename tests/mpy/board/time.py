@@ -1,6 +1,6 @@
 """`time` as MicroPython 1.29 for ESP32 has it: it begins in 2000, and ticks wrap after 2 to the 30.
 
-TICKS: what ticks_ms() shows at the start. UNSET: the clock was set by nobody, and shows the first of January 2000.
+UNSET: the clock was set by nobody, and shows the first of January 2000.
 """
 
 import os
@@ -11,7 +11,13 @@ from utime import *  # noqa: F403
 _PERIOD = 1 << 30
 _EPOCH = 946684800  # 2000 in seconds since 1970
 _began = utime.ticks_ms()
-_first = int(os.getenv("TICKS") or 0)
+_first = 0
+
+
+def show(ticks: int) -> None:
+    """For a test: what ticks_ms() shows from now on."""
+    global _began, _first
+    _began, _first = utime.ticks_ms(), ticks
 
 
 def ticks_ms() -> int:
