@@ -23,7 +23,6 @@ from port_esp32 import fields, programs
 from port_esp32.carrying import settle
 from port_esp32.chip import chip_of
 from port_esp32.health import Health
-from port_esp32.instruments import Instruments as Instruments
 from port_esp32.keys import reveal
 from port_esp32.keystore import Keystore
 from port_esp32.led import Led
@@ -47,6 +46,13 @@ _LONGEST = 1600  # octets of a packet of whatever kind
 def prepare(document) -> None:
     """The configuration as it was read, before it is checked. Raises ValueError."""
     reveal(document, _KEYSTORE)
+
+
+def Instruments(config: dict, delivered, clock, log):
+    """Those of a board, brought only where there is a flight recorder: a board has little room."""
+    from port_esp32 import instruments
+
+    return instruments.Instruments(config, delivered, clock, log)
 
 
 class Port:

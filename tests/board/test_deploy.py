@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import socket
@@ -120,6 +121,31 @@ def test_what_would_be_imported_instead_is_removed_and_what_is_not_ours_stays(
     assert tree(deployed.root) == {**payload.compiled("x64"), **theirs}
 
 
+def test_a_deployment_that_ends_between_two_files_leaves_a_prompt_that_says_so_and_no_mixture_is_run(
+    deployed: StandIn, entourage_board: Typed
+) -> None:
+    """A folder where a file should be stops it there, as a power cut would."""
+    for name in ("mip4/address.mpy", "runtime/log.mpy"):
+        (deployed.root / name).write_bytes(b"former")
+    (deployed.root / "port_esp32" / "led.mpy").unlink()
+    (deployed.root / "port_esp32" / "led.mpy").mkdir()
+
+    code, _, err = entourage_board("deploy", "--port", deployed.port)
+    with serial.Serial(deployed.port, timeout=20) as line:
+        deployed.cut_power()
+        said = line.read_until(b">>> ")
+
+    assert code != 0 and "Traceback" not in err
+    assert b"the firmware is not whole: entourage board deploy" in said
+    assert not (deployed.root / "main.py").exists()
+
+    (deployed.root / "port_esp32" / "led.mpy").rmdir()
+    assert entourage_board("deploy", "--port", deployed.port)[0] == 0
+    assert {
+        name: octets for name, octets in tree(deployed.root).items() if not name.endswith(".new")
+    } == payload.compiled("x64")
+
+
 def test_a_power_cut_leaves_the_former_firmware_whole_and_the_next_time_brings_the_latter(board: StandIn) -> None:
     former = {"mip4/__init__.mpy": b"1", "mip4/address.mpy": b"2", "main.py": b""}
     latter = {"mip4/__init__.mpy": b"3", "mip4/nai.mpy": b"4", "main.py": b"pass"}
@@ -145,7 +171,7 @@ def test_a_power_cut_leaves_the_former_firmware_whole_and_the_next_time_brings_t
 def test_what_does_not_fit_is_refused_before_anything_is_written(board: StandIn) -> None:
     with Connection(board.port) as connection:
         plan = files.plan(connection, {"main.py": bytes(5000)})
-        full = files.Plan(plan.write, [], 0, plan.needed, 4096)
+        full = dataclasses.replace(plan, free=4096)
 
         with pytest.raises(BoardFailed, match="octets are to be written, 4096 are free on the board"):
             files.carry_out(connection, full, lambda path: None)

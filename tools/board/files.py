@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tools.board.connection import Connection
 from tools.board.errors import BoardFailed
 
+_STARTER = "main.py"
 _UNFINISHED = ".new"  # a file is written beside the one it replaces: a power cut leaves the former firmware whole
 
 # Python would import a .py before a .mpy, so what is not ours any more must go: every file of our folders is looked at.
@@ -47,12 +48,27 @@ for path in %r:
         if error.errno != 17:
             raise
 """
+# One by one: power that goes between two leaves some of the former firmware and some of the latter. What starts it is
+# away meanwhile, so that such a mixture is never run (boot.py says what to do).
 _REPLACE = """
 import os
-for path in %r:
-    os.rename(path + %r, path)
-for path in %r:
+written, new, gone, starter = %r
+if starter:
+    try:
+        if starter in written:
+            os.remove(starter)
+        else:
+            os.rename(starter, starter + new)
+    except OSError as error:
+        if error.errno != 2:
+            raise
+for path in written:
+    if path != starter:
+        os.rename(path + new, path)
+for path in gone:
     os.remove(path)
+if starter:
+    os.rename(starter + new, starter)
 if hasattr(os, "sync"):
     os.sync()
 """
@@ -62,7 +78,7 @@ if hasattr(os, "sync"):
 class Plan:
     """write: path -> octets. remove: paths that are not ours any more. same: how many are as they should be.
 
-    needed, free: octets of the board's file system.
+    needed, free: octets of the board's file system. starter: what runs the others, "" where nothing does.
     """
 
     write: dict[str, bytes]
@@ -70,6 +86,7 @@ class Plan:
     same: int
     needed: int
     free: int
+    starter: str
 
 
 def plan(board: Connection, files: Mapping[str, bytes]) -> Plan:
@@ -82,11 +99,15 @@ def plan(board: Connection, files: Mapping[str, bytes]) -> Plan:
     needed = sum(-(-len(octets) // block) * block for octets in write.values())
     # What an interrupted deployment has left is written again, or goes
     remove = set(there) - set(files) - {path + _UNFINISHED for path in write}
-    return Plan(write, sorted(remove), len(files) - len(write), needed, block * free)
+    starter = _STARTER if _STARTER in files and (write or remove) else ""
+    return Plan(write, sorted(remove), len(files) - len(write), needed, block * free, starter)
 
 
 def carry_out(board: Connection, plan: Plan, tell: Callable[[str], None]) -> None:
-    """tell: is given each path as it is written. Raises BoardFailed; then the board has what it had before."""
+    """tell: is given each path as it is written. Raises BoardFailed.
+
+    What arrives damaged replaces nothing. Whatever happens later, a board that starts has all of it.
+    """
     if plan.needed > plan.free:
         raise BoardFailed(f"{board.port}: {plan.needed} octets are to be written, {plan.free} are free on the board")
     board.run(_FOLDERS % (_folders(plan.write),))
@@ -98,7 +119,7 @@ def carry_out(board: Connection, plan: Plan, tell: Callable[[str], None]) -> Non
     for path, octets in plan.write.items():
         if there.get(path + _UNFINISHED) != _digest(octets):
             raise BoardFailed(f"{board.port}: {path}: arrived damaged")
-    board.run(_REPLACE % (list(plan.write), _UNFINISHED, plan.remove))
+    board.run(_REPLACE % ((list(plan.write), _UNFINISHED, plan.remove, plan.starter),))
 
 
 def _folders(files: Mapping[str, bytes]) -> list[str]:
