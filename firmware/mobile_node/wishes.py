@@ -25,8 +25,7 @@ from mip4.effects import Said
 from mip4.extensions import EncapsulatingDelivery
 
 _REMEMBERED = const(8)  # denials
-_FLAGS = {"ipip": 0, "gre": FLAG_G, "minimal": FLAG_M}
-_ADVERTISED = {FLAG_G: ADVERT_G, FLAG_M: ADVERT_M}
+_FLAGS = {"ipip": (0, 0), "gre": (FLAG_G, ADVERT_G), "minimal": (FLAG_M, ADVERT_M)}  # of a request, of an agent
 _ENCAPSULATIONS = (FA_ENCAPSULATION, HA_ENCAPSULATION)
 KINDS_OF_TUNNEL = _ENCAPSULATIONS + (FA_DELIVERY_STYLE,)  # denials of what is there only if it is asked for
 STYLES = (FA_DELIVERY_STYLE, FA_REVERSE_TUNNEL, HA_REVERSE_TUNNEL)  # denials of a delivery style
@@ -78,10 +77,10 @@ class Wishes:
         return [Said("warning", "%s has no %s" % (who, text))]
 
     def _wanted_encapsulation(self, agent) -> int:
-        flag = _FLAGS[self._encapsulation]
+        flag, advertised = _FLAGS[self._encapsulation]
         if ("encapsulation", 0) in self._denied or ("encapsulation", agent.care_of_address) in self._denied:
             return 0
-        there = flag == FLAG_G if agent.co_located else agent.flags & _ADVERTISED.get(flag, 0)
+        there = flag == FLAG_G if agent.co_located else agent.flags & advertised
         return flag if there else 0
 
     def _hears(self, agent, registration) -> bool:

@@ -12,6 +12,7 @@ from runtime.sockets import writable
 
 SERVER_PORT, CLIENT_PORT = const(67), const(68)  # RFC 2131 §4.1
 _LONGEST = const(1500)
+_QUEUE = const(4512)  # three packets of the longest, with what SLIP adds to ordinary octets
 _PIECE = const(256)  # octets that are read or written at once
 
 
@@ -21,7 +22,7 @@ class SlipLine:
     queue: octets that may wait for the line. A packet that finds no room is lost, as on any link.
     """
 
-    def __init__(self, queue: int = 4608):
+    def __init__(self, queue: int = _QUEUE):
         self.stream = None
         self._waits = asyncio.Event()
         self._decoder = SlipDecoder(_LONGEST, ROOM)

@@ -117,10 +117,14 @@ class AddressPool:
             if self._candidate > self._ranges[self._range][1]:
                 self._range += 1
                 self._candidate = self._ranges[self._range][0] if self._range < len(self._ranges) else 0
-            elif self._holder(self._candidate) is not None or any(
-                self._candidate in taken for taken in (self._given_back, self._reserved, self._never)
-            ):
+            elif self._is_used(self._candidate):
                 self._candidate += 1
             else:
                 return self._candidate
         return None
+
+    def _is_used(self, address: int) -> bool:
+        """Whether somebody has it, had it or is to have it."""
+        if address in self._given_back or address in self._reserved or address in self._never:
+            return True
+        return self._holder(address) is not None

@@ -29,6 +29,7 @@ _UNSUPPORTED, _MISSING, _OTHER_NAS, _UNSUPPORTED_SERVICE, _INVALID = 401, 402, 4
 _NO_SUCH_SESSION, _RESOURCES = 503, 506
 
 Place = tuple[str, int]
+_Key = tuple[str, int, int, bytes]  # address, port, identifier, Request Authenticator
 
 
 class NotBelieved(MipError):
@@ -45,6 +46,14 @@ class Wanted:
     sub_nai: str | None = None
     home_address: int | None = None
     account_id: str | None = None
+
+
+@dataclass(slots=True)
+class _Answer:
+    """To a request that came `at` a time of the event loop's clock; b"": not yet."""
+
+    at: float
+    octets: bytes = b""
 
 
 class _Refused(Exception):
@@ -72,7 +81,7 @@ class Disconnects(asyncio.DatagramProtocol):
         self._secret = secret
         self._home_agent = home_agent
         self._end, self._dropped = end, dropped
-        self._answers: OrderedDict[tuple[Place, int, bytes], bytes] = OrderedDict()  # b"": not yet
+        self._answers: OrderedDict[_Key, _Answer] = OrderedDict()  # the oldest first
         self._under_way: set[asyncio.Task[None]] = set()
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -98,16 +107,23 @@ class Disconnects(asyncio.DatagramProtocol):
         except MipError as error:
             self._dropped(Dropped(error, parse(source[0])))
             return
-        key = (source, request.id, request.authenticator)
+        # What says when it was made is the same one from whichever port it comes: so nobody can send it anew.
+        port = 0 if _EVENT_TIMESTAMP in request else source[1]
+        key = (source[0], port, request.id, request.authenticator)
+        self._forget()
         if key in self._answers:
-            self._send(self._answers[key], source)
+            self._send(self._answers[key].octets, source)
             return
-        self._answers[key] = b""
-        if len(self._answers) > _REMEMBERED:
-            self._answers.popitem(last=False)
-        task = asyncio.ensure_future(self._answer(request, key))
+        self._answers[key] = _Answer(asyncio.get_running_loop().time())
+        task = asyncio.ensure_future(self._answer(request, key, source))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+
+    def _forget(self) -> None:
+        """What is older was not sent again: a server that has gone through its identifiers may ask for the same."""
+        since = asyncio.get_running_loop().time() - _LATE
+        while self._answers and (len(self._answers) >= _REMEMBERED or next(iter(self._answers.values())).at < since):
+            self._answers.popitem(last=False)
 
     def error_received(self, exc: Exception) -> None:
         """Who asked is gone."""
@@ -130,7 +146,7 @@ class Disconnects(asyncio.DatagramProtocol):
             raise NotBelieved("an Event-Timestamp that is minutes off: old, or a clock is wrong")
         return request
 
-    async def _answer(self, request: CoAPacket, key: tuple[Place, int, bytes]) -> None:
+    async def _answer(self, request: CoAPacket, key: _Key, source: Place) -> None:
         cause = 0
         try:
             wanted = self._wanted(request)
@@ -148,8 +164,8 @@ class Disconnects(asyncio.DatagramProtocol):
             reply.add_message_authenticator()
         octets = reply.ReplyPacket()
         if key in self._answers:
-            self._answers[key] = octets
-        self._send(octets, key[0])
+            self._answers[key].octets = octets
+        self._send(octets, source)
 
     def _wanted(self, request: CoAPacket) -> Wanted:
         """Raises _Refused."""

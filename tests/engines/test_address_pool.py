@@ -233,6 +233,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.held = {}  # session -> address
         self.used = set()
         self.queue = []  # (address, last owner) of free ones, oldest first
+        self.last = {}  # session -> the free one that it had last, unless that is another's since
         self.occupied = set()
 
     def _new(self, owners):
@@ -242,9 +243,8 @@ class PoolMachine(RuleBasedStateMachine):
         for address, owner in self.RESERVED.items():
             if owner == session:
                 return address
-        mine = [address for address, owner in self.queue if owner == session]
-        if mine:
-            return mine[-1]
+        if session in self.last:
+            return self.last[session]
         general = [
             one for one in range(self.FIRST, self.LAST + 1) if one not in self.RESERVED and one not in self.NEVER
         ]
@@ -260,6 +260,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.used.add(address)
         self.occupied.discard(address)
         self.queue = [one for one in self.queue if one[0] != address]
+        self.last = {one: last for one, last in self.last.items() if last != address}
 
     @rule(session=st.sampled_from(SESSIONS))
     def arrives(self, session):
@@ -290,7 +291,7 @@ class PoolMachine(RuleBasedStateMachine):
         self._hold(session, asked)
 
     def _is_kept_from(self, session, address):
-        return address in self.occupied and (address, session) not in self.queue
+        return address in self.occupied and self.last.get(session) != address
 
     @rule(address=st.integers(8, 31), occupied=st.booleans())
     def is_seen_on_the_link(self, address, occupied):
@@ -312,12 +313,14 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.leaves(address)
         if address not in self.RESERVED:
             self.queue.append((address, session))
+            self.last[session] = address
 
     @rule()
     def restarts(self):
         """What the store kept: last owners, oldest first, and who holds what. The link is looked at anew."""
         self.used -= {address for address, owner in self.queue if owner is None}
         self.queue = [one for one in self.queue if one[1] is not None]
+        self.last = {session: address for address, session in self.queue}
         self.occupied.clear()
         self.pool = self._new(self.queue)
         for session, address in self.held.items():

@@ -337,12 +337,13 @@ def test_a_disconnect_that_cannot_be_done_is_refused_with_the_cause(served: Home
 
 def test_a_disconnect_that_may_be_anybodys_is_not_answered_and_no_other_twice(served: Home) -> None:
     with served._network.inside("ha"):
-        elsewhere, server = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
-    with elsewhere, server:
+        elsewhere, server, repeated = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
+    with elsewhere, server, repeated:
         elsewhere.bind((HOME_AGENT, 0))
-        server.bind(("127.0.0.1", 0))
-        server.settimeout(PATIENCE)
-        good = signed_disconnect()
+        for one in (server, repeated):
+            one.bind(("127.0.0.1", 0))
+            one.settimeout(PATIENCE)
+        good = signed_disconnect(bytes((55, 6)) + int(time.time()).to_bytes(4, "big"))
 
         elsewhere.sendto(good, ("127.0.0.1", 3799))
         for doubtful in (
@@ -362,8 +363,10 @@ def test_a_disconnect_that_may_be_anybodys_is_not_answered_and_no_other_twice(se
         answer = server.recv(4096)
         register(served, "camera")
         server.sendto(good, ("127.0.0.1", 3799))
-
         assert server.recv(4096) == answer
+        repeated.sendto(good, ("127.0.0.1", 3799))
+
+        assert repeated.recv(4096) == answer
         assert answer[0] == 41, "Disconnect-ACK"
         assert set(bound(served)) == {"camera"}
     assert f"dropped-disconnect-not-believed from={HOME_AGENT}" in served.log.read_text()
