@@ -17,7 +17,8 @@ LINE = {"kind": "slip", "name": "laptop", "stations": None, "port": "uart"}
 
 
 def config(*downlinks: dict[str, Any], **more: Any) -> dict[str, Any]:
-    usual = {"mode": "auto", "link_mtu": 1500, "delivery": "direct", "own_session": "", "applications": ["telemetry"]}
+    usual = {"mode": "auto", "link_mtu": 1500, "delivery": "direct", "own_session": "", "applications": ["telemetry"],
+             "recorder": None}  # fmt: skip
     return {**usual, "downlinks": [dict(one) for one in downlinks], **more}
 
 
