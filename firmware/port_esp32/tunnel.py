@@ -81,7 +81,7 @@ class RawTunnel:
                 inner = unwrap_gre(self._buffer, inner, until)
             forwarder.from_tunnel(self._buffer, inner, until, self._buffer[at + 1])
         except Malformed:
-            pass
+            forwarder.drop("tunnel header")
 
 
 class UdpPort:
@@ -125,5 +125,6 @@ class UdpPort:
         try:
             unwrap_tunnel_data(octets, 0, len(octets))
         except Malformed:
+            forwarder.drop("tunnel header")
             return
         forwarder.from_tunnel(octets, TUNNEL_DATA_HEADER, len(octets), 0)

@@ -119,7 +119,7 @@ class IpInIp:
                     inner = self.unwrap(buffer, at + (buffer[at] & 15) * 4, until)
                     forwarder.from_tunnel(buffer, inner, until, buffer[at + 1])
                 except Malformed:
-                    pass
+                    forwarder.drop("tunnel header")
                 at = until
         except Malformed:
             forwarder.drop("queue")
@@ -206,5 +206,6 @@ class UdpTunnel:
                 try:
                     unwrap_tunnel_data(octets, 0, len(octets))
                 except Malformed:
+                    forwarder.drop("tunnel header")
                     continue
                 forwarder.from_tunnel(octets, TUNNEL_DATA_HEADER, len(octets), 0)
