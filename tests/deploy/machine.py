@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools.lab.crew import wait_until
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("machine.sh")
 _SYSTEMD = Path("/lib/systemd/systemd")
 
@@ -56,7 +57,7 @@ def machine(name: str) -> Iterator[Machine]:
     """One that is up, until the block ends."""
     with tempfile.TemporaryDirectory(prefix=f"entourage-{name}-") as folder:
         outer = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "bash", SCRIPT, f"{os.getpid()}-{name}", folder],
+            ["unshare", "--mount", "--propagation", "private", "bash", SCRIPT, f"{os.getpid()}-{name}", folder, ROOT],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         try:

@@ -1,20 +1,20 @@
 #!/bin/bash
-# machine.sh NAME FOLDER: a machine of this one's Debian. Its root is an overlay, so that what is installed there is gone
+# machine.sh NAME FOLDER CHECKOUT: a machine of this one's Debian, which sees the checkout wherever it is. Its root is an overlay, so that what is installed there is gone
 # with it; systemd is its process 1, in namespaces and a control group of its own. It is up until that is killed.
 set -eu
-name=$1 folder=$2
+name=$1 folder=$2 checkout=$3
 mount -t tmpfs tmpfs "$folder"
-mkdir "$folder"/{groups,upper,work,root}
+mkdir "$folder"/{groups,upper,work,root,checkout}
 mount -t cgroup2 cgroup2 "$folder/groups"
 group="$folder/groups/entourage-$name"
 mkdir "$group"
 ( echo "$BASHPID" >"$group/cgroup.procs"
   exec unshare --mount --net --pid --cgroup --uts --ipc --fork --kill-child --propagation private \
-      bash -eu -c "$(sed '1,/^# inside$/d' "$0")" "$name" "$folder" ) || true
+      bash -eu -c "$(sed '1,/^# inside$/d' "$0")" "$name" "$folder" "$checkout" ) || true
 find "$group" -depth -type d -exec rmdir {} \; || true
 exit 0
 # inside
-folder=$1
+folder=$1 checkout=$2
 root=$folder/root
 hostname "$0"
 ip link set lo up
@@ -24,7 +24,10 @@ mkdir -p proc sys run tmp dev outside
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 tmpfs run
+mount --bind ".$checkout" "$folder/checkout"
 mount -t tmpfs tmpfs tmp
+mkdir -p ".$checkout"
+mount --bind "$folder/checkout" ".$checkout"
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir dev/net dev/pts dev/shm
 for one in null zero full random urandom tty; do

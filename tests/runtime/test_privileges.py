@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 STORY = """
 import socket, sys
 from host_agents.runtime.privileges import drop_privileges
+{first}
 print(*sorted(drop_privileges()))
 drop_privileges()
 status = dict(line.split(":\\t") for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
@@ -22,11 +23,11 @@ NEEDED = f"{1 << 10 | 1 << 12 | 1 << 13:016x}"
 NONE = "0" * 16
 
 
-def run(*before: str, then: str = "") -> list[str]:
+def run(*before: str, first: str = "", then: str = "") -> list[str]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'firmware'}"}
-    command = [*before, sys.executable, "-c", STORY + then]
+    command = [*before, sys.executable, "-c", STORY.replace("{first}", first) + then]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30)
-    if before and ("unshare" in before[0] or "setpriv" in before[0]) and "failed" in done.stderr:
+    if before and "unshare" in before[0] and "failed" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -65,7 +66,8 @@ def test_it_works_in_a_user_namespace():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming an unprivileged user needs root")
 def test_without_privileges_it_is_harmless():
-    held, sets = run("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=+all")
+    # Once all is imported: the tree may be where only its owner looks.
+    held, sets = run(first="import os; os.setgroups([]); os.setresuid(65534, 65534, 65534)")
 
     assert held == ""
     assert sets.split()[:3] == [NONE, NONE, NONE]
