@@ -3,17 +3,27 @@
 A list of effects is one turn. Its Store* effects are made durable first, together; then the kernel is programmed;
 then messages leave. Addresses: int. Times: `expires` is milliseconds of the engine's own clock, None for never.
 
-Nobody changes one of these. They are not frozen all the same: it would make each five times as dear, and a home agent
-makes tens of thousands a second.
+Nobody changes one of these, and none of them can be part of a cycle, so that the garbage collector need not know them:
+a home agent makes tens of thousands a second, and keeps a million.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+from msgspec.structs import replace
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class MobilityBinding:
+class _Record(msgspec.Struct, frozen=True, gc=False):
+    """Its subclasses are compared and hashed by what is in them."""
+
+    def but(self, **changes: Any) -> Self:
+        """A copy that has these."""
+        return replace(self, **changes)
+
+
+class MobilityBinding(_Record, frozen=True):
     """A home agent's record of a session (RFC 5944 §1.6). Key: (nai, sub_nai).
 
     lifetime: seconds granted, 0xFFFF for ever. identification: the last one accepted, 64 bits. flags: of the request.
@@ -40,8 +50,7 @@ class MobilityBinding:
     others: tuple[MobilityBinding, ...] = ()
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Visitor:
+class Visitor(_Record, frozen=True):
     """A foreign agent's record of a registered session (RFC 5944 §3.7.1). Key: (nai, sub_nai).
 
     link_address: 6 octets, the node's on `interface`. flags: of the request. revocation: what was agreed() with the
@@ -65,16 +74,14 @@ class Visitor:
     said: int | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class StoreBinding:
+class StoreBinding(_Record, frozen=True):
     """Insert or replace the binding and the last Identification of its session. nonce: as of StoreIdentification."""
 
     binding: MobilityBinding
     nonce: int | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class RenewBinding:
+class RenewBinding(_Record, frozen=True):
     """As StoreBinding, of a binding that is stored and has got a new lifetime, Identification and revocation time.
 
     Nothing else of it differs: that is what a home agent does all day, and a store may have a shorter way for it. To
@@ -84,8 +91,7 @@ class RenewBinding:
     binding: MobilityBinding
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class RemoveBinding:
+class RemoveBinding(_Record, frozen=True):
     """Delete the binding; its session stays the last owner of the address. released: clock ms. reason: as logged."""
 
     binding: MobilityBinding
@@ -93,8 +99,7 @@ class RemoveBinding:
     reason: str = ""
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class StoreIdentification:
+class StoreIdentification(_Record, frozen=True):
     """The last Identification of a session, for an authentic denial or a deregistration too (RFC 5944 §5.7).
 
     nonce: 32 bits that the next one has to begin with, None where timestamps are used.
@@ -106,30 +111,26 @@ class StoreIdentification:
     nonce: int | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class ForgetIdentification:
+class ForgetIdentification(_Record, frozen=True):
     """An Identification so old that the timestamp check alone refuses it."""
 
     nai: str
     sub_nai: str
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class StoreVisitor:
+class StoreVisitor(_Record, frozen=True):
     """Insert or replace a visitor."""
 
     visitor: Visitor
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class RemoveVisitor:
+class RemoveVisitor(_Record, frozen=True):
     """Delete a visitor."""
 
     visitor: Visitor
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class TunnelEnd:
+class TunnelEnd(_Record, frozen=True):
     """The other end of a tunnel, and how packets travel to it and back.
 
     encapsulation: "ipip" (RFC 2003), "gre" (RFC 2784), "minimal" (RFC 2004) or "udp" (RFC 3519).
@@ -145,8 +146,7 @@ class TunnelEnd:
     co_located: bool = False
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class InstallTunnel:
+class InstallTunnel(_Record, frozen=True):
     """Carry packets of `home_address` through the tunnel from `local` to each of `ends`; replaces what was there.
 
     A home agent copies every packet to all of them (simultaneous bindings), and any of them may send.
@@ -162,30 +162,26 @@ class InstallTunnel:
     expires: int | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class ExtendTunnel:
+class ExtendTunnel(_Record, frozen=True):
     """A tunnel that stays as it is has to end later, or sooner. expires: as of InstallTunnel."""
 
     home_address: int
     expires: int | None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class RemoveTunnel:
+class RemoveTunnel(_Record, frozen=True):
     """Stop carrying packets of `home_address`."""
 
     home_address: int
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class CameHome:
+class CameHome(_Record, frozen=True):
     """The session of `home_address` is on its home link, where that is a real one (RFC 5944 §4.6)."""
 
     home_address: int
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class AskSubscriber:
+class AskSubscriber(_Record, frozen=True):
     """Ask elsewhere who `nai` is. What it sent, from source:port, is looked at when that is known. spi: of its key."""
 
     nai: str
@@ -195,8 +191,7 @@ class AskSubscriber:
     port: int
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class InstallDelivery:
+class InstallDelivery(_Record, frozen=True):
     """Deliver what the tunnel brings for a visitor to its link-layer address.
 
     reverse: whether what the visitor sends goes back into the tunnel (RFC 3024) or is routed like anything else.
@@ -208,16 +203,14 @@ class InstallDelivery:
     reverse: bool
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class RemoveDelivery:
+class RemoveDelivery(_Record, frozen=True):
     """Undo InstallDelivery."""
 
     home_address: int
     interface: str
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class SendDatagram:
+class SendDatagram(_Record, frozen=True):
     """A UDP datagram from port 434 of the agent's own address."""
 
     datagram: bytes
@@ -225,8 +218,7 @@ class SendDatagram:
     port: int
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class SendFrame:
+class SendFrame(_Record, frozen=True):
     """An IPv4 packet, whole, in a unicast or multicast frame on a visited link."""
 
     interface: str
@@ -234,8 +226,7 @@ class SendFrame:
     packet: bytes
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Said:
+class Said(_Record, frozen=True):
     """One log line for an operator. level: "info" or "warning". kind: counted and limited under this word."""
 
     level: str
@@ -243,8 +234,7 @@ class Said:
     text: str
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """What one event leads to: effects in order.
 
     session: (NAI, sub-NAI) when the engine must hear how the turn ended, through settled() or refused(); no other turn

@@ -46,7 +46,6 @@ NOT_IN_ENGINES = {
     "http",
     "json",
     "logging",
-    "msgspec",
     "os",
     "pyroute2",
     "random",

@@ -5,7 +5,7 @@ Steps are numbered FA-01 … FA-54 as the checklist in the documentation. now: m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from host_agents.effects import RemoveDelivery, RemoveVisitor, Said, SendDatagram, StoreVisitor, Turn, Visitor
 from host_agents.foreign_agent.advertiser import Advertiser
@@ -94,7 +94,7 @@ class ForeignAgent:
                 self._lost.append(visitor)
                 continue
             latest = None if visitor.expires is None else min(visitor.expires, now + policy.lifetime * 1000)
-            self.visitors.put(replace(visitor, expires=latest))
+            self.visitors.put(visitor.but(expires=latest))
         kept = len(self.visitors) > 0
         self._advertisers = {
             one.name: Advertiser(policy, one, kept, self._challenges.get(one.name), now) for one in policy.interfaces

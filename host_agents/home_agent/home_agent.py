@@ -301,7 +301,7 @@ class HomeAgent:
         """A session's binding that changes without a request: its last Identification stays what it is."""
         session = (binding.nai, binding.sub_nai)
         replay = self._replay.of(session)
-        binding = replace(binding, identification=replay.last(session))
+        binding = binding.but(identification=replay.last(session))
         self.bindings.put(binding)
         return [replay.store(binding), self._tunnel(binding)]
 
@@ -459,7 +459,7 @@ class HomeAgent:
             self._remove(current, "refused", now, effects)
         replay = self._replay.of(session)
         if former is not None and self.bindings.holder(former.home_address) in (None, session):
-            former = replace(former, identification=replay.last(session))
+            former = former.but(identification=replay.last(session))
             self._pool.take(former.home_address, session)
             self.bindings.put(former)
             replay.bind(session)

@@ -7,7 +7,6 @@ however many care-of addresses it has.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from host_agents.effects import MobilityBinding
 from host_agents.home_agent.policy import Policy
@@ -17,7 +16,7 @@ from mip4.errors import Denied
 
 def each(binding: MobilityBinding) -> Sequence[MobilityBinding]:
     """One for every care-of address, the one that was registered last first, each without the others."""
-    return (replace(binding, others=()), *binding.others) if binding.others else (binding,)
+    return (binding.but(others=()), *binding.others) if binding.others else (binding,)
 
 
 def ends_at(binding: MobilityBinding) -> int | None:
@@ -36,7 +35,7 @@ def beside(former: MobilityBinding | None, binding: MobilityBinding, policy: Pol
         return binding
     if len(kept) >= policy.simultaneous_bindings:
         raise Denied(HA_TOO_MANY_BINDINGS, f"{policy.simultaneous_bindings} care-of addresses at a time are the most")
-    return replace(binding, others=tuple(kept))
+    return binding.but(others=tuple(kept))
 
 
 def accepted(flags: int, policy: Policy) -> int:
@@ -55,7 +54,7 @@ def rebound(binding: MobilityBinding, source: int, port: int) -> MobilityBinding
     ones = list(each(binding))
     for at, one in enumerate(ones):
         if one.udp_remote == source and not one.udp_port:
-            ones[at] = replace(one, udp_port=port)
+            ones[at] = one.but(udp_port=port)
             return _joined(ones)
     return None
 
@@ -65,10 +64,10 @@ def shortened(binding: MobilityBinding, clock: int) -> MobilityBinding:
     if all(one.expires is None or one.expires <= clock + one.lifetime * 1000 for one in each(binding)):
         return binding
     ones = [
-        one if one.expires is None else replace(one, expires=min(one.expires, clock + one.lifetime * 1000))
+        one if one.expires is None else one.but(expires=min(one.expires, clock + one.lifetime * 1000))
         for one in each(binding)
     ]
-    return replace(ones[0], others=tuple(ones[1:]))
+    return ones[0].but(others=tuple(ones[1:]))
 
 
 def is_over(binding: MobilityBinding, clock: int) -> bool:
@@ -77,4 +76,4 @@ def is_over(binding: MobilityBinding, clock: int) -> bool:
 
 
 def _joined(ones: Sequence[MobilityBinding]) -> MobilityBinding | None:
-    return replace(ones[0], others=tuple(ones[1:])) if ones else None
+    return ones[0].but(others=tuple(ones[1:])) if ones else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from host_agents.effects import MobilityBinding
 from host_agents.home_agent.binding_table import MobilityBindingTable

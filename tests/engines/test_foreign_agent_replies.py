@@ -1,8 +1,7 @@
 """What the foreign agent makes of home agents' replies (FA-31 … FA-41): visitors, delivery, refusals, restarts."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, StoreVisitor, TunnelEnd
 from host_agents.foreign_agent.policy import VisitedInterface

@@ -3,9 +3,8 @@
 The table of RFC 5944 §3.8.2.2: lifetime 0 ends one of them, or from home all; S keeps the others; without S they go.
 """
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from host_agents.home_agent.simultaneous import each
 from mip4.address import parse, show

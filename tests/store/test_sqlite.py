@@ -11,10 +11,10 @@ import subprocess
 import sys
 import textwrap
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from host_agents.effects import (
     ForgetIdentification,
