@@ -243,3 +243,23 @@ class Turn(msgspec.Struct):
 
     effects: list[object]
     session: tuple[str, str] | None = None
+
+
+class Accepted(_Record, frozen=True):
+    """The turn that a plain request leads to, in parts, for a daemon that carries out many at once.
+
+    datagram, source, port: the request, and where the reply goes. former: what the session had before, None where it is
+    new. further: effects between the row and the reply, for a new session.
+    """
+
+    session: tuple[str, str]
+    datagram: bytes
+    source: int
+    port: int
+    former: MobilityBinding | None
+    row: StoreBinding | RenewBinding
+    reply: bytes
+    further: tuple[object, ...] = ()
+
+    def turn(self) -> Turn:
+        return Turn([self.row, *self.further, SendDatagram(self.reply, self.source, self.port)], self.session)

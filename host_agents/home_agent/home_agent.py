@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from host_agents.effects import (
+    Accepted,
     AskSubscriber,
     CameHome,
     ExtendTunnel,
@@ -20,17 +21,14 @@ from host_agents.effects import (
     MobilityBinding,
     RemoveBinding,
     RemoveTunnel,
-    RenewBinding,
     Said,
-    SendDatagram,
-    StoreBinding,
     Turn,
 )
 from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.log_lines import LogLines, describe, show_session
 from host_agents.home_agent.nonces import RandomOctets
-from host_agents.home_agent.plain import Accepted, PlainRequests
+from host_agents.home_agent.plain import PlainRequests
 from host_agents.home_agent.policy import Associations, Policy, Subscriber
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import again, answer, granted
@@ -64,12 +62,12 @@ _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
 
 @dataclass(slots=True)
 class _Open:
-    """A turn whose end is not known yet: what to go back to, whom to deny, what came in the meantime."""
+    """A turn whose end is not known yet: whom to deny, what to go back to. As of Accepted, which is another one."""
 
-    asked: tuple[bytes, int, int]
+    datagram: bytes
+    source: int
+    port: int
     former: MobilityBinding | None
-    held: tuple[bytes, int, int] | None = None
-    refusing: bool = False
 
 
 class HomeAgent:
@@ -95,7 +93,9 @@ class HomeAgent:
         self.occupied = self._pool.occupy  # who looks at a home link tells what is seen there
         self._log_lines = LogLines()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
-        self._open: dict[Session, _Open] = {}
+        self._open: dict[Session, _Open | Accepted] = {}
+        self._held: dict[Session, tuple[bytes, int, int]] = {}  # what came for a session while its turn was open
+        self._refusing: set[Session] = set()
         for binding in bindings:
             self._pool.take(binding.home_address, (binding.nai, binding.sub_nai))
             self.bindings.put(binding)
@@ -121,11 +121,28 @@ class HomeAgent:
 
     def receive(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """Take one UDP payload from source:port. Never raises for what a peer sent."""
+        accepted = self.accept(datagram, source, port, now)
+        return self.examine(datagram, source, port, now) if accepted is None else accepted.turn()
+
+    def accept(self, datagram: bytes, source: int, port: int, now: int) -> Accepted | None:
+        """The short way of receive(). None: it is the long one's to say what comes of the datagram."""
+        accepted = self._plain.find(datagram, source, port, now, self._open)
+        if accepted is None:
+            return None
+        binding, session = accepted.row.binding, accepted.session
+        self._revocations.registered(binding.home_address, binding.care_of_address)
+        self._open[session] = accepted
+        if accepted.former is not None:
+            self.bindings.renew(binding)
+            return accepted
+        self._pool.take(binding.home_address, session)
+        self.bindings.put(binding)
+        return accepted.but(further=(self._tunnel(binding), *self._log_lines.accepted(None, binding, now)))
+
+    def examine(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
+        """The long way of receive()."""
         if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
-        plain = self._plain.find(datagram, source, now, self._open)
-        if plain is not None:
-            return self._accept(plain, (datagram, source, port), now)
         try:
             request = recognise(datagram, source, port, self.policy, self._reserved)
         except UnknownSubscriber as error:
@@ -140,9 +157,8 @@ class HomeAgent:
             return self._not_authentic(request, error, now)
         try:
             name(request, self.policy, self._reserved, self.bindings)
-            open_ = self._open.get(request.session)
-            if open_ is not None:
-                open_.held = (datagram, source, port)
+            if request.session in self._open:
+                self._held[request.session] = (datagram, source, port)
                 return Turn([])
             return self._register(request, now)
         except Denied as denial:
@@ -154,25 +170,25 @@ class HomeAgent:
 
     def settled(self, session: Session, now: int) -> Turn:
         """The turn of `session` ran to its end. What came for it meanwhile is looked at now."""
-        open_ = self._open.pop(session)
+        held = self._closed(session)
         if session[0] not in self.policy.subscribers:
             return self._dismiss(session, now)
-        return Turn([]) if open_.held is None else self.receive(*open_.held, now)
+        return Turn([]) if held is None else self.receive(*held, now)
 
     def refused(self, session: Session, reason: str, now: int) -> Turn:
         """The store or the kernel would not: the former binding stands again, durably, and then 130 goes."""
         open_ = self._open[session]
-        if open_.refusing:
-            del self._open[session]
+        if session in self._refusing:
+            self._closed(session)
             return Turn([Said("warning", "refused", f"gave up on {show_session(session)}: {reason}")])
-        open_.refusing = True
+        self._refusing.add(session)
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
         try:
-            request = recognise(*open_.asked, self.policy, self._reserved)
+            request = recognise(open_.datagram, open_.source, open_.port, self.policy, self._reserved)
             name(request, self.policy, self._reserved, self.bindings)
         except MipError as error:  # the operator has taken its key away meanwhile: no answer could be signed
-            return Turn([*effects, Dropped(error, open_.asked[1])], session)
+            return Turn([*effects, Dropped(error, open_.source)], session)
         message = request.message
         request.identification = self._replay.of(session).answer(session, message.identification)
         denial = Denied(HA_RESOURCES, "cannot carry this")
@@ -385,24 +401,9 @@ class HomeAgent:
         led = self._tunnel(binding)
         same = former is not None and self._tunnel(former).ends == led.ends and former.home_address == home_address
         effects.append(ExtendTunnel(home_address, led.expires) if same else led)
-        reply = answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address)
-        effects.append(reply)
         effects += self._log_lines.accepted(former, binding, now)
+        effects.append(answer(request, self.policy, accepted(message.flags, self.policy), lifetime, home_address))
         return self._opened(request, former, effects)
-
-    def _accept(self, plain: Accepted, asked: tuple[bytes, int, int], now: int) -> Turn:
-        """What _register() would lead to."""
-        former, binding, session = plain.former, plain.binding, plain.session
-        self._revocations.registered(binding.home_address, binding.care_of_address)
-        self._open[session] = _Open(asked, former)
-        reply = SendDatagram(plain.reply, asked[1], asked[2])
-        if former is not None:
-            self.bindings.renew(binding)
-            return Turn([RenewBinding(binding), reply], session)
-        self._pool.take(binding.home_address, session)
-        self.bindings.put(binding)
-        said = self._log_lines.accepted(former, binding, now)
-        return Turn([StoreBinding(binding), self._tunnel(binding), reply, *said], session)
 
     def _negotiate(self, request: Request, now: int) -> int | None:
         """What the foreign agent agrees to, if it can revoke and be revoked: it says so, under its authenticator."""
@@ -469,8 +470,14 @@ class HomeAgent:
     # ---- answers
 
     def _opened(self, request: Request, former: MobilityBinding | None, effects: list[object]) -> Turn:
-        self._open[request.session] = _Open((request.datagram, request.source, request.port), former)
+        self._open[request.session] = _Open(request.datagram, request.source, request.port, former)
         return Turn(effects, request.session)
+
+    def _closed(self, session: Session) -> tuple[bytes, int, int] | None:
+        """Its turn has ended. What came for it meanwhile."""
+        del self._open[session]
+        self._refusing.discard(session)
+        return self._held.pop(session, None)
 
     def _deny(self, request: Request, denial: Denied, now: int) -> list[object]:
         """A denial of an authentic request; its Identification is used up, unless that is what was wrong with it."""

@@ -9,10 +9,9 @@ which says why: this one says yes or nothing. tests/engines/test_plain.py compar
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from struct import Struct
 
-from host_agents.effects import MobilityBinding
+from host_agents.effects import Accepted, MobilityBinding, RenewBinding, StoreBinding
 from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.binding_table import MobilityBindingTable
 from host_agents.home_agent.policy import Policy, Subscriber
@@ -46,16 +45,6 @@ _ASKS = host_configuration(CONFIG_REQUEST, b"").encode()
 _LONGEST = 64  # octets of a sub-NAI
 
 
-@dataclass(slots=True)
-class Accepted:
-    """What the engine has to do; only the Identification is accepted already. former: None for a new session."""
-
-    session: Session
-    former: MobilityBinding | None
-    binding: MobilityBinding
-    reply: bytes
-
-
 class PlainRequests:
     """Reads and judges them. unbound: sessions of a NAI, beyond those it may have, that may be without a binding."""
 
@@ -73,10 +62,11 @@ class PlainRequests:
             (*network.prefix, encode_all(configuration(network))) for network in policy.networks
         ]
 
-    def find(self, datagram: bytes, source: int, now: int, busy: Container[Session]) -> Accepted | None:
+    def find(self, datagram: bytes, source: int, port: int, now: int, busy: Container[Session]) -> Accepted | None:
         """None for whatever is not plain beyond doubt, or not to be accepted; then nothing has changed.
 
-        now: monotonic ms. busy: the sessions whose last turn has not ended yet.
+        Else only the Identification is accepted already. now: monotonic ms. busy: the sessions whose last turn has not
+        ended yet.
         """
         end = len(datagram) - _SIZE - _HEADER.size
         if end < _REQUEST.size or datagram[0] != REGISTRATION_REQUEST:
@@ -125,7 +115,9 @@ class PlainRequests:
         told = self._configuration(home_address) if asks else b""
         fixed = _REPLY.pack(REGISTRATION_REPLY, ACCEPTED, lifetime, home_address, home_agent, identification)
         reply = b"".join((fixed, datagram[_REQUEST.size : named], told, datagram[end : end + _HEADER.size]))
-        return Accepted(session, former, binding, reply + association.authenticator(reply))
+        reply += association.authenticator(reply)
+        row = StoreBinding(binding) if former is None else RenewBinding(binding)
+        return Accepted(session, datagram, source, port, former, row, reply)
 
     def _new(self, session: Session, asked: int, care_of_address: int, subscriber: Subscriber) -> int:
         """The home address of a session without one; 0 where the long way has to say no."""

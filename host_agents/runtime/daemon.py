@@ -260,7 +260,11 @@ class Daemon:
         if rows:
             self.store.submit(rows, partial(self._durable, turn, since))
         else:
-            self._carry_out(turn, since)
+            self.carry_out(turn, since)
+        self.look()
+
+    def look(self) -> None:
+        """For the engine's next deadline, when this turn of the event loop is over."""
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._set_timer)
@@ -273,11 +277,12 @@ class Daemon:
 
     def _durable(self, turn: Turn, since: float, error: StoreFailed | None) -> None:
         if error is None:
-            self._carry_out(turn, since)
+            self.carry_out(turn, since)
         else:
-            self._refused(turn, "store-failed", str(error))
+            self.refuse(turn, "store-failed", str(error))
 
-    def _carry_out(self, turn: Turn, since: float) -> None:
+    def carry_out(self, turn: Turn, since: float) -> None:
+        """What is to be done when its rows are durable."""
         try:
             for effect in turn.effects:
                 does = self.does.get(type(effect))
@@ -286,14 +291,18 @@ class Daemon:
                 elif type(effect) not in _ROWS:
                     raise TypeError(f"no {self.role} does {effect}")
         except KernelRefused as error:
-            self._refused(turn, "kernel-refused", str(error))
+            self.refuse(turn, "kernel-refused", str(error))
             return
         if since:
             self.meters.registrations.took(time.perf_counter() - since)
         if turn.session is not None:
-            after = self.engine.settled(turn.session, self.now())
-            if after.effects:
-                self.take(after)
+            self.settle(turn.session, self.now())
+
+    def settle(self, session: Session, now: int) -> None:
+        """Its turn ran to its end."""
+        after = self.engine.settled(session, now)
+        if after.effects:
+            self.take(after)
 
     def install(self, effect: InstallTunnel) -> None:
         """Raises KernelRefused."""
@@ -323,7 +332,8 @@ class Daemon:
             self.journal.warn(str(error))
             asyncio.get_running_loop().call_later(_TRY_AGAIN, self._reopen)
 
-    def _refused(self, turn: Turn, kind: str, reason: str) -> None:
+    def refuse(self, turn: Turn, kind: str, reason: str) -> None:
+        """It could not run to its end. kind: what failed, as it is counted."""
         self.journal.failed(kind, reason, self.now())
         if turn.session is not None:
             self.take(self.engine.refused(turn.session, reason, self.now()))

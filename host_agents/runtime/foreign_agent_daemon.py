@@ -24,7 +24,7 @@ from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import NEEDED, drop_privileges
-from host_agents.runtime.sockets import AgentSocket
+from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
 from host_agents.store.sqlite import ForeignAgentStore
@@ -178,11 +178,12 @@ class ForeignAgentDaemon(Daemon):
         self._told(arrived.packet[_PAYLOAD:], "from", show_link(arrived.link_address))
         self.take(self.engine.heard(*frame, self.now()))
 
-    def _replied(self, payload: bytes, source: int, port: int) -> None:
+    def _replied(self, datagrams: list[Datagram]) -> None:
         began = time.perf_counter()
-        self.meters.received.count(payload)
-        self._told(payload, "from", show(source))
-        self.take(self.engine.receive(payload, source, port, self.now()), began)
+        for payload, source, port in datagrams:
+            self.meters.received.count(payload)
+            self._told(payload, "from", show(source))
+            self.take(self.engine.receive(payload, source, port, self.now()), began)
 
     def _told(self, message: bytes, direction: str, peer: str) -> None:
         if self.journal.debugged:

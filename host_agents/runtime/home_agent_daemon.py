@@ -8,10 +8,12 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from host_agents.datapath.choose import open_datapath
 from host_agents.effects import (
+    Accepted,
     CameHome,
     InstallTunnel,
     MobilityBinding,
@@ -26,17 +28,18 @@ from host_agents.home_agent.tunnel import end_of
 from host_agents.runtime.answers import Document, Request, unhurried
 from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
-from host_agents.runtime.errors import BadRequest, KernelRefused
+from host_agents.runtime.errors import BadRequest, KernelRefused, StoreFailed
 from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_radius import HomeRadius
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
-from host_agents.runtime.sockets import AgentSocket
+from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
+from mip4.const import ACCEPTED
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
@@ -148,10 +151,13 @@ class HomeAgentDaemon(Daemon):
 
     def _send(self, effect: SendDatagram) -> None:
         self.meters.sent.count(effect.datagram)
+        self._reply(effect.datagram, effect.destination, effect.port)
+
+    def _reply(self, datagram: bytes, destination: int, port: int) -> None:
         if self.journal.debugged:
-            self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
-        index = 0 if self._links is None else self._links.index(effect.destination)
-        self._socket.send(effect.datagram, effect.destination, effect.port, index)
+            self.told(datagram, "to", show(destination), self._config.policy.sub_nai_vendor)
+        index = 0 if self._links is None else self._links.index(destination)
+        self._socket.send(datagram, destination, port, index)
 
     def _came_home(self, effect: CameHome) -> None:
         if self._links is not None:
@@ -231,12 +237,47 @@ class HomeAgentDaemon(Daemon):
     def _occupied(self, home_address: int, by_somebody: bool) -> None:
         self.engine.occupied(home_address, by_somebody)
 
-    def _arrived(self, payload: bytes, source: int, port: int) -> None:
-        began = time.perf_counter()
-        self.meters.received.count(payload)
-        if self.journal.debugged:
-            self.told(payload, "from", show(source), self._config.policy.sub_nai_vendor)
-        self.take(self.engine.receive(payload, source, port, self.now()), began)
+    def _arrived(self, datagrams: list[Datagram]) -> None:
+        """The plain requests among them become durable together: what that takes is taken once for all."""
+        began, now = time.perf_counter(), self.now()
+        accepted = []
+        for payload, source, port in datagrams:
+            self.meters.received.count(payload)
+            if self.journal.debugged:
+                self.told(payload, "from", show(source), self._config.policy.sub_nai_vendor)
+            one = self.engine.accept(payload, source, port, now)
+            if one is None:
+                self.take(self.engine.examine(payload, source, port, now), began)
+            else:
+                accepted.append(one)
+        if accepted:
+            self.store.submit([one.row for one in accepted], partial(self._accepted, accepted, began))
+            self.look()
+
+    def _accepted(self, accepted: list[Accepted], since: float, failed: StoreFailed | None) -> None:
+        """They are durable, or are not."""
+        answered, now = 0, self.now()
+        for one in accepted:
+            if failed is not None:
+                self.refuse(one.turn(), "store-failed", str(failed))
+            elif one.former is None:
+                self.carry_out(one.turn(), since)
+            elif self._renewed(one, now):
+                answered += 1
+        self.meters.sent.replies[ACCEPTED, True] += answered
+        self.meters.registrations.took(time.perf_counter() - since, answered)
+
+    def _renewed(self, one: Accepted, now: int) -> bool:
+        """What carry_out() makes of a renewal, in fewer steps. Whether it could be."""
+        binding = one.row.binding
+        try:
+            self.datapath.extend(binding.home_address, binding.expires)
+        except KernelRefused as error:
+            self.refuse(one.turn(), "kernel-refused", str(error))
+            return False
+        self._reply(one.reply, one.source, one.port)
+        self.settle(one.session, now)
+        return True
 
     def _release(self, request: Request) -> Document:
         """{"release": {all, or nai and sub_nai; inform}}. Raises BadRequest where there is no such binding."""

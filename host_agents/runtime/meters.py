@@ -56,9 +56,10 @@ class Durations:
         self.buckets = [0] * (len(BOUNDS) + 1)
         self.sum = 0.0
 
-    def took(self, seconds: float) -> None:
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.sum += seconds
+    def took(self, seconds: float, count: int = 1) -> None:
+        """So many took so long."""
+        self.buckets[bisect_left(BOUNDS, seconds)] += count
+        self.sum += seconds * count
 
 
 class Meters:

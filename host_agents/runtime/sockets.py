@@ -23,7 +23,8 @@ _ORIGIN_ICMP = 2
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err of ip(7)
 _UNREACHABLE = 3
 
-Arrived = Callable[[bytes, int, int], None]
+Datagram = tuple[bytes, int, int]  # payload, source, port
+Arrived = Callable[[list[Datagram]], None]
 Undelivered = Callable[[bytes, int], None]
 Tunnelled = Callable[[memoryview, int, int, int], None]
 TunnelFailed = Callable[[memoryview, int, int, int, int], None]
@@ -32,8 +33,8 @@ TunnelFailed = Callable[[memoryview, int, int, int, int], None]
 class AgentSocket:
     """Bound to the agent's own address, so that two agents on one router do not meet.
 
-    arrived(payload, source, port): called on the event loop. undelivered(payload, code): a datagram of ours that met
-    an ICMP destination unreachable with this code; None where nobody wants to know.
+    arrived(datagrams): called on the event loop, with what came together, at least one. undelivered(payload, code): a
+    datagram of ours that met an ICMP destination unreachable with this code; None where nobody wants to know.
     """
 
     def __init__(
@@ -140,11 +141,14 @@ class AgentSocket:
             self._drain_errors()
             watch_again(self._loop, self._socket, self._drain)
             return
+        messages = []
         for payload, source, port, tos in self._inbox:
             if self._tunnelled is not None and payload and payload[0] == TUNNEL_DATA:
                 self._tunnelled(payload, source, port, tos)
             else:
-                self._arrived(bytes(payload), source, port)
+                messages.append((bytes(payload), source, port))
+        if messages:
+            self._arrived(messages)
 
     def _drain_errors(self) -> bool:
         """Messages of the error queue carry back the datagram that failed (ip(7), IP_RECVERR); whether ICMP did one."""

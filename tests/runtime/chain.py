@@ -151,7 +151,7 @@ async def chain(
         home, _ = open_datapath(network.datapath, "mip0", parse(HA), HOME, loop, [HOME_PREFIX])
         home_router = HomeRouter("mip0", [HOME_PREFIX])
         home_router.open()
-        home_socket = AgentSocket(loop, lambda *arrived: messages.append(arrived))
+        home_socket = AgentSocket(loop, messages.extend)
     with network.inside("fa"):
         visited, _ = open_datapath(network.datapath, "mip0", parse(FA), VISITED, loop)
         visited_router = VisitedRouter("mip0", ["vis0"])
