@@ -32,9 +32,14 @@ _SUBSCRIBER = f"""
 [[subscriber]]
 nai = "n%d@example.net"
 spi = {SPI}
-key = "hex:%032x"
+key = "hex:%s"
 sessions = %d
 """
+
+
+def key(nai: int) -> bytes:
+    """Of a node."""
+    return nai.to_bytes(16, "big")
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,7 +60,9 @@ class Population:
 
     def configuration(self, datapath: str) -> str:
         """ha.toml."""
-        return _HOME_AGENT % datapath + "".join(_SUBSCRIBER % (nai, nai, self.each) for nai in range(self.nais))
+        return _HOME_AGENT % datapath + "".join(
+            _SUBSCRIBER % (nai, key(nai).hex(), self.each) for nai in range(self.nais)
+        )
 
 
 @dataclass(slots=True, frozen=True)

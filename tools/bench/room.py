@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -12,13 +13,12 @@ from pathlib import Path
 from types import TracebackType
 
 from tools.bench.bench import BenchFailed
-from tools.bench.echo_server import KINDS
 from tools.lab import anchor, privilege
 from tools.lab.links import Links
 
 AGENT, CARE_OF = "192.0.2.1", "203.0.113.2"
 MEASURED, LOAD = 0, -1  # which of our cores
-_FIRST_PORT = 5001  # of an echo
+_FIRST_PORT = 5001  # of a plain server
 
 # What is pinned to a BPF file system (bpf(2)) is not seen outside, nor does what is pinned outside meet us here.
 _HOLD = """
@@ -51,6 +51,7 @@ class Room:
         self.folder = folder
         self._undone = contextlib.ExitStack()
         self._pid = 0
+        self._ports = itertools.count(_FIRST_PORT)
         self._cores = sorted(os.sched_getaffinity(0))
 
     def __enter__(self) -> Room:
@@ -99,10 +100,17 @@ class Room:
 
     def begin_echo(self, kind: str) -> int:
         """Start an echo, one of echo_server.KINDS; its port. Raises BenchFailed."""
-        port = _FIRST_PORT + KINDS.index(kind)
-        server = self.begin(kind, python("tools.bench.echo_server", kind, AGENT, str(port)), MEASURED)
+        return self._begin_server(f"{kind} echo", "tools.bench.echo_server", kind)
+
+    def begin_signing(self) -> int:
+        """Start signing_server.py; its port. Raises BenchFailed."""
+        return self._begin_server("signing server", "tools.bench.signing_server")
+
+    def _begin_server(self, name: str, module: str, *words: str) -> int:
+        port = next(self._ports)
+        server = self.begin(name, python(module, *words, AGENT, str(port)), MEASURED)
         if server.stdout is None or server.stdout.readline() != "ready\n":
-            raise BenchFailed(f"{kind} echo: {self.last_words(kind)}")
+            raise BenchFailed(f"{name}: {self.last_words(name)}")
         return port
 
     def last_words(self, name: str) -> str:
