@@ -323,7 +323,7 @@ def test_many_sessions_are_restored_at_once_and_one_too_many_is_refused(in_kerne
     async def story(world: Chain) -> None:
         loop = asyncio.get_running_loop()
         first = tunnel(HA, FA)
-        many = [replace(first, home_address=parse("10.128.0.0") + one) for one in range(1 << 12)]
+        many = [first.but(home_address=parse("10.128.0.0") + one) for one in range(1 << 12)]
         world.home.close()
         with in_kernel.inside("ha"):
             large, _ = open_datapath("bpf", "mip0", parse(HA), HOME, loop, [HOME_PREFIX], len(many))
