@@ -240,44 +240,49 @@ class HomeAgentDaemon(Daemon):
     def _arrived(self, datagrams: list[Datagram]) -> None:
         """The plain requests among them become durable together: what that takes is taken once for all."""
         began, now = time.perf_counter(), self.now()
-        accepted = []
-        for payload, source, port in datagrams:
-            self.meters.received.count(payload)
-            if self.journal.debugged:
-                self.told(payload, "from", show(source), self._config.policy.sub_nai_vendor)
-            one = self.engine.accept(payload, source, port, now)
-            if one is None:
-                self.take(self.engine.examine(payload, source, port, now), began)
-            else:
-                accepted.append(one)
-        if accepted:
-            self.store.submit([one.row for one in accepted], partial(self._accepted, accepted, began))
-            self.look()
+        accepted: list[Accepted] = []
+        try:
+            for payload, source, port in datagrams:
+                self.meters.received.count(payload)
+                if self.journal.debugged:
+                    self.told(payload, "from", show(source), self._config.policy.sub_nai_vendor)
+                one = self.engine.accept(payload, source, port, now)
+                if one is None:
+                    self.take(self.engine.examine(payload, source, port, now), began)
+                else:
+                    accepted.append(one)
+        finally:  # else their turns would never end
+            if accepted:
+                self.store.submit([one.row for one in accepted], partial(self._accepted, accepted, began))
+                self.look()
 
     def _accepted(self, accepted: list[Accepted], since: float, failed: StoreFailed | None) -> None:
         """They are durable, or are not."""
-        answered, now = 0, self.now()
+        renewed, now = 0, self.now()
         for one in accepted:
-            if failed is not None:
-                self.refuse(one.turn(), "store-failed", str(failed))
-            elif one.former is None:
-                self.carry_out(one.turn(), since)
-            elif self._renewed(one, now):
-                answered += 1
-        self.meters.sent.replies[ACCEPTED, True] += answered
-        self.meters.registrations.took(time.perf_counter() - since, answered)
+            try:
+                if failed is not None:
+                    self.refuse(one.turn(), "store-failed", str(failed))
+                elif one.former is None:
+                    self.carry_out(one.turn(), since)
+                else:
+                    self._renew(one, now)
+                    renewed += 1
+            except KernelRefused as error:
+                self.refuse(one.turn(), "kernel-refused", str(error))
+            except Exception as error:  # a mistake about one session must not leave the others without an answer
+                told = {"message": f"after the commit of {one.session}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
+        if renewed:
+            self.meters.sent.replies[ACCEPTED, True] += renewed
+            self.meters.registrations.took(time.perf_counter() - since, renewed)
 
-    def _renewed(self, one: Accepted, now: int) -> bool:
-        """What carry_out() makes of a renewal, in fewer steps. Whether it could be."""
+    def _renew(self, one: Accepted, now: int) -> None:
+        """What carry_out() makes of a renewal, in fewer steps. Raises KernelRefused."""
         binding = one.row.binding
-        try:
-            self.datapath.extend(binding.home_address, binding.expires)
-        except KernelRefused as error:
-            self.refuse(one.turn(), "kernel-refused", str(error))
-            return False
+        self.datapath.extend(binding.home_address, binding.expires)
         self._reply(one.reply, one.source, one.port)
         self.settle(one.session, now)
-        return True
 
     def _release(self, request: Request) -> Document:
         """{"release": {all, or nai and sub_nai; inform}}. Raises BadRequest where there is no such binding."""

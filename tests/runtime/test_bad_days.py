@@ -101,6 +101,33 @@ def test_on_a_full_disk_nothing_is_promised_and_nothing_promised_is_lost(home: H
     assert home.bindings() == held
 
 
+def test_a_full_disk_holds_up_no_session_for_longer_than_it_is_full(home: Home, small_disk: Path) -> None:
+    keep_state_in(home, small_disk)
+    home.start()
+    held = {name: granted(home, name) for name in [f"device-{number}" for number in range(40)]}
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    until = time.monotonic() + PATIENCE
+    while f"gave up on nai={NAI.decode()}" not in home.log.read_text():
+        assert time.monotonic() < until
+        for name in held:  # until the journal needs another page; they come together, and fail together
+            home.ask(name)
+        home.socket.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                home.answer()
+    home.socket.settimeout(PATIENCE)
+
+    ballast.unlink()
+    for name in held:
+        home.ask(name)
+
+    assert sorted(home.answer() for _ in held) == sorted((name, 0, address) for name, address in held.items())
+    assert home.bindings() == held
+
+
 def test_it_does_not_start_on_a_read_only_disk_and_says_why(home: Home, small_disk: Path) -> None:
     state = keep_state_in(home, small_disk)
     home.start()

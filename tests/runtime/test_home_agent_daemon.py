@@ -196,6 +196,27 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_binding(home: Home) -> None:
     assert len(set(kept.values())) == len(kept)
 
 
+def test_of_what_came_together_each_gets_its_own_answer(home: Home) -> None:
+    home.start()
+    for _ in ("new", "renewed"):
+        damaged = bytearray(home.request("laptop"))
+        damaged[-1] ^= 1
+        home.signal(signal.SIGSTOP)  # so that all of it waits when the daemon looks
+        for request in (home.request("laptop"), damaged, b"", b"\1", home.request("camera"), home.request("laptop")):
+            home.socket.sendto(request, (HOME_AGENT, 434))
+        home.signal(signal.SIGCONT)
+
+        answers = [home.answer() for _ in range(4)]
+
+        assert sorted(answer[:2] for answer in answers) == [
+            ("camera", 0),
+            ("laptop", 0),
+            ("laptop", 0),
+            ("laptop", 131),
+        ]
+        assert {sub_nai: address for sub_nai, code, address in answers if code == 0} == home.bindings()
+
+
 def test_what_was_accepted_before_a_kill_is_refused_after_it(home: Home) -> None:
     home.start()
     request = home.request("camera")
