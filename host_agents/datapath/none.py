@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from host_agents.datapath.protocol import Counters, Rebound
 from host_agents.datapath.udp_carrier import UdpPort
@@ -34,7 +34,7 @@ class NoneDatapath:
     def restore(self, effects: Iterable[InstallTunnel]) -> None:
         """As install."""
 
-    def extend(self, home_address: int, expires: int | None) -> None:
+    def extend(self, ends: Mapping[int, int | None]) -> None:
         """As install."""
 
     def guard(self, effect: InstallDelivery) -> None:

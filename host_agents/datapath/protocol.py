@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,8 +81,8 @@ class Datapath(Protocol):
         """After a start: these tunnels at once, and no others that a former run has left. Raises KernelRefused."""
         ...
 
-    def extend(self, home_address: int, expires: int | None) -> None:
-        """Of a tunnel that is there, a new InstallTunnel.expires. Raises KernelRefused."""
+    def extend(self, ends: Mapping[int, int | None]) -> None:
+        """By home address, the new InstallTunnel.expires of tunnels that are there. Raises KernelRefused: of none."""
         ...
 
     def remove(self, effect: RemoveTunnel) -> None:

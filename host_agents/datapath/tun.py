@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from host_agents.datapath.broadcasts import Broadcasts
@@ -159,7 +159,7 @@ class TunDatapath:
         for effect in effects:
             self.install(effect)
 
-    def extend(self, home_address: int, expires: int | None) -> None:
+    def extend(self, ends: Mapping[int, int | None]) -> None:
         """As Datapath.extend. A tunnel of ours ends when it is removed, or with us."""
 
     def remove(self, effect: RemoveTunnel) -> None:

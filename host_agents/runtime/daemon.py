@@ -108,8 +108,8 @@ class Daemon:
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
-            ExtendTunnel: lambda effect: self.datapath.extend(effect.home_address, effect.expires),
-            RenewBinding: lambda effect: self.datapath.extend(effect.binding.home_address, effect.binding.expires),
+            ExtendTunnel: lambda effect: self.datapath.extend({effect.home_address: effect.expires}),
+            RenewBinding: lambda effect: self.datapath.extend({effect.binding.home_address: effect.binding.expires}),
             Said: self.say,
             Dropped: self._drop,
         }

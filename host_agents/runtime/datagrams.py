@@ -75,6 +75,7 @@ class Inbox(_Batch):
         self._fresh = bytes(self._headers)
         self._lengths = memoryview(self._headers)
         self._sources = memoryview(self._names)
+        self._options = memoryview(self._controls)
 
     def receive(self, descriptor: int) -> int:
         """How many have come. Raises OSError: what an earlier datagram of ours met with."""
@@ -89,14 +90,12 @@ class Inbox(_Batch):
     def __iter__(self) -> Iterator[tuple[memoryview, int, int, int]]:
         lengths = _LENGTHS.iter_unpack(self._lengths[: self._count * _HEADER.size])
         names = _NAME.iter_unpack(self._sources[: self._count * _NAME.size])
+        options = _OPTION.iter_unpack(self._options[: self._count * _CONTROL])
         start = 0
-        for (control, length), (_, port, source) in zip(lengths, names, strict=True):
-            yield self._view[start : start + length], source, port, self._tos(start) if control else 0
+        for (control, length), (_, port, source), (*_, level, kind, value) in zip(lengths, names, options, strict=True):
+            tos = value if control and (level, kind) == _TOS else 0
+            yield self._view[start : start + length], source, port, tos
             start += self._size
-
-    def _tos(self, start: int) -> int:
-        _, level, kind, value = _OPTION.unpack_from(self._controls, start // self._size * _CONTROL)
-        return int(value) if (level, kind) == _TOS else 0
 
 
 class Outbox(_Batch):

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -39,7 +39,6 @@ from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
-from mip4.const import ACCEPTED
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
@@ -258,31 +257,33 @@ class HomeAgentDaemon(Daemon):
 
     def _accepted(self, accepted: list[Accepted], since: float, failed: StoreFailed | None) -> None:
         """They are durable, or are not."""
-        renewed, now = 0, self.now()
-        for one in accepted:
-            try:
-                if failed is not None:
-                    self.refuse(one.turn(), "store-failed", str(failed))
-                elif one.former is None:
-                    self.carry_out(one.turn(), since)
-                else:
-                    self._renew(one, now)
-                    renewed += 1
-            except KernelRefused as error:
-                self.refuse(one.turn(), "kernel-refused", str(error))
-            except Exception as error:  # a mistake about one session must not leave the others without an answer
-                told = {"message": f"after the commit of {one.session}", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(told)
-        if renewed:
-            self.meters.sent.replies[ACCEPTED, True] += renewed
-            self.meters.registrations.took(time.perf_counter() - since, renewed)
+        if failed is not None:
+            self._each(accepted, lambda one: self.refuse(one.turn(), "store-failed", str(failed)))
+            return
+        self._each((one for one in accepted if one.former is None), lambda one: self.carry_out(one.turn(), since))
+        renewed, now = [one for one in accepted if one.former is not None], self.now()
+        try:
+            self.datapath.extend({one.row.binding.home_address: one.row.binding.expires for one in renewed})
+        except KernelRefused as error:
+            reason = str(error)
+            self._each(renewed, lambda one: self.refuse(one.turn(), "kernel-refused", reason))
+            return
+        self._each(renewed, partial(self._renewed, now))
+        self.meters.registrations.took(time.perf_counter() - since, len(renewed))
 
-    def _renew(self, one: Accepted, now: int) -> None:
-        """What carry_out() makes of a renewal, in fewer steps. Raises KernelRefused."""
-        binding = one.row.binding
-        self.datapath.extend(binding.home_address, binding.expires)
+    def _renewed(self, now: int, one: Accepted) -> None:
+        self.meters.sent.count(one.reply)
         self._reply(one.reply, one.source, one.port)
         self.settle(one.session, now)
+
+    def _each(self, accepted: Iterable[Accepted], do: Callable[[Accepted], None]) -> None:
+        """A mistake about one session must not leave the others without an answer."""
+        for one in accepted:
+            try:
+                do(one)
+            except Exception as error:
+                told = {"message": f"at the end of a turn of {one.session}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
 
     def _release(self, request: Request) -> Document:
         """{"release": {all, or nai and sub_nai; inform}}. Raises BadRequest where there is no such binding."""

@@ -88,7 +88,10 @@ class HomeLinks:
 
         even if he is registered elsewhere, as a denial is (RFC 5944 §3.8.3.1).
         """
-        return next((link.index for link in self._of(address)), 0)
+        for link in self._links:
+            if in_prefix(address, *link.network.prefix):
+                return link.index
+        return 0
 
     def _of(self, address: int) -> list[HomeLink]:
         return [link for link in self._links if in_prefix(address, *link.network.prefix)]

@@ -129,7 +129,7 @@ def test_what_ended_while_nobody_was_there_is_not_carried_any_more(in_kernel):
 def test_no_session_outlives_its_lifetime_while_nobody_is_there(in_kernel):
     async def story(world: Chain) -> None:
         world.home.install(tunnel(HA, FA, expires=60_000))
-        world.home.extend(parse(H), 1000)
+        world.home.extend({parse(H): 1000})
         assert "3 received" in await world.ping("cn", H, 84, "-i", "0.01")
         world.home.close()
         while "1 received" in await world.ping("cn", H, 84, "-c", "1", "-W", "0.1"):

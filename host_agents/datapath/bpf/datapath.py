@@ -13,7 +13,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from host_agents.datapath.bpf import programs
 from host_agents.datapath.bpf.hooks import ENTER, Hooks
@@ -139,12 +139,13 @@ class BpfDatapath:
                 self._slow.install(effect)
             yield effect.home_address, entry
 
-    def extend(self, home_address: int, expires: int | None) -> None:
+    def extend(self, ends: Mapping[int, int | None]) -> None:
         """As Datapath.extend."""
+        origin = self._origin()
         try:
-            self._sessions.extend(home_address, _since_boot(expires, self._origin()))
+            self._sessions.extend({one: _since_boot(expires, origin) for one, expires in ends.items()})
         except OSError as error:
-            raise KernelRefused(f"extend tunnel {show(home_address)}", _reason(error)) from error
+            raise KernelRefused(f"extend {len(ends)} tunnels", _reason(error)) from error
 
     def remove(self, effect: RemoveTunnel) -> None:
         """As Datapath.remove."""

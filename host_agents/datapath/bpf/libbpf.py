@@ -52,10 +52,14 @@ class _MapInfo(ctypes.Structure):
 
 
 def library() -> Any:
-    """Raises OSError: it is not installed."""
+    """Raises OSError: it is not installed.
+
+    Its calls keep the interpreter: they do not wait, and given back for each entry of a map it would change hands with
+    the thread that writes the store again and again.
+    """
     global _library
     if _library is None:
-        _library = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        _library = ctypes.PyDLL("libbpf.so.1", use_errno=True)
         _library.libbpf_set_print(None)  # the kernel's verifier is for us, not for an operator's terminal
         for name in ("bpf_object__open_file", "bpf_object__find_map_by_name", "bpf_object__find_program_by_name"):
             getattr(_library, name).restype = ctypes.c_void_p

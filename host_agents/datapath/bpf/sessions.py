@@ -76,12 +76,15 @@ class Sessions:
         key = _key(home_address)
         self._sessions.put(key, self._merged(key, entry))
 
-    def extend(self, home_address: int, expires: int) -> None:
-        """Of a session that is not there nothing is known."""
-        key = _key(home_address)
-        former = self._sessions.get(key)
-        if former is not None:
-            self._sessions.put(key, expires.to_bytes(_EXPIRES_END, sys.byteorder) + former[0][_EXPIRES_END:])
+    def extend(self, ends: Mapping[int, int]) -> None:
+        """By home address. Of a session that is not there nothing is known."""
+        packed = {}
+        for home_address, expires in ends.items():
+            key = _key(home_address)
+            former = self._sessions.get(key)
+            if former is not None:
+                packed[key] = expires.to_bytes(_EXPIRES_END, sys.byteorder) + former[0][_EXPIRES_END:]
+        self._sessions.put_all(packed)
 
     def sit(self, home_address: int, link: int, link_address: bytes) -> None:
         """On the link of that index, with that address there; 0: on none. As extend."""

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from host_agents.datapath.ipip.kernel import InKernel
 from host_agents.datapath.ipip.unheard import only
@@ -103,7 +103,7 @@ class IpipDatapath:
         for effect in effects:
             self.install(effect)
 
-    def extend(self, home_address: int, expires: int | None) -> None:
+    def extend(self, ends: Mapping[int, int | None]) -> None:
         """As Datapath.extend. The kernel's tunnels know no lifetime."""
 
     def install(self, effect: InstallTunnel) -> None:
