@@ -19,6 +19,7 @@ LAYERS = {
     "host_agents.advertiser": SHARED,
     "host_agents.encapsulation": SHARED,
     "host_agents.limiter": EFFECTS,  # no effects, but shared rooms are made of it too
+    "host_agents.open_turns": SHARED,
     "host_agents.revocation": SHARED,
     "host_agents.home_agent": ENGINE,
     "host_agents.foreign_agent": ENGINE,

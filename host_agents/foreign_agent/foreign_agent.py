@@ -26,6 +26,7 @@ from host_agents.foreign_agent.request import Request, decode_request, judge, re
 from host_agents.foreign_agent.supplied import supply
 from host_agents.foreign_agent.visitor_table import Full, Pending, Session, VisitorTable
 from host_agents.limiter import Limiter
+from host_agents.open_turns import OpenTurns
 from host_agents.revocation import REVOCATION_MESSAGES, Revocations
 from mip4.address import show
 from mip4.const import (
@@ -55,16 +56,14 @@ _BURST = 5
 _NODES_WORTH = 64  # sessions' worth of requests that one (link address, NAI) may send
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class _Open:
-    """A turn whose end is not known yet: the reply it confirms, who was there before, what came in the meantime."""
+    """A turn whose end is not known yet: the reply it confirms, who was there before."""
 
     pending: Pending
     reply: bytes
     visitor: Visitor
     former: Visitor | None
-    held: tuple[bytes, int, int] | None = None
-    refusing: bool = False
 
 
 class ForeignAgent:
@@ -77,7 +76,7 @@ class ForeignAgent:
         self.policy = policy
         self.visitors = VisitorTable(policy.visitors)
         self._own = policy.own_addresses()
-        self._open: dict[Session, _Open] = {}
+        self._open: OpenTurns[_Open] = OpenTurns()
         self._requests = Limiter(policy.requests_per_minute, 60_000, _BURST)
         self._node_requests = Limiter(policy.requests_per_minute * _NODES_WORTH, 60_000, _BURST * _NODES_WORTH)
         links = policy.interfaces if policy.challenge else ()
@@ -265,9 +264,8 @@ class ForeignAgent:
             verify(datagram, reply, pending, self.policy)
         except BadAuthenticator as error:
             return Turn([Dropped(error, source), *self._denials.doubt(pending, reply, kept, now)])
-        open_ = self._open.get(pending.session)
-        if open_ is not None:
-            open_.held = (datagram, source, port)
+        if pending.session in self._open:
+            self._open.hold(pending.session, datagram, source, port)
             return Turn([])
         self.visitors.answered(pending)
         self._challenge(pending, reply)
@@ -359,16 +357,15 @@ class ForeignAgent:
 
     def settled(self, session: Session, now: int) -> Turn:
         """The turn of `session` ran to its end. A reply that came for it meanwhile is looked at now."""
-        open_ = self._open.pop(session)
-        return Turn([]) if open_.held is None else self.receive(*open_.held, now)
+        held = self._open.end(session)
+        return Turn([]) if held is None else self.receive(*held, now)
 
     def refused(self, session: Session, reason: str, now: int) -> Turn:
         """The store or the kernel would not: the former visitor stands again, and the node is told 66 (RFC 4636)."""
         open_ = self._open[session]
-        if open_.refusing:
-            del self._open[session]
+        if not self._open.refuse(session):
+            self._open.end(session)
             return Turn([Said("warning", "refused", f"gave up on {describe(open_.visitor)}: {reason}")])
-        open_.refusing = True
         effects: list[object] = []
         if self.visitors.find(open_.visitor.home_address) is open_.visitor:  # else it has another session by now
             self.visitors.remove(open_.visitor.home_address)

@@ -36,6 +36,7 @@ from host_agents.home_agent.request import Request, UnknownSubscriber, judge, na
 from host_agents.home_agent.simultaneous import accepted, beside, each, is_over, rebound, shortened, without
 from host_agents.home_agent.tunnel import tunnel
 from host_agents.limiter import Limiter
+from host_agents.open_turns import OpenTurns
 from host_agents.revocation import REVOCATION_MESSAGES, Revocations, agreed, informs
 from mip4.address import show
 from mip4.const import (
@@ -60,9 +61,9 @@ _UNBOUND = 64  # sessions of a NAI, beyond those it may have, whose Identificati
 _UNAUTHENTICATED_REPLIES = 10  # a second, to all the world
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class _Open:
-    """A turn whose end is not known yet: whom to deny, what to go back to. As of Accepted, which is another one."""
+    """A turn whose end is not known yet. As of Accepted, which is another one."""
 
     datagram: bytes
     source: int
@@ -93,9 +94,7 @@ class HomeAgent:
         self.occupied = self._pool.occupy  # who looks at a home link tells what is seen there
         self._log_lines = LogLines()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
-        self._open: dict[Session, _Open | Accepted] = {}
-        self._held: dict[Session, tuple[bytes, int, int]] = {}  # what came for a session while its turn was open
-        self._refusing: set[Session] = set()
+        self._open: OpenTurns[_Open | Accepted] = OpenTurns()
         for binding in bindings:
             self._pool.take(binding.home_address, (binding.nai, binding.sub_nai))
             self.bindings.put(binding)
@@ -158,7 +157,7 @@ class HomeAgent:
         try:
             name(request, self.policy, self._reserved, self.bindings)
             if request.session in self._open:
-                self._held[request.session] = (datagram, source, port)
+                self._open.hold(request.session, datagram, source, port)
                 return Turn([])
             return self._register(request, now)
         except Denied as denial:
@@ -170,7 +169,7 @@ class HomeAgent:
 
     def settled(self, session: Session, now: int) -> Turn:
         """The turn of `session` ran to its end. What came for it meanwhile is looked at now."""
-        held = self._closed(session)
+        held = self._open.end(session)
         if session[0] not in self.policy.subscribers:
             return self._dismiss(session, now)
         return Turn([]) if held is None else self.receive(*held, now)
@@ -178,10 +177,9 @@ class HomeAgent:
     def refused(self, session: Session, reason: str, now: int) -> Turn:
         """The store or the kernel would not: the former binding stands again, durably, and then 130 goes."""
         open_ = self._open[session]
-        if session in self._refusing:
-            self._closed(session)
+        if not self._open.refuse(session):
+            self._open.end(session)
             return Turn([Said("warning", "refused", f"gave up on {show_session(session)}: {reason}")])
-        self._refusing.add(session)
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
         try:
@@ -472,12 +470,6 @@ class HomeAgent:
     def _opened(self, request: Request, former: MobilityBinding | None, effects: list[object]) -> Turn:
         self._open[request.session] = _Open(request.datagram, request.source, request.port, former)
         return Turn(effects, request.session)
-
-    def _closed(self, session: Session) -> tuple[bytes, int, int] | None:
-        """Its turn has ended. What came for it meanwhile."""
-        del self._open[session]
-        self._refusing.discard(session)
-        return self._held.pop(session, None)
 
     def _deny(self, request: Request, denial: Denied, now: int) -> list[object]:
         """A denial of an authentic request; its Identification is used up, unless that is what was wrong with it."""
