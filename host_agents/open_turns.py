@@ -16,6 +16,8 @@ class OpenTurns(dict[Session, T]):
     A dictionary of its own kind: a home agent opens and ends tens of thousands of turns a second.
     """
 
+    __slots__ = ("_held", "_refusing")
+
     def __init__(self) -> None:
         super().__init__()
         self._held: dict[Session, Came] = {}

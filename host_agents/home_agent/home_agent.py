@@ -89,8 +89,7 @@ class HomeAgent:
         self.bindings = MobilityBindingTable()
         ranges = [one for network in policy.networks for one in network.pool]
         never = [policy.address, *(one for network in policy.networks for one in (network.gateway, network.address))]
-        self._reserved = policy.reserved()
-        self._pool = AddressPool(ranges, self._reserved, never, self.bindings.holder, owners)
+        self._pool = AddressPool(ranges, policy.reserved, never, self.bindings.holder, owners)
         self.occupied = self._pool.occupy  # who looks at a home link tells what is seen there
         self._log_lines = LogLines()
         self._unauthenticated = Limiter(_UNAUTHENTICATED_REPLIES, 1000, 2 * _UNAUTHENTICATED_REPLIES)
@@ -143,7 +142,7 @@ class HomeAgent:
         if datagram[:1] in REVOCATION_MESSAGES:
             return self._revocation(datagram, source, port, now)
         try:
-            request = recognise(datagram, source, port, self.policy, self._reserved)
+            request = recognise(datagram, source, port, self.policy)
         except UnknownSubscriber as error:
             if self.policy.asks and error.nai and error.spi is not None:
                 return Turn([AskSubscriber(error.nai, error.spi, datagram, source, port)])
@@ -155,7 +154,7 @@ class HomeAgent:
         except BadAuthenticator as error:
             return self._not_authentic(request, error, now)
         try:
-            name(request, self.policy, self._reserved, self.bindings)
+            name(request, self.policy, self.bindings)
             if request.session in self._open:
                 self._open.hold(request.session, datagram, source, port)
                 return Turn([])
@@ -183,8 +182,8 @@ class HomeAgent:
         effects: list[object] = []
         self._put_back(session, open_.former, now, effects)
         try:
-            request = recognise(open_.datagram, open_.source, open_.port, self.policy, self._reserved)
-            name(request, self.policy, self._reserved, self.bindings)
+            request = recognise(open_.datagram, open_.source, open_.port, self.policy)
+            name(request, self.policy, self.bindings)
         except MipError as error:  # the operator has taken its key away meanwhile: no answer could be signed
             return Turn([*effects, Dropped(error, open_.source)], session)
         message = request.message
@@ -237,19 +236,15 @@ class HomeAgent:
                 subscribers = subscribers | {nai: replace(subscriber, nonces=former[nai].nonces)}
                 said.append(Said("warning", "reload", f"nai={nai}: its other replay protection begins with a restart"))
         self.policy.replace(subscribers, foreign_agents)
-        self._reserved.clear()
-        self._reserved.update(self.policy.reserved())
-        self._pool.reserve(self._reserved)
+        self._pool.reserve(self.policy.reserved)
         self._replay.use(self.policy.by_nonces() | (by_nonces - subscribers.keys()))  # the latter until they have gone
         gone = [(one.nai, one.sub_nai) for one in self.bindings if one.nai not in subscribers]
         return Turn([*said, *(effect for session in gone for effect in self._dismiss(session, now).effects)])
 
     def learn(self, subscriber: Subscriber) -> None:
         """The answer to AskSubscriber, or what has changed since. Its address, if it has one, is nobody else's now."""
-        self.policy.subscribers[subscriber.nai] = subscriber
-        self._reserved.clear()
-        self._reserved.update(self.policy.reserved())
-        self._pool.reserve(self._reserved)
+        self.policy.learn(subscriber)
+        self._pool.reserve(self.policy.reserved)
 
     def _dismiss(self, session: Session, now: int) -> Turn:
         """A session whose subscriber is no more; one whose turn is open goes when that has ended."""
@@ -333,7 +328,7 @@ class HomeAgent:
         except MipError:
             return Turn([dropped])
         with suppress(MipError):  # its sub-NAI, if it is one, goes back with the reply
-            name(request, self.policy, self._reserved, self.bindings)
+            name(request, self.policy, self.bindings)
         message = request.message
         reply = answer(request, self.policy, error.home_code, message.lifetime, message.home_address)
         longer = len(reply.datagram) > len(request.datagram)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from host_agents.encapsulation import ASKED_FOR
 from mip4.authentication import AaaAssociation, SecurityAssociation
 
+Session = tuple[str, str]
 Associations = dict[int, SecurityAssociation]
 
 
@@ -74,7 +75,7 @@ class Policy:
     reverse_tunnel: whether packets of nodes may come back through the tunnel; reverse_tunnel_required: whether they
     have to (RFC 3024 §4.3). encapsulations: those besides IP-in-IP that a node may ask for. simultaneous_bindings: the
     most care-of addresses of one session at a time; 1: no more than that is supported. asks: whether somebody else is
-    asked about those who are no subscribers (HomeAgent.learn).
+    asked about those who are no subscribers (HomeAgent.learn). reserved: home address -> the session it is kept for.
     """
 
     address: int
@@ -93,6 +94,10 @@ class Policy:
     encapsulations: tuple[str, ...] = ASKED_FOR
     simultaneous_bindings: int = 3
     asks: bool = False
+    reserved: dict[int, Session] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._reserve()
 
     def replace(self, subscribers: dict[str, Subscriber], foreign_agents: Associations) -> None:
         """In place: whoever has the policy, or these tables of it, has the new ones."""
@@ -100,18 +105,16 @@ class Policy:
         self.subscribers.update(subscribers)
         self.foreign_agents.clear()
         self.foreign_agents.update(foreign_agents)
+        self._reserve()
+
+    def learn(self, subscriber: Subscriber) -> None:
+        """One more, or instead of what was known of it."""
+        self.subscribers[subscriber.nai] = subscriber
+        self._reserve()
 
     def by_nonces(self) -> frozenset[str]:
         """The NAIs of those that nonces protect."""
         return frozenset(nai for nai, subscriber in self.subscribers.items() if subscriber.nonces)
-
-    def reserved(self) -> dict[int, tuple[str, str]]:
-        """Home address -> the session it is kept for."""
-        return {
-            address: (subscriber.nai, sub_nai)
-            for subscriber in self.subscribers.values()
-            for sub_nai, address in subscriber.addresses.items()
-        }
 
     def network_of(self, home_address: int) -> HomeNetwork | None:
         for network in self.networks:
@@ -119,3 +122,8 @@ class Policy:
             if home_address >> (32 - length) == base >> (32 - length):
                 return network
         return None
+
+    def _reserve(self) -> None:
+        self.reserved.clear()
+        for subscriber in self.subscribers.values():
+            self.reserved.update((address, (subscriber.nai, one)) for one, address in subscriber.addresses.items())

@@ -5,7 +5,6 @@ Steps HA-02 … HA-16 and HA-20 … HA-24 of the checklist: all that needs no ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from host_agents.encapsulation import lacking
@@ -52,7 +51,6 @@ from mip4.nai import check_nai
 from mip4.sub_nai import SubNai, find_sub_nai
 
 Session = tuple[str, str]
-Reserved = Mapping[int, Session]
 
 
 @dataclass(slots=True)
@@ -90,7 +88,7 @@ class UnknownSubscriber(Unexpected):
         self.spi = spi
 
 
-def recognise(datagram: bytes, source: int, port: int, policy: Policy, reserved: Reserved) -> Request:
+def recognise(datagram: bytes, source: int, port: int, policy: Policy) -> Request:
     """Find the security associations (HA-05, HA-06). Raises MipError for what deserves no answer.
 
     Where an MN-AAA Authentication alone authorises the request, the reply is signed with the subscriber's first key.
@@ -101,7 +99,7 @@ def recognise(datagram: bytes, source: int, port: int, policy: Policy, reserved:
         raise Unexpected("nothing in it authorises it")
     nai = next(iter(find(message.extensions, Nai)), None)
     own = find(authenticators, MobileHomeAuthentication)
-    subscriber = _subscriber(message, nai, policy, reserved)
+    subscriber = _subscriber(message, nai, policy)
     if subscriber is None:
         raise UnknownSubscriber(nai, own[0].spi if own else None)
     spi = own[0].spi if own else next(iter(subscriber.associations))
@@ -144,14 +142,14 @@ def verify(request: Request) -> None:
         association.verify(request.datagram, aaa, challenge_before(extensions, aaa))
 
 
-def _subscriber(message: RegistrationRequest, nai: Nai | None, policy: Policy, reserved: Reserved) -> Subscriber | None:
+def _subscriber(message: RegistrationRequest, nai: Nai | None, policy: Policy) -> Subscriber | None:
     """By NAI; a node that sends none is known by its home address (RFC 5944 §3.2)."""
     if nai is not None:
         try:
             return policy.subscribers.get(nai.nai.decode())
         except UnicodeDecodeError:
             return None
-    owner = reserved.get(message.home_address)
+    owner = policy.reserved.get(message.home_address)
     return None if owner is None else policy.subscribers.get(owner[0])
 
 
@@ -179,11 +177,11 @@ def verify_foreign(request: Request, policy: Policy) -> bool:
     return True
 
 
-def name(request: Request, policy: Policy, reserved: Reserved, bindings: MobilityBindingTable) -> None:
+def name(request: Request, policy: Policy, bindings: MobilityBindingTable) -> None:
     """Fill in the session. Raises Malformed, now that its sender is known to be authentic."""
     extensions = request.message.extensions
     if request.nai is None:
-        request.session = reserved[request.message.home_address]
+        request.session = policy.reserved[request.message.home_address]
     else:
         check_nai(request.nai.nai)
         request.sub_nai = find_sub_nai(

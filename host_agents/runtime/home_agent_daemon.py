@@ -208,7 +208,7 @@ class HomeAgentDaemon(Daemon):
                 for begin in range(0, len(addresses), _AT_ONCE):
                     bound[at] += sum(first <= one <= last for one in addresses[begin : begin + _AT_ONCE])
                     await asyncio.sleep(0)
-        taken = [address for address in self.engine.policy.reserved() if self.engine.bindings.holder(address) is None]
+        taken = [address for address in self.engine.policy.reserved if self.engine.bindings.holder(address) is None]
         found = []
         for at, network in enumerate(networks):
             size = network.pool_size(self.engine.policy.address)

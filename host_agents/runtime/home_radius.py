@@ -91,7 +91,7 @@ class HomeRadius:
         """An address that is not ours to give is left out; the session gets one of the pool."""
         daemon, policy = self._daemon, self._daemon.engine.policy
         for address in list(subscriber.addresses.values()):
-            network, owner = policy.network_of(address), policy.reserved().get(address, (subscriber.nai, ""))
+            network, owner = policy.network_of(address), policy.reserved.get(address, (subscriber.nai, ""))
             if network is None or address == network.gateway or owner[0] != subscriber.nai:
                 daemon.journal.warn(f"nai={subscriber.nai}: {show(address)} from the RADIUS server is not free here")
                 subscriber = replace(subscriber, addresses={})
