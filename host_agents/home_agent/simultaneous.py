@@ -75,5 +75,15 @@ def is_over(binding: MobilityBinding, clock: int) -> bool:
     return binding.expires is not None and binding.expires <= clock
 
 
+def is_at(care_of_address: int, binding: MobilityBinding) -> bool:
+    """Of one care-of address."""
+    return binding.care_of_address == care_of_address
+
+
+def everywhere(binding: MobilityBinding) -> bool:
+    """Of any."""
+    return True
+
+
 def _joined(ones: Sequence[MobilityBinding]) -> MobilityBinding | None:
     return ones[0].but(others=tuple(ones[1:])) if ones else None
