@@ -9,9 +9,10 @@ from host_agents.effects import Accepted, CameHome, MobilityBinding, Turn
 from host_agents.home_agent.log_lines import LogLines
 from host_agents.home_agent.policy import Policy
 from host_agents.home_agent.reply import again, answer, granted
-from host_agents.home_agent.request import Request, judge, verify_foreign
+from host_agents.home_agent.request import Request, verify_foreign
 from host_agents.home_agent.sessions import Session, Sessions
 from host_agents.home_agent.simultaneous import accepted, beside, each, everywhere, is_at
+from host_agents.home_agent.validity import judge
 from host_agents.open_turns import OpenTurns
 from host_agents.revocation import Revocations, agreed
 from mip4.address import show
