@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.datapath.protocol import Counters
-from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn, Visitor
+from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
-from host_agents.foreign_agent.visitor_table import Pending
 from host_agents.runtime.agent_link import AgentLink, Arrived
-from host_agents.runtime.answers import Document, Request, unhurried
+from host_agents.runtime.answers import Document
 from host_agents.runtime.daemon import Daemon, ntp_ms
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
+from host_agents.runtime.foreign_answers import ForeignAnswers
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
-from host_agents.runtime.where import Where
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
 from mip4.const import (
@@ -60,9 +57,7 @@ class ForeignAgentDaemon(Daemon):
         self._router: VisitedRouter | None = None
         self.does |= {SendDatagram: self._send, SendFrame: self._send_frame}
         self.does |= {InstallDelivery: self._deliver, RemoveDelivery: self._withdraw}
-        self.answers.list("visitors", self._visitors, _holds, lambda one: [self._show(one)])
-        self.answers.show("peers", self._peers)
-        self.answers.add("drain", self._drain, changes=True)
+        ForeignAnswers(self).add_to(self.answers)
 
     def open(self) -> Turn:
         loop, config, common = asyncio.get_running_loop(), self._config, self.common
@@ -159,19 +154,6 @@ class ForeignAgentDaemon(Daemon):
             self.journal.warn("reload: the file has other changes too, which count from the next start")
         return done
 
-    async def _peers(self) -> list[Document]:
-        """Home agents: those that we share a key with, and those whose sessions are here."""
-        keys = self.engine.policy.home_agents
-        visitors: Counter[int] = Counter(dict.fromkeys(keys, 0))
-        async for visitor in unhurried(self.engine.visitors):
-            visitors[visitor.home_agent] += 1
-        return [{"address": show(peer), "key": peer in keys, "visitors": count} for peer, count in visitors.items()]
-
-    def _drain(self, request: Request) -> Document:
-        drained = len(self.engine.visitors)
-        self.take(self.engine.drain(self.now()))
-        return {"drained": drained}
-
     def _arrived(self, arrived: Arrived) -> None:
         frame = (arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready)
         self.meters.nodes_received.count_packet(arrived.packet, False)
@@ -202,39 +184,6 @@ class ForeignAgentDaemon(Daemon):
         # If it was made anew, a socket of the encapsulating delivery style still listens on what is gone.
         handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
         self.take(Turn([effect for effects in handing_in for effect in effects]))
-
-    def _visitors(self) -> list[Visitor | Pending]:
-        return [*self.engine.visitors, *self.engine.visitors.pending()]
-
-    def _show(self, one: Visitor | Pending) -> Document:
-        counters = Counters() if isinstance(one, Pending) else self.datapath.counters(one.home_address)
-        if isinstance(one, Pending):
-            home_address, home_agent, state = None, one.request.home_agent, "pending"
-            (nai, sub_nai), lifetime, expires = one.session, one.request.message.lifetime, None
-        else:
-            home_address, home_agent, state = show(one.home_address), one.home_agent, "registered"
-            nai, sub_nai, lifetime, expires = one.nai, one.sub_nai, one.lifetime, one.expires
-        return {
-            "nai": nai,
-            "sub_nai": sub_nai,
-            "home_address": home_address,
-            "home_agent": show(home_agent),
-            "interface": one.interface,
-            "link_address": show_link(one.link_address),
-            "lifetime": lifetime,
-            "expires_in": None if expires is None else max(0, expires - self.now()) // 1000,
-            "state": state,
-            "packets_in": counters.packets_in,
-            "packets_out": counters.packets_out,
-            "bytes_in": counters.bytes_in,
-            "bytes_out": counters.bytes_out,
-        }
-
-
-def _holds(one: Visitor | Pending, where: Where) -> bool:
-    if isinstance(one, Pending):
-        return where.holds(*one.session, one.request.home_agent)
-    return where.holds(one.nai, one.sub_nai, one.home_address, one.home_agent)
 
 
 def _policy(config: ForeignAgentConfig) -> Policy:

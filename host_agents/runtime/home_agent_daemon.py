@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -16,19 +15,17 @@ from host_agents.effects import (
     Accepted,
     CameHome,
     InstallTunnel,
-    MobilityBinding,
     RemoveTunnel,
     Said,
     SendDatagram,
     Turn,
 )
 from host_agents.home_agent.home_agent import HomeAgent
-from host_agents.home_agent.simultaneous import each
-from host_agents.home_agent.tunnel import end_of
-from host_agents.runtime.answers import Document, Request, unhurried
+from host_agents.runtime.answers import Document
 from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
-from host_agents.runtime.errors import BadRequest, KernelRefused, StoreFailed
+from host_agents.runtime.errors import KernelRefused, StoreFailed
+from host_agents.runtime.home_answers import HomeAnswers
 from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_radius import HomeRadius
 from host_agents.runtime.home_router import HomeRouter
@@ -36,13 +33,11 @@ from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
-from host_agents.runtime.where import Where
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
-_AT_ONCE = 5000  # addresses that are counted before others have their turn
 
 
 class HomeAgentDaemon(Daemon):
@@ -60,10 +55,7 @@ class HomeAgentDaemon(Daemon):
         self._links: HomeLinks | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
         self.does |= {SendDatagram: self._send, CameHome: self._came_home}
-        self.answers.list("bindings", lambda: self.engine.bindings, _holds, self._shown)
-        self.answers.show("pools", self._pools)
-        self.answers.show("peers", self._peers)
-        self.answers.add("release", self._release, changes=True)
+        HomeAnswers(self).add_to(self.answers)
 
     def open(self) -> Turn:
         loop, policy, common = asyncio.get_running_loop(), connected(self._config.policy), self.common
@@ -198,41 +190,6 @@ class HomeAgentDaemon(Daemon):
             self.journal.warn("reload: the file has other changes too, which count from the next start")
         return done
 
-    async def _pools(self) -> list[Document]:
-        """Of each home network: addresses that sessions may get, and what has become of them."""
-        networks = self.engine.policy.networks
-        bound = [0] * len(networks)
-        addresses = self.engine.bindings.home_addresses()
-        for at, network in enumerate(networks):
-            for first, last in network.ranges():
-                for begin in range(0, len(addresses), _AT_ONCE):
-                    bound[at] += sum(first <= one <= last for one in addresses[begin : begin + _AT_ONCE])
-                    await asyncio.sleep(0)
-        taken = [address for address in self.engine.policy.reserved if self.engine.bindings.holder(address) is None]
-        found = []
-        for at, network in enumerate(networks):
-            size = network.pool_size(self.engine.policy.address)
-            reserved = sum(network.in_pool(address) for address in taken)
-            found.append(
-                {
-                    "network": f"{show(network.prefix[0])}/{network.prefix[1]}",
-                    "interface": network.interface or None,
-                    "addresses": size,
-                    "bound": bound[at],
-                    "reserved": reserved,
-                    "free": max(0, size - bound[at] - reserved),
-                }
-            )
-        return found
-
-    async def _peers(self) -> list[Document]:
-        """Foreign agents: those that we share a key with, and those that sessions come through."""
-        keys = self.engine.policy.foreign_agents
-        bindings: Counter[int] = Counter(dict.fromkeys(keys, 0))
-        async for session in unhurried(self.engine.bindings):
-            bindings.update(one.care_of_address for one in each(session) if not one.direct)
-        return [{"address": show(peer), "key": peer in keys, "bindings": count} for peer, count in bindings.items()]
-
     def _occupied(self, home_address: int, by_somebody: bool) -> None:
         self.engine.occupied(home_address, by_somebody)
 
@@ -285,23 +242,8 @@ class HomeAgentDaemon(Daemon):
                 told = {"message": f"at the end of a turn of {one.session}", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
 
-    def _release(self, request: Request) -> Document:
-        """{"release": {all, or nai and sub_nai; inform}}. Raises BadRequest where there is no such binding."""
-        wanted = request["release"]
-        if not isinstance(wanted, dict):
-            raise BadRequest("release takes an object")
-        inform = bool(wanted.get("inform", True))
-        if wanted.get("all"):
-            return {"released": self.release_each([(one.nai, one.sub_nai) for one in self.engine.bindings], inform)}
-        session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
-        try:
-            self.take(self.engine.release(session, inform, self.now()))
-        except KeyError as error:
-            raise BadRequest(str(error.args[0])) from error
-        return {"released": [_named(session)]}
-
-    async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[Document]:
-        """Each as it is released; no more at a time than the store takes in one commit."""
+    async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[tuple[str, str]]:
+        """Each session as it is released; no more at a time than the store takes in one commit."""
         while waiting:
             some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
             for session in some:
@@ -311,44 +253,8 @@ class HomeAgentDaemon(Daemon):
                     if self.engine.bindings.find(session) is not None:
                         waiting.append(session)
                     continue
-                yield _named(session)
+                yield session
             await self.durable()
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
         self.take(self.engine.rebound(home_address, source, port, self.now()))
-
-    def _encapsulation(self, binding: MobilityBinding) -> str:
-        """How packets travel to the care-of address, or, where a NAT hides it, to what stands for it."""
-        wanted = end_of(binding)
-        return wanted.encapsulation if wanted in self.datapath.ends(binding.home_address) else "none"
-
-    def _shown(self, session: MobilityBinding) -> list[Document]:
-        return [self._show(one) for one in each(session)]
-
-    def _show(self, binding: MobilityBinding) -> Document:
-        """One care-of address of a session; packets are counted for all of them together."""
-        clock = self.engine.clock(self.now())
-        counters = self.datapath.counters(binding.home_address)
-        return {
-            "nai": binding.nai,
-            "sub_nai": binding.sub_nai,
-            "home_address": show(binding.home_address),
-            "care_of_address": show(binding.care_of_address),
-            "lifetime": binding.lifetime,
-            "expires_in": None if binding.expires is None else max(0, binding.expires - clock) // 1000,
-            "tunnel": self._encapsulation(binding),
-            "via": "direct" if binding.direct else "fa",
-            "packets_in": counters.packets_in,
-            "packets_out": counters.packets_out,
-            "bytes_in": counters.bytes_in,
-            "bytes_out": counters.bytes_out,
-        }
-
-
-def _holds(session: MobilityBinding, where: Where) -> bool:
-    care_of = [one.care_of_address for one in each(session)]
-    return where.holds(session.nai, session.sub_nai, session.home_address, *care_of)
-
-
-def _named(session: tuple[str, str]) -> Document:
-    return {"nai": session[0], "sub_nai": session[1]}
