@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from typing import Any, Protocol, get_args
 
 from host_agents.datapath.protocol import Datapath
 from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
-from host_agents.runtime.answers import Answers, Document, Request
+from host_agents.runtime.alarm import Alarm
+from host_agents.runtime.answers import Answers, Document
+from host_agents.runtime.clock import since_boot
+from host_agents.runtime.common_answers import CommonAnswers
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
 from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRefused, StoreFailed
@@ -27,18 +28,13 @@ from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.telling import tell
-from host_agents.runtime.where import Where
 from host_agents.store.protocol import Row, Store
 from mip4.effects import Dropped
-from mip4.identification import NTP_UNIX
 
 Session = tuple[str, str]
 
 _ROWS = frozenset(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
-
-
 _TRY_AGAIN = 1.0  # s, when the lost device cannot be made anew
-_LONGEST_WAIT = 10_000  # ms; the event loop's clock stands still while the machine sleeps, and ours does not
 
 
 class Engine(Protocol):
@@ -60,16 +56,6 @@ def _leave_alone_what_is_there() -> None:
     gc.freeze()
     gc.set_threshold(2000, 20, 1_000_000)
     gc.enable()
-
-
-def since_boot() -> int:
-    """Milliseconds since the machine booted, sleep included."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-
-
-def ntp_ms() -> int:
-    """What the machine's clock says, milliseconds since 1900."""
-    return time.time_ns() // 1_000_000 + int(NTP_UNIX) * 1000
 
 
 class Beside(Protocol):
@@ -104,7 +90,6 @@ class Daemon:
         self.answers = Answers()
         self.beside: list[Beside] = []
         self.began = time.time()  # as the machine's clock has it, which may be set
-        self._woke = since_boot()
         self.does: dict[type, Callable[[Any], None]] = {
             InstallTunnel: self.install,
             RemoveTunnel: self.remove,
@@ -113,19 +98,11 @@ class Daemon:
             Said: self.say,
             Dropped: self._drop,
         }
+        self.alarm = Alarm(self.now, lambda: self.engine.deadline(), self._wake)
         self._hung_up = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline: int | None = None  # what the timer is set to
-        self._looking = False  # for the next deadline, when this turn of the event loop is over
         self._stopped = asyncio.Event()
         self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
-        self.answers.show("counters", self.counters)
-        self.answers.show("handoffs", self.handoffs.documents)
-        self.answers.show("events", lambda: [event.document() for event in self.journal.recent])
-        self.answers.show("status", lambda: {**self._common_status(), **self.status()})
-        self.answers.add("watch", lambda request: self.journal.events.watch(Where.of(request.get("where"))))
-        self.answers.add("debug", self._debug, changes=True)
-        self.answers.add("reload", lambda _: self.reload(), changes=True)
+        CommonAnswers(self).add_to(self.answers)
 
     def now(self) -> int:
         """The engine's clock, ms."""
@@ -171,40 +148,11 @@ class Daemon:
                 self.journal.warn(f"reload refused: {line}")
             raise BadRequest(f"reload refused, the former subscribers and keys stay in force:\n{error}") from error
 
-    def _common_status(self) -> Document:
-        common = self.common
-        return {
-            "role": self.role,
-            "version": version("entourage"),
-            "pid": os.getpid(),
-            "uptime": (since_boot() - self._woke) // 1000,
-            "datapath": self.datapath.name,
-            "device": common.device,
-            "config": str(common.path),
-            "state": str(common.state),
-            "http": None if common.http is None else "http://{}:{}".format(*common.http),
-            "warnings": self.journal.counts["warning"],
-            "watchers": self.journal.events.watchers,
-            "debugged": sorted(self.journal.debugged),
-        }
-
-    def _debug(self, request: Request) -> Document:
-        nai, on = request["debug"], request.get("on", True)
-        if not isinstance(nai, str) or not nai or not isinstance(on, bool):
-            raise BadRequest("debug takes a NAI, and on: true or false")
-        self.journal.look_at(nai, on)
-        return {"debugged": sorted(self.journal.debugged)}
-
     def told(self, datagram: bytes, direction: str, peer: str, vendor: int) -> None:
         """A message of a subscriber that is looked at; to be called only where there is one."""
         nai, text = tell(datagram, vendor)
         if nai in self.journal.debugged:
             self.journal.debug(f"{direction}={peer} {text}")
-
-    def counters(self) -> dict[str, int]:
-        """How often what happened since the start, packets that the datapath dropped included."""
-        dropped = {f"packet-{reason}": count for reason, count in self.datapath.dropped.items()}
-        return {**self.journal.counts, **dropped}
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises KernelRefused, StoreFailed, ConfigurationError before it is ready."""
@@ -229,8 +177,7 @@ class Daemon:
             notify("STOPPING=1")
         finally:
             watchdog.stop()
-            if self._timer is not None:
-                self._timer.cancel()
+            self.alarm.stop()
             reloading.cancel()
             for one in self.beside:
                 await one.close()
@@ -261,13 +208,7 @@ class Daemon:
             self.store.submit(rows, partial(self._durable, turn, since))
         else:
             self.carry_out(turn, since)
-        self.look()
-
-    def look(self) -> None:
-        """For the engine's next deadline, when this turn of the event loop is over."""
-        if not self._looking:
-            self._looking = True
-            asyncio.get_running_loop().call_soon(self._set_timer)
+        self.alarm.look()
 
     async def durable(self) -> None:
         """All turns so far that have rows have run, or were refused."""
@@ -338,19 +279,5 @@ class Daemon:
         if turn.session is not None:
             self.take(self.engine.refused(turn.session, reason, self.now()))
 
-    def _set_timer(self) -> None:
-        self._looking = False
-        deadline = self.engine.deadline()
-        if deadline == self._deadline or self._stopped.is_set():
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._deadline = None, deadline
-        if deadline is not None:
-            loop = asyncio.get_running_loop()
-            wait = min(max(0, deadline - self.now()), _LONGEST_WAIT)
-            self._timer = loop.call_later(wait / 1000, self._wake)
-
     def _wake(self) -> None:
-        self._timer = self._deadline = None
         self.take(self.engine.wake(self.now()))

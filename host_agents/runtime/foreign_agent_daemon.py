@@ -14,7 +14,8 @@ from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.answers import Document
-from host_agents.runtime.daemon import Daemon, ntp_ms
+from host_agents.runtime.clock import ntp_ms
+from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.foreign_answers import ForeignAnswers

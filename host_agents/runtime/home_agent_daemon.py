@@ -22,8 +22,9 @@ from host_agents.effects import (
 )
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.answers import Document
+from host_agents.runtime.clock import ntp_ms, since_boot
 from host_agents.runtime.config import HomeAgentConfig, load_home_agent
-from host_agents.runtime.daemon import Daemon, ntp_ms, since_boot
+from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import KernelRefused, StoreFailed
 from host_agents.runtime.home_answers import HomeAnswers
 from host_agents.runtime.home_links import HomeLinks, connected
@@ -210,7 +211,7 @@ class HomeAgentDaemon(Daemon):
         finally:  # else their turns would never end
             if accepted:
                 self.store.submit([one.row for one in accepted], partial(self._accepted, accepted, began))
-                self.look()
+                self.alarm.look()
 
     def _accepted(self, accepted: list[Accepted], since: float, failed: StoreFailed | None) -> None:
         """They are durable, or are not."""

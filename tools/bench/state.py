@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 
 from host_agents.effects import MobilityBinding, StoreBinding
-from host_agents.runtime.daemon import ntp_ms
+from host_agents.runtime.clock import ntp_ms
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import parse

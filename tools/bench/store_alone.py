@@ -12,7 +12,7 @@ import sys
 import time
 
 from host_agents.effects import RenewBinding
-from host_agents.runtime.daemon import ntp_ms
+from host_agents.runtime.clock import ntp_ms
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.sqlite import HomeAgentStore
 from tools.bench.registrants import Population
