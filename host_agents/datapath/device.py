@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import fcntl
 import os
 import socket
 import struct
+from collections import Counter
+from collections.abc import Callable
 
+from host_agents.datapath.raw_carrier import BATCH
 from host_agents.runtime.errors import KernelRefused
 
 TUNNEL_MTU = 1480  # 1500 less the outer header of RFC 2003
@@ -21,7 +26,72 @@ _SIOCSIFMTU = 0x8922
 _IFF_UP = 0x0001
 
 
-def open_device(name: str) -> int:
+class Device:
+    """What the kernel routes into it comes to `arrived`, as octets that are good until that returns.
+
+    What goes nowhere is counted in `dropped`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        arrived: Callable[[memoryview], None],
+        dropped: Counter[str],
+    ) -> None:
+        self.name = name
+        self._loop = loop
+        self._arrived = arrived
+        self._dropped = dropped
+        self._lost: Callable[[], None] = lambda: None
+        self._descriptor = -1
+        buffer = bytearray(65536)
+        self._into = [buffer]
+        self._view = memoryview(buffer)
+
+    @property
+    def is_there(self) -> bool:
+        return self._descriptor >= 0
+
+    def open(self) -> None:
+        """Raises KernelRefused."""
+        self._descriptor = _open(self.name)
+        self._loop.add_reader(self._descriptor, self._drain)
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """lost(): somebody has deleted it."""
+        self._lost = lost
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def write(self, packet: bytes | memoryview) -> bool:
+        """Whether the kernel took it."""
+        try:
+            os.write(self._descriptor, packet)
+        except OSError as error:
+            self._dropped[f"device: {errno.errorcode.get(error.errno or 0, error.errno)}"] += 1
+            return False
+        return True
+
+    def _drain(self) -> None:
+        for _ in range(BATCH):
+            try:
+                size = os.readv(self._descriptor, self._into)
+            except BlockingIOError:
+                return
+            except OSError:  # deleted under us: it would be readable for ever
+                self._dropped["device is gone"] += 1
+                self.close()
+                self._lost()
+                return
+            self._arrived(self._view[:size])
+
+
+def _open(name: str) -> int:
     """Create or take over the TUN device `name`, up, with MTU 1480; return its descriptor, non-blocking.
 
     Raises KernelRefused: no /dev/net/tun, no privilege, another daemon reads it, `name` is another kind of interface.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from host_agents.datapath.broadcasts import Broadcasts
 from host_agents.datapath.icmp import HOST, NET
@@ -40,13 +40,16 @@ class Sender:
         elif unreachable:
             self._notices.unreachable(inner, HOST if self._home else NET)
 
-    def broadcast(self, inner: Inner, tunnels: Mapping[int, Tunnel]) -> None:
-        """To every end in that network that asked for it (RFC 5944 §4.3), but not back to whom it comes from."""
+    def broadcast(self, inner: Inner, tunnels: Iterable[tuple[int, Tunnel]]) -> None:
+        """To every end in that network that asked for it (RFC 5944 §4.3), but not back to whom it comes from.
+
+        tunnels: with their home addresses.
+        """
         network = self._broadcasts.network_of(inner)
         if network is None or self._broadcasts.too_many():
             self._dropped["broadcast"] += 1
             return
-        for home_address, tunnel in tunnels.items():
+        for home_address, tunnel in tunnels:
             if home_address == inner.source or not in_prefix(home_address, *network):
                 continue
             packets = [

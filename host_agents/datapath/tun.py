@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -18,7 +16,7 @@ from dataclasses import replace
 from host_agents.datapath.broadcasts import Broadcasts
 from host_agents.datapath.carrier import Carrier, Exit, TunnelError
 from host_agents.datapath.delivery import Delivery
-from host_agents.datapath.device import open_device
+from host_agents.datapath.device import Device
 from host_agents.datapath.encapsulations import RAW
 from host_agents.datapath.icmp import FRAGMENTATION_NEEDED, HOST, RELAYED
 from host_agents.datapath.inner import Inner, read_inner
@@ -26,9 +24,9 @@ from host_agents.datapath.keepalives import Keepalives
 from host_agents.datapath.notices import Notices
 from host_agents.datapath.path_mtu import PathMtu
 from host_agents.datapath.protocol import Counters, Rebound
-from host_agents.datapath.raw_carrier import BATCH, RawCarrier
+from host_agents.datapath.raw_carrier import RawCarrier
 from host_agents.datapath.sender import Sender
-from host_agents.datapath.tunnels import End, Tunnel, is_redirect, is_tunnel_packet
+from host_agents.datapath.tunnels import Tunnels, is_redirect, is_tunnel_packet
 from host_agents.datapath.udp_carrier import UdpCarrier, UdpPort
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
@@ -44,8 +42,7 @@ class TunDatapath:
     """Carries packets between `device` and the tunnels of the home addresses installed.
 
     local: int, where our tunnels begin. side: HOME encapsulates by inner destination and decapsulates by inner source,
-    VISITED the other way round. home_prefixes: (network, length), whose broadcasts are copied.
-    known(home_address): of tunnels that somebody else carries, but for what comes here all the same.
+    VISITED the other way round. home_prefixes: (network, length), whose broadcasts are copied. known: as of Tunnels.
     dropped: reason -> packets that went nowhere.
     """
 
@@ -62,25 +59,17 @@ class TunDatapath:
         known: Callable[[int], InstallTunnel | None] = lambda _: None,
     ) -> None:
         self.dropped: Counter[str] = Counter()
-        self._name = device
         self._local = local
         self._home = side == HOME
-        self._loop = loop
         self._broadcasts = Broadcasts(local, home_prefixes, loop)
-        self._known = known
-        self._tunnels: dict[int, Tunnel] = {}
-        self._device = -1
+        self._device = Device(device, loop, self._encapsulate, self.dropped)
         self._holds = False  # the sockets
-        self._lost: Callable[[], None] = lambda: None
-        self._buffer = bytearray(65536)
-        self._into = [self._buffer]
-        self._view = memoryview(self._buffer)
         self._paths = PathMtu(local)
         self._notices = Notices(self._paths, loop, self.dropped)
         exit_ = Exit(self._decapsulated, self._failed, self._drop)
         self._raw = {one.name: RawCarrier(one, local, loop, exit_) for one in RAW}
         self._udp = UdpCarrier(self._paths, exit_)
-        self._carriers: dict[str, Carrier] = {"udp": self._udp, **self._raw}
+        self._tunnels = Tunnels(local, {"udp": self._udp, **self._raw}, known)
         self._held: list[PathMtu | Notices | RawCarrier] = [self._paths, self._notices, *self._raw.values()]
         self._sender = Sender(self._home, self._notices, self._broadcasts, self.dropped)
         self._keepalives = Keepalives(local, loop)
@@ -92,10 +81,9 @@ class TunDatapath:
             for one in () if self._holds else self._held:
                 one.open()
                 undone.callback(one.close)
-            self._device = open_device(self._name)
+            self._device.open()
             undone.pop_all()
         self._holds = True
-        self._loop.add_reader(self._device, self._drain_device)
 
     def use(self, port: UdpPort, rebound: Rebound) -> None:
         """As Datapath.use."""
@@ -104,54 +92,33 @@ class TunDatapath:
 
     def watch(self, lost: Callable[[], None]) -> None:
         """As Datapath.watch."""
-        self._lost = lost
+        self._device.watch(lost)
 
     def close(self) -> None:
         """As Datapath.close. Packets for the device are lost until somebody opens it again."""
-        self._let_go()
+        self._device.close()
         if self._holds:
             for one in (*self._held, self._delivery):
                 one.close()
             self._holds = False
 
     def install(self, effect: InstallTunnel) -> None:
-        """As Datapath.install. A tunnel that moves keeps its counters."""
+        """As Datapath.install."""
         self.check(effect)
         if effect.encapsulating_link:
             self._delivery.listen(effect.encapsulating_link)
-        old = self._tunnels.get(effect.home_address)
-        self._tunnels[effect.home_address] = self._made(effect, old.counters if old else Counters())
+        self._tunnels.put(effect)
 
     def check(self, effect: InstallTunnel) -> None:
         """Whether it could be installed. Raises KernelRefused."""
-        if reason := self._unfit(effect):
+        missing = "" if self._device.is_there else f"device {self._device.name} is not there"
+        if reason := missing or self._tunnels.unfit(effect):
             towards = ", ".join(show(end.remote) for end in effect.ends)
             raise KernelRefused(f"tunnel {show(effect.home_address)} to {towards}", reason)
 
     def holds(self, home_address: int) -> bool:
         """Whether its tunnel has been here, with counters of its own."""
         return home_address in self._tunnels
-
-    def _made(self, effect: InstallTunnel, counters: Counters) -> Tunnel:
-        ends = tuple(End.of(end, self._carriers) for end in effect.ends)
-        return Tunnel(ends, effect.encapsulating_link, counters)
-
-    def _tunnel(self, home_address: int) -> Tunnel | None:
-        tunnel = self._tunnels.get(home_address)
-        if tunnel is None and (effect := self._known(home_address)) is not None:
-            tunnel = self._tunnels[home_address] = self._made(effect, Counters())
-        return tunnel
-
-    def _unfit(self, effect: InstallTunnel) -> str:
-        """What hinders this tunnel; "": nothing."""
-        if self._device < 0:
-            return f"device {self._name} is not there"
-        if effect.local != self._local:
-            return f"begins at {show(effect.local)}, this datapath at {show(self._local)}"
-        if not effect.ends or any(end.remote == self._local for end in effect.ends):
-            return "ends where it begins"
-        unknown = [end.encapsulation for end in effect.ends if end.encapsulation not in self._carriers]
-        return f"no encapsulation is called {unknown[0]}" if unknown else ""
 
     def restore(self, effects: Iterable[InstallTunnel]) -> None:
         """As Datapath.restore. Of a former run nothing is left."""
@@ -164,7 +131,7 @@ class TunDatapath:
 
     def remove(self, effect: RemoveTunnel) -> None:
         """As Datapath.remove."""
-        self._tunnels.pop(effect.home_address, None)
+        self._tunnels.remove(effect.home_address)
 
     def guard(self, effect: InstallDelivery) -> None:
         """As Datapath.guard. Of frames we see nothing."""
@@ -174,50 +141,29 @@ class TunDatapath:
 
     def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
         """As Datapath.ends."""
-        tunnel = self._tunnels.get(home_address)
-        return tuple(one.end for one in tunnel.ends) if tunnel else ()
+        return self._tunnels.ends(home_address)
 
     def counters(self, home_address: int) -> Counters:
-        """As Datapath.counters. A packet that is copied to several ends counts once."""
-        tunnel = self._tunnels.get(home_address)
-        return replace(tunnel.counters) if tunnel else Counters()
+        """As Datapath.counters."""
+        return self._tunnels.counters(home_address)
 
     def hear(self, encapsulation: str, program: tuple[Instruction, ...]) -> None:
         """Of its packets take only those that the program accepts: the kernel carries the others. Raises OSError."""
         self._raw[encapsulation].hear(program)
 
-    def _let_go(self) -> None:
-        if self._device >= 0:
-            self._loop.remove_reader(self._device)
-            os.close(self._device)
-            self._device = -1
-
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1
-
-    def _drain_device(self) -> None:
-        for _ in range(BATCH):
-            try:
-                size = os.readv(self._device, self._into)
-            except BlockingIOError:
-                return
-            except OSError:  # deleted under us: it would be readable for ever
-                self.dropped["device is gone"] += 1
-                self._let_go()
-                self._lost()
-                return
-            self._encapsulate(self._view[:size])
 
     def _encapsulate(self, octets: memoryview) -> None:
         inner = read_inner(octets)
         if inner is None:
             self.dropped["not IPv4"] += 1
             return
-        tunnel = self._tunnel(inner.destination if self._home else inner.source)
+        tunnel = self._tunnels.find(inner.destination if self._home else inner.source)
         if inner.ttl == 0:  # the kernel has counted it down, unless it comes from this machine
             self.dropped["TTL"] += 1
         elif tunnel is None and inner.destination in self._broadcasts.silent:
-            self._sender.broadcast(inner, self._tunnels)
+            self._sender.broadcast(inner, self._tunnels.items())
         elif tunnel is None:
             self.dropped["no tunnel"] += 1
             if self._home:
@@ -233,7 +179,7 @@ class TunDatapath:
 
     def _decapsulated(self, carrier: Carrier, inner: Inner, source: int, port: int, tos: int) -> None:
         """Never answers with ICMP: the inner sender has nothing to do with what is wrong here (RFC 5944 §3.7.3)."""
-        tunnel = self._tunnel(inner.source if self._home else inner.destination)
+        tunnel = self._tunnels.find(inner.source if self._home else inner.destination)
         if tunnel is None:
             self.dropped["inner source" if self._home else "inner destination"] += 1
         elif fault := tunnel.fault(carrier, inner, source, port):
@@ -244,14 +190,14 @@ class TunDatapath:
             self.dropped["inner TTL"] += 1
         elif not leave_tunnel(inner.packet, 0, tos):
             self.dropped["congestion"] += 1
-        elif self._write(inner):
+        elif self._device.write(inner.packet):
             tunnel.count(inner, towards_device=not self._home)
             if self._home and inner.destination == BROADCAST:  # one directed at a network comes back from the kernel
-                self._sender.broadcast(inner, self._tunnels)
+                self._sender.broadcast(inner, self._tunnels.items())
 
     def _handed_in(self, link: str, source: int, inner: Inner, tos: int) -> None:
         """Into the reverse tunnel, if its visitor may do this and sits on that link (RFC 3024 §5.2)."""
-        tunnel = self._tunnel(inner.source)
+        tunnel = self._tunnels.find(inner.source)
         if tunnel is None or tunnel.link != link or source != inner.source:
             self.dropped["delivery"] += 1
         elif inner.ttl == 0:
@@ -264,19 +210,11 @@ class TunDatapath:
         else:
             self._sender.copy(replace(inner, ttl=inner.packet[8], tos=inner.packet[1]), tunnel)
 
-    def _write(self, inner: Inner) -> bool:
-        try:
-            os.write(self._device, inner.packet)
-        except OSError as error:
-            self.dropped[f"device: {errno.errorcode.get(error.errno or 0, error.errno)}"] += 1
-            return False
-        return True
-
     def _failed(self, carrier: Carrier, error: TunnelError) -> None:
         """Tell inner senders what routers inside the tunnel said (RFC 2003 §4)."""
         inner = error.inner
         code = RELAYED.get((error.kind, error.code))
-        tunnel = self._tunnel(inner.destination if self._home else inner.source) if inner else None
+        tunnel = self._tunnels.find(inner.destination if self._home else inner.source) if inner else None
         if tunnel is None or (error.remote, error.port) not in [(end.remote, end.port) for end in tunnel.ends]:
             code = None
         if inner is None or tunnel is None or code is None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, ItemsView, Mapping
+from dataclasses import dataclass, field, replace
 
 from host_agents.datapath.carrier import Carrier
 from host_agents.datapath.inner import Inner
 from host_agents.datapath.protocol import Counters
-from host_agents.effects import TunnelEnd
+from host_agents.effects import InstallTunnel, TunnelEnd
 from mip4.address import show
 from mip4.const import ICMP_REDIRECT, PROTO_GRE, PROTO_ICMP, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP, TUNNEL_DATA
 
@@ -77,6 +77,68 @@ class Tunnel:
             self.counters.packets_out += 1
             self.counters.bytes_out += len(inner.packet)
             self.counters.heard = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+class Tunnels:
+    """Home address -> its tunnel. local: where all of them begin. carriers: by encapsulation.
+
+    known(home_address): of tunnels that somebody else carries, but for what comes here all the same.
+    """
+
+    def __init__(
+        self, local: int, carriers: Mapping[str, Carrier], known: Callable[[int], InstallTunnel | None]
+    ) -> None:
+        self._local = local
+        self._carriers = carriers
+        self._known = known
+        self._by_home_address: dict[int, Tunnel] = {}
+
+    def __contains__(self, home_address: int) -> bool:
+        """Whether it has been here, with counters of its own."""
+        return home_address in self._by_home_address
+
+    def items(self) -> ItemsView[int, Tunnel]:
+        return self._by_home_address.items()
+
+    def find(self, home_address: int) -> Tunnel | None:
+        tunnel = self._by_home_address.get(home_address)
+        if tunnel is None and (effect := self._known(home_address)) is not None:
+            tunnel = self._by_home_address[home_address] = self._made(effect, Counters())
+        return tunnel
+
+    def unfit(self, effect: InstallTunnel) -> str:
+        """What hinders this tunnel; "": nothing."""
+        if effect.local != self._local:
+            return f"begins at {show(effect.local)}, this datapath at {show(self._local)}"
+        if not effect.ends or any(end.remote == self._local for end in effect.ends):
+            return "ends where it begins"
+        unknown = [end.encapsulation for end in effect.ends if end.encapsulation not in self._carriers]
+        return f"no encapsulation is called {unknown[0]}" if unknown else ""
+
+    def put(self, effect: InstallTunnel) -> None:
+        """One that is not unfit(). A tunnel that moves keeps its counters."""
+        old = self._by_home_address.get(effect.home_address)
+        self._by_home_address[effect.home_address] = self._made(effect, old.counters if old else Counters())
+
+    def remove(self, home_address: int) -> None:
+        self._by_home_address.pop(home_address, None)
+
+    def clear(self) -> None:
+        self._by_home_address.clear()
+
+    def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
+        """As Datapath.ends."""
+        tunnel = self._by_home_address.get(home_address)
+        return tuple(one.end for one in tunnel.ends) if tunnel else ()
+
+    def counters(self, home_address: int) -> Counters:
+        """As Datapath.counters. A packet that is copied to several ends counts once."""
+        tunnel = self._by_home_address.get(home_address)
+        return replace(tunnel.counters) if tunnel else Counters()
+
+    def _made(self, effect: InstallTunnel, counters: Counters) -> Tunnel:
+        ends = tuple(End.of(end, self._carriers) for end in effect.ends)
+        return Tunnel(ends, effect.encapsulating_link, counters)
 
 
 def is_tunnel_packet(inner: Inner, port: int) -> bool:
