@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from host_agents.effects import RemoveDelivery, RemoveVisitor, Said, SendDatagram, StoreVisitor, Turn, Visitor
+from host_agents.effects import Said, Turn, Visitor
 from host_agents.foreign_agent.advertiser import Advertiser
 from host_agents.foreign_agent.answer import Denials, cannot, describe, pass_on
-from host_agents.foreign_agent.carriage import carry, dismantle, refuse_address
 from host_agents.foreign_agent.challenges import Challenges, RandomOctets
 from host_agents.foreign_agent.policy import AaaKeys, Associations, Keys, Policy
+from host_agents.foreign_agent.relay import Relay
 from host_agents.foreign_agent.reply import (
     admitted,
     for_node,
@@ -22,38 +22,28 @@ from host_agents.foreign_agent.reply import (
     refuse_critical,
     verify,
 )
-from host_agents.foreign_agent.request import Request, decode_request, judge, relayed
-from host_agents.foreign_agent.supplied import supply
-from host_agents.foreign_agent.visitor_table import Full, Pending, Session, VisitorTable
-from host_agents.limiter import Limiter
+from host_agents.foreign_agent.request import decode_request
+from host_agents.foreign_agent.visitor_table import Full, Pending, Session
+from host_agents.foreign_agent.visits import Visits
 from host_agents.open_turns import OpenTurns
 from host_agents.revocation import REVOCATION_MESSAGES, Revocations
 from mip4.address import show
 from mip4.const import (
     ACCEPTED,
     ACCEPTED_NO_SIMULTANEOUS,
-    ALL_MOBILITY_AGENTS,
-    BROADCAST,
     FA_POORLY_FORMED_REPLY,
-    FA_PROHIBITED,
-    FA_RESOURCES,
     FA_TIMEOUT,
     FA_WRONG_CHALLENGE,
     FLAG_D,
-    PORT,
     PROTO_ICMP,
 )
 from mip4.discovery import AgentSolicitation
 from mip4.effects import Dropped
 from mip4.errors import BadAuthenticator, Denied, MipError, Unexpected
-from mip4.extensions import ForeignHomeAuthentication
-from mip4.ip import Datagram, Packet
+from mip4.ip import Packet
 from mip4.messages import RegistrationReply
 
 _PENDING_TIMEOUT = 7000  # ms (RFC 5944 §3.7.1)
-_EXPIRE_AT_ONCE = 256
-_BURST = 5
-_NODES_WORTH = 64  # sessions' worth of requests that one (link address, NAI) may send
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,26 +64,15 @@ class ForeignAgent:
     ) -> None:
         """visitors: what was durable. Their lifetimes are not believed beyond the longest we relay."""
         self.policy = policy
-        self.visitors = VisitorTable(policy.visitors)
-        self._own = policy.own_addresses()
+        self._visits = Visits(policy, visitors, now)
+        self.visitors = self._visits.visitors
         self._open: OpenTurns[_Open] = OpenTurns()
-        self._requests = Limiter(policy.requests_per_minute, 60_000, _BURST)
-        self._node_requests = Limiter(policy.requests_per_minute * _NODES_WORTH, 60_000, _BURST * _NODES_WORTH)
         links = policy.interfaces if policy.challenge else ()
         self._challenges = {one.name: Challenges(random_octets) for one in links}
         self._denials = Denials(policy.lifetime, self._challenges)
         said = [visitor.said for visitor in visitors if visitor.said is not None]
         self._revocations = Revocations(policy.care_of_address, policy.home_agents, False, ntp_ms, said)
-        self.draining = False
-        served = {one.name for one in policy.interfaces}
-        self._lost: list[Visitor] = []
-        for visitor in visitors:
-            over = visitor.expires is not None and visitor.expires <= now
-            if over or visitor.interface not in served or self.visitors.full:
-                self._lost.append(visitor)
-                continue
-            latest = None if visitor.expires is None else min(visitor.expires, now + policy.lifetime * 1000)
-            self.visitors.put(visitor.but(expires=latest))
+        self._relay = Relay(policy, self.visitors, self._challenges, self._denials, self._revocations)
         kept = len(self.visitors) > 0
         self._advertisers = {
             one.name: Advertiser(policy, one, kept, self._challenges.get(one.name), now) for one in policy.interfaces
@@ -101,8 +80,7 @@ class ForeignAgent:
 
     def start(self) -> Turn:
         """The data path of the visitors that were restored; those that could not be are forgotten."""
-        lost = [RemoveVisitor(visitor) for visitor in self._lost]
-        return Turn([*lost, *(effect for visitor in self.visitors for effect in carry(visitor))])
+        return Turn(self._visits.start())
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
@@ -121,12 +99,7 @@ class ForeignAgent:
         while (first := self.visitors.first_pending()) is not None and first.since + _PENDING_TIMEOUT <= now:
             self.visitors.answered(first)
             effects += self._denials.deny(first, Denied(FA_TIMEOUT, "the home agent does not answer"), now)
-        for _ in range(_EXPIRE_AT_ONCE):
-            visitor = self.visitors.first_expired(now)
-            if visitor is None:
-                break
-            effects += self._forget(visitor, "lifetime over")
-        return Turn([*effects, *self._revocations.wake(now)])
+        return Turn([*effects, *self._visits.expire(now), *self._revocations.wake(now)])
 
     # ---- what the operator does
 
@@ -134,13 +107,18 @@ class ForeignAgent:
         """Take these keys for those of the policy; they count from the next message on. Visitors stay."""
         self.policy.replace(home_agents, mobile_nodes, aaa)
 
+    @property
+    def draining(self) -> bool:
+        """Whether nobody is taken any more."""
+        return self._relay.closed
+
     def drain(self, now: int) -> Turn:
         """Revoke everybody and take nobody any more: nodes look for another agent, home agents stop tunnelling."""
-        self.draining = True
+        self._relay.closed = True
         effects: list[object] = [advertiser.farewell() for advertiser in self._advertisers.values()]
         for visitor in list(self.visitors):
             session = (visitor.nai, visitor.sub_nai)
-            effects += self._forget(visitor, "drained")
+            effects += self._visits.forget(visitor, "drained")
             if visitor.revocation is not None:
                 peer = visitor.home_agent
                 effects += self._revocations.revoke(visitor.home_address, peer, False, session, now)
@@ -158,7 +136,7 @@ class ForeignAgent:
         visitor = self.visitors.find(revoked.home_address)
         if visitor is None or not revoked.ends:
             return Turn([revoked.answer])
-        effects = [*self._forget(visitor, "revoked by its home agent"), revoked.answer]
+        effects = [*self._visits.forget(visitor, "revoked by its home agent"), revoked.answer]
         if revoked.inform:
             advertiser = self._advertisers[visitor.interface]
             effects.append(advertiser.revoked(visitor.link_address, self.visitors.full))
@@ -179,7 +157,7 @@ class ForeignAgent:
             packet = Packet.decode(octets)
             if packet.protocol == PROTO_ICMP:
                 return self._solicited(interface, link_address, packet, now)
-            return self._requested(interface, link_address, packet, checked, now)
+            return Turn(self._relay.take(interface, link_address, packet, checked, now))
         except MipError as error:
             return Turn([Dropped(error, int.from_bytes(octets[12:16], "big"))])
 
@@ -190,59 +168,6 @@ class ForeignAgent:
         if self.draining:
             return Turn([])
         return Turn(list(self._advertisers[interface].solicited(link_address, self.visitors.full, now)))
-
-    def _requested(self, interface: str, link_address: bytes, packet: Packet, checked: bool, now: int) -> Turn:
-        datagram = Datagram.decode(packet, checked)
-        if packet.destination not in self._own and packet.destination not in (ALL_MOBILITY_AGENTS, BROADCAST):
-            raise Unexpected("on its way to somebody else")
-        request = decode_request(datagram.payload, self.policy)
-        supplied = supply(request, link_address, self.visitors, self.policy)
-        pending = self._pending(request, interface, link_address, datagram, now)
-        limited = (interface, link_address, *pending.session)
-        if not self._requests.allows(limited, now) or not self._node_requests.allows(limited[1:3], now):
-            raise Unexpected("too many requests")
-        try:
-            judge(request, packet.ttl, self.policy, self._challenges.get(interface))
-            refuse_address(request.message.home_address, self.policy)
-            if self.draining and request.message.lifetime:
-                raise Denied(FA_PROHIBITED, "this foreign agent is about to go")
-            if self._comes_newly(pending) and self.visitors.full:
-                raise Denied(FA_RESOURCES, "no room for another visitor")
-            self.visitors.await_reply(pending)
-        except Denied as denial:
-            return Turn(self._denials.deny(pending, denial, now))
-        except Full as full:
-            return Turn(self._denials.deny(pending, Denied(FA_RESOURCES, str(full)), now))
-        message = request.message
-        octets = relayed(request)
-        association = self.policy.home_agents.get(request.home_agent)
-        if association is not None and message.lifetime and message.care_of_address == self.policy.care_of_address:
-            support = self._revocations.support(now)
-            request.said = support.timestamp
-            octets += supplied + support.encode()
-            octets = association.sign(octets, ForeignHomeAuthentication)
-        return Turn([SendDatagram(octets, request.home_agent, PORT)])
-
-    def _comes_newly(self, pending: Pending) -> bool:
-        """Whether a visitor more would come of this request."""
-        message = pending.request.message
-        if message.lifetime == 0 or message.flags & FLAG_D:
-            return False
-        return self.visitors.find_session(pending.session) is None and self.visitors.find(message.home_address) is None
-
-    def _pending(self, request: Request, interface: str, link_address: bytes, datagram: Datagram, now: int) -> Pending:
-        destination = datagram.destination
-        if destination not in self._own:
-            destination = next(one.address for one in self.policy.interfaces if one.name == interface)
-        return Pending(
-            request=request,
-            interface=interface,
-            link_address=link_address,
-            source=datagram.source,
-            destination=destination,
-            port=datagram.source_port,
-            since=now,
-        )
 
     # ---- from home agents
 
@@ -321,38 +246,18 @@ class ForeignAgent:
         if not min(reply.lifetime, pending.request.message.lifetime):
             effects: list[object] = []
             if visitor is not None and (visitor.nai, visitor.sub_nai) == pending.session:
-                effects = self._forget(visitor, "deregistered")
+                effects = self._visits.forget(visitor, "deregistered")
             return Turn([*effects, pass_on(pending, kept, reply.home_address)])
         return self._admit(pending, reply, kept, now)
 
     def _admit(self, pending: Pending, reply: RegistrationReply, kept: bytes, now: int) -> Turn:
         visitor = admitted(pending, reply, self.policy, now)
         self._revocations.registered(visitor.home_address, visitor.home_agent)
-        holder = self.visitors.find(reply.home_address)
-        former = self.visitors.find_session(pending.session)
-        effects: list[object] = []
         try:
-            refuse_address(reply.home_address, self.policy)
-            if holder is not None and (holder.nai, holder.sub_nai) != pending.session:
-                if holder.home_agent != reply.home_agent:
-                    raise Denied(FA_RESOURCES, f"{show(reply.home_address)} is another visitor's")
-                effects += self._forget(holder, "its home agent gave the address to another session")
-                holder = None
-            if former is not None and former.home_address != visitor.home_address:
-                effects += self._forget(former, "has another address now")
-                former = None
-            self.visitors.put(visitor)
+            former, effects = self._visits.admit(visitor, pass_on(pending, kept, visitor.home_address))
         except (Denied, Full) as error:
             return Turn(cannot(pending, kept, reply.home_address, str(error)))
-        effects.append(StoreVisitor(visitor))
-        if former is None or carry(former) != carry(visitor):
-            if former is not None and former.interface != visitor.interface:
-                effects.append(RemoveDelivery(former.home_address, former.interface))
-            effects += carry(visitor)
-        effects.append(pass_on(pending, kept, visitor.home_address))
-        if former is None:
-            effects.append(Said("info", "visiting", f"visiting {describe(visitor)}"))
-        self._open[pending.session] = _Open(pending, kept, visitor, former or holder)
+        self._open[pending.session] = _Open(pending, kept, visitor, former)
         return Turn(effects, pending.session)
 
     def settled(self, session: Session, now: int) -> Turn:
@@ -366,17 +271,6 @@ class ForeignAgent:
         if not self._open.refuse(session):
             self._open.end(session)
             return Turn([Said("warning", "refused", f"gave up on {describe(open_.visitor)}: {reason}")])
-        effects: list[object] = []
-        if self.visitors.find(open_.visitor.home_address) is open_.visitor:  # else it has another session by now
-            self.visitors.remove(open_.visitor.home_address)
-            if open_.former is None:
-                effects += dismantle(open_.visitor)
-            else:
-                self.visitors.put(open_.former)
-                effects += [StoreVisitor(open_.former), *carry(open_.former)]
+        effects = self._visits.put_back(open_.visitor, open_.former)
         effects += cannot(open_.pending, open_.reply, open_.visitor.home_address, reason)
         return Turn(effects, session)
-
-    def _forget(self, visitor: Visitor, reason: str) -> list[object]:
-        self.visitors.remove(visitor.home_address)
-        return [*dismantle(visitor), Said("info", "left", f"left {describe(visitor)}: {reason}")]
