@@ -138,14 +138,12 @@ def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path,
 
         for one in bindings:
             await durable(StoreBinding(one))
-        store._connection.execute("CREATE TEMP TRIGGER no BEFORE DELETE ON owner BEGIN SELECT RAISE(ABORT, 'no'); END")
         store._connection.execute(
-            "CREATE TEMP TRIGGER nor BEFORE INSERT ON binding BEGIN SELECT RAISE(ABORT, 'no'); END"
+            "CREATE TEMP TRIGGER no BEFORE INSERT ON binding BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
         for one in renewed[:3]:
             await durable(RenewBinding(one))
         store._connection.execute("DROP TRIGGER no")
-        store._connection.execute("DROP TRIGGER nor")
         for one in renewed[:8]:
             await durable(RenewBinding(one))
         for suffix in ("", "-wal"):
