@@ -55,7 +55,7 @@ class Device:
 
     def open(self) -> None:
         """Raises KernelRefused."""
-        self._descriptor = _open(self.name)
+        self._descriptor = open_device(self.name)
         self._loop.add_reader(self._descriptor, self._drain)
 
     def watch(self, lost: Callable[[], None]) -> None:
@@ -91,7 +91,7 @@ class Device:
             self._arrived(self._view[:size])
 
 
-def _open(name: str) -> int:
+def open_device(name: str) -> int:
     """Create or take over the TUN device `name`, up, with MTU 1480; return its descriptor, non-blocking.
 
     Raises KernelRefused: no /dev/net/tun, no privilege, another daemon reads it, `name` is another kind of interface.
