@@ -75,7 +75,8 @@ class Policy:
     reverse_tunnel: whether packets of nodes may come back through the tunnel; reverse_tunnel_required: whether they
     have to (RFC 3024 §4.3). encapsulations: those besides IP-in-IP that a node may ask for. simultaneous_bindings: the
     most care-of addresses of one session at a time; 1: no more than that is supported. asks: whether somebody else is
-    asked about those who are no subscribers (HomeAgent.learn). reserved: home address -> the session it is kept for.
+    asked about those who are no subscribers (HomeAgent.learn). reserved: home address -> the session it is kept for;
+    made of the subscribers, and not shared with a copy as they are.
     """
 
     address: int
