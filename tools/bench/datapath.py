@@ -20,7 +20,7 @@ from tools.bench.sample import Sample
 
 ADAPTERS = ("bpf", "ipip", "tun")
 _TURNS, _MILLISECONDS = 7, 1000
-_QUICK_TURNS, _QUICK_MILLISECONDS = 1, 50
+_QUICK_TURNS, _QUICK_MILLISECONDS = 1, 100
 _PATIENCE = 30  # seconds that a load may take besides
 
 
