@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
+
+_FOLDED = ("nai", "sub_nai", "text")  # what takes several lines where there is little room, so that addresses need not
+_WIDE = 10_000  # columns of what is no terminal: each row is one line there
+_LEAST = 80  # columns; what is narrower than that breaks our lines itself
 
 
 def print_json(document: Any) -> None:
@@ -23,9 +30,15 @@ def print_line(event: Mapping[str, Any], as_json: bool) -> None:
 
 
 def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """columns: key of a row -> heading."""
-    console = Console()
-    console.print(make_table(columns, rows, title))
+    """columns: key of a row -> heading. Nothing is cut: in a narrow terminal the lines between columns go first."""
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    console.width = max(console.width, _LEAST)
+    table = make_table(columns, rows, title)
+    needed = Measurement.get(console, console.options.update(max_width=_WIDE), table).maximum
+    if needed > console.width:
+        table = make_table({key: heading.replace(" ", "\n") for key, heading in columns.items()}, rows, title)
+        table.box, table.padding = None, (0, 1, 0, 0)
+    console.print(table)
 
 
 def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
@@ -33,7 +46,8 @@ def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], ti
     table = Table(title=title or None, title_justify="left", header_style="bold")
     columns = {key: heading for key, heading in columns.items() if not rows or key in rows[0]}
     for key, heading in columns.items():
-        table.add_column(heading, justify="right" if rows and isinstance(rows[0].get(key), int) else "left")
+        justify: JustifyMethod = "right" if rows and isinstance(rows[0].get(key), int) else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=key not in _FOLDED)
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     return table
