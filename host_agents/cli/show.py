@@ -46,7 +46,7 @@ def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], ti
     table = Table(title=title or None, title_justify="left", header_style="bold")
     columns = {key: heading for key, heading in columns.items() if not rows or key in rows[0]}
     for key, heading in columns.items():
-        justify: JustifyMethod = "right" if rows and isinstance(rows[0].get(key), int) else "left"
+        justify: JustifyMethod = "right" if any(isinstance(row.get(key), int) for row in rows) else "left"
         table.add_column(heading, justify=justify, overflow="fold", no_wrap=key not in _FOLDED)
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
