@@ -49,6 +49,7 @@ def test_the_whole_world_with_a_home_link_and_everywhere_a_node_can_go(lab: Lab)
     for to in ("nat", "home", "fa2"):
         assert lab("roam", to).returncode == 0
         assert shown(lab)["mn"]["at"] == to
+        assert f" at {to}\n" in lab("status").stdout
     assert lab("exec", "home1", "--", "ping", "-c1", "-W1", "203.0.113.130").returncode == 0
     assert lab("down").returncode == 0
     assert "no lab is up" in lab("status").stderr

@@ -140,5 +140,6 @@ def _status(arguments: argparse.Namespace) -> int:
     print(status["directory"])
     for node in status["nodes"]:
         state = "runs" if node["running"] else "-"
-        print(f"{node['name']:6} {node['pid']:>8} {state:5} {' '.join(node['addresses'])}")
+        at = f"at {node['at']}" if node.get("at") else ""
+        print(f"{node['name']:6} {node['pid']:>8} {state:5} {' '.join([*node['addresses'], at])}".rstrip())
     return 0
