@@ -127,7 +127,7 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ({"key": "swordfish"}, "key: neither hex: nor text:"),
         ({"key": "hex:swordfish"}, "key: not pairs of hexadecimal digits after hex:"),
         ({"key": "text:"}, "key: empty"),
-        ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: errno 2"),
+        ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: there is no such file"),
         ({"key": "file:node.json"}, "key: FOLDER/node.json is open to others: chmod 600 it"),
         (
             {"algorithm": "md4"},
@@ -227,7 +227,7 @@ def test_a_file_that_is_no_json_is_named(main, tmp_path, text):
 
 
 def test_a_missing_file_or_argument_is_said_in_one_line(main, tmp_path):
-    assert main(tmp_path / "none.json").stderr == f"{tmp_path}/none.json: cannot be read: errno 2\n"
+    assert main(tmp_path / "none.json").stderr == f"{tmp_path}/none.json: cannot be read: there is no such file\n"
     assert main(tmp_path / "none.json").returncode == 2
     assert (main().returncode, main().stderr) == (2, "usage: micropython main.py CONFIG.json\n")
 
