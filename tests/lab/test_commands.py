@@ -71,3 +71,7 @@ def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab:
 
 def test_a_place_nobody_knows_is_a_mistake_in_the_command(lab: Lab) -> None:
     assert lab("roam", "mars").returncode == 2
+
+
+def test_nothing_arrives_before_it_is_sent(lab: Lab) -> None:
+    assert lab("up", "--delay", "-3").returncode == 2

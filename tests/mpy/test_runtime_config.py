@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 FIRMWARE = Path(__file__).parent.parent.parent / "firmware"
-DESIGN = {  # the example of design.md, as far as this version supports it
+DESIGN = {  # what a node of docs/configuration.md can say
     "nai": "kleung@example.net", "home_agent": "192.0.2.1", "spi": 256, "key": "hex:00112233445566778899aabbccddeeff",
     "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "reverse_tunnel": True, "own_session": "",
     "sub_nai_vendor": 0, "sub_nai_type": 1, "uplinks": [{"interface": "up0", "address": "dhcp"}],
@@ -230,6 +231,13 @@ def test_a_missing_file_or_argument_is_said_in_one_line(main, tmp_path):
     assert main(tmp_path / "none.json").stderr == f"{tmp_path}/none.json: cannot be read: there is no such file\n"
     assert main(tmp_path / "none.json").returncode == 2
     assert (main().returncode, main().stderr) == (2, "usage: micropython main.py CONFIG.json\n")
+
+
+def test_another_python_is_told_who_runs_it():
+    done = subprocess.run([sys.executable, FIRMWARE / "main.py", "node.json"], capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert done.stderr.endswith(": micropython main.py CONFIG.json\n") and done.stderr.count("\n") == 1
 
 
 def test_no_error_shows_a_key(main):
