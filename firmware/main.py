@@ -8,7 +8,7 @@ import asyncio
 import sys
 
 if sys.implementation.name != "micropython":  # whose asyncio is another one
-    sys.stderr.write("main.py: MicroPython runs this, not %s: micropython main.py CONFIG.json\n" % sys.version.split()[0])
+    sys.stderr.write("main.py is run by MicroPython: micropython main.py CONFIG.json\n")
     sys.exit(2)
 
 from mip4.address import show
