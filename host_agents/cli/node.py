@@ -69,7 +69,7 @@ def _parts(handoff: dict[str, Any]) -> dict[str, Any]:
         return None if None in times else times[1] - times[0]
 
     return {
-        "came to": handoff["care_of_address"],
+        "came to": handoff["care_of_address"] or "home",
         "link": between("link_down", "link_up"),
         "discovery": between("link_up", "requested"),
         "registration": between("requested", "last_reply"),
