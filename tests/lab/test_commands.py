@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.lab import directory
+from tools.lab import directory, programs
 from tools.lab.anchor import PROJECT, environment
+from tools.lab.errors import LabFailed
 from tools.lab.world import World
 
 Lab = Callable[..., subprocess.CompletedProcess[str]]
@@ -75,3 +76,10 @@ def test_a_place_nobody_knows_is_a_mistake_in_the_command(lab: Lab) -> None:
 
 def test_nothing_arrives_before_it_is_sent(lab: Lab) -> None:
     assert lab("up", "--delay", "-3").returncode == 2
+
+
+def test_an_interpreter_that_is_not_there_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MICROPYTHON", "/nowhere/micropython")
+
+    with pytest.raises(LabFailed, match="/nowhere/micropython is not installed: MICROPYTHON=PATH names a build"):
+        programs.micropython()
