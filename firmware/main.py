@@ -7,6 +7,10 @@ ends the node at once, which loses nothing, since a restart finds and sweeps wha
 import asyncio
 import sys
 
+if sys.implementation.name != "micropython":  # whose asyncio is another one
+    sys.stderr.write("main.py is run by MicroPython: micropython main.py CONFIG.json\n")
+    sys.exit(2)
+
 from mip4.address import show
 from mobile_node.mobile_node import MobileNode
 from runtime.config import read

@@ -54,7 +54,7 @@ def _manual() -> dict[str, str]:
         about = {"project_name": "entourage", "version": version("entourage"), "manual_section": section}
         about |= {
             "manual_title": "Entourage",
-            "description": (command.description or name).partition("\n")[0].rstrip(":."),
+            "description": (command.description or name).partition("\n")[0].partition(". ")[0].rstrip(":."),
         }
         page = Manpage(command, about, format="single-commands-section")
         page.prog = name

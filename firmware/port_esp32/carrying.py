@@ -1,4 +1,4 @@
-"""What this board can carry (the table "What carries a device's packets"); what it cannot is refused, with the reason.
+"""What this board can carry (the table of boards/README.md); what it cannot is refused, with the reason.
 
 An address that carries no packets is worse than none: a session that cannot be served is never registered.
 """

@@ -2,6 +2,7 @@
 
 import json
 import os
+from errno import ENOENT
 
 from mip4.address import is_unicast, parse, parse_link, show_link
 from mip4.authentication import ALGORITHMS, AaaAssociation, parse_key
@@ -23,7 +24,7 @@ def read(path: str, platform) -> dict:
         with open(path) as file:
             document = json.load(file)
     except OSError as error:
-        raise ConfigurationError("%s: cannot be read: errno %d" % (path, error.errno))
+        raise ConfigurationError("%s: cannot be read: %s" % (path, _reason(error)))
     except ValueError:
         raise ConfigurationError("%s: not a JSON document" % path)
     table = FIELDS + [
@@ -128,7 +129,7 @@ def _key(value, folder: str) -> bytes:
             with open(path) as file:
                 value = file.read().strip()
         except OSError as error:
-            raise ValueError("%s cannot be read: errno %d" % (path, error.errno))
+            raise ValueError("%s cannot be read: %s" % (path, _reason(error)))
     try:
         key = parse_key(value)
     except ValueError as error:
@@ -136,6 +137,10 @@ def _key(value, folder: str) -> bytes:
     if not key:
         raise ValueError("empty")
     return key
+
+
+def _reason(error: OSError) -> str:
+    return "there is no such file" if error.errno == ENOENT else "errno %d" % error.errno
 
 
 def _path(value, folder: str) -> str:

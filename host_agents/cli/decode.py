@@ -119,6 +119,8 @@ def _decode_file(path: Path, args: argparse.Namespace, reader: Reader) -> int:
                 print("\n".join(lines(seen)), end="\n\n")
     except CaptureFault as error:
         fault = f"{'truncated: ' if error.cut else ''}{error}"
+    except BrokenPipeError:
+        raise  # it is not the capture that is broken: who read our output has gone
     except OSError as error:
         fault = error.strerror or str(error)
     if args.json and (count.packets or not fault):

@@ -22,6 +22,13 @@ _SESSIONS = {
     "link_address": "link address",
     "code": "last code",
 }
+_HANDOFFS = {
+    "came to": "came to",
+    "link": "link ms",
+    "discovery": "discovery ms",
+    "registration": "registration ms",
+    "registered": "sessions",
+}
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,7 +56,25 @@ def _status(args: argparse.Namespace) -> int:
         where = status["care_of_address"] or status["mode"] or "no agent"  # at home there is no care-of address
         print(f"{status['nai']} at {where}, home agent {status['home_agent']}")
         print_table(_SESSIONS, status["sessions"])
+        if status["handoffs"]:
+            print_table(_HANDOFFS, [_parts(one) for one in status["handoffs"]], title="the last handoffs")
     return 0
+
+
+def _parts(handoff: dict[str, Any]) -> dict[str, Any]:
+    """How long each part took; None for one that has not ended, and for the link of a node that began on it."""
+
+    def between(first: str, second: str) -> int | None:
+        times = handoff[first], handoff[second]
+        return None if None in times else times[1] - times[0]
+
+    return {
+        "came to": handoff["care_of_address"] or "home",
+        "link": between("link_down", "link_up"),
+        "discovery": between("link_up", "requested"),
+        "registration": between("requested", "last_reply"),
+        "registered": f"{handoff['registered']} of {handoff['sessions']}",
+    }
 
 
 def ask_node(control: Path, question: str = "status") -> dict[str, Any]:
@@ -68,8 +93,12 @@ def ask_node(control: Path, question: str = "status") -> dict[str, Any]:
 def control_of(config: Path) -> Path:
     """The control socket that a node's configuration names. Raises ConfigurationError."""
     try:
-        return config.parent / str(json.loads(config.read_text())["control"])
+        document = json.loads(config.read_text())
     except OSError as error:
         raise ConfigurationError(f"{config}: {error.strerror}") from error
-    except (ValueError, KeyError) as error:
-        raise ConfigurationError(f"{config}: control: {error}") from error
+    except ValueError:
+        raise ConfigurationError(f"{config}: not a JSON document") from None
+    control = document.get("control") if isinstance(document, dict) else None
+    if not control:
+        raise ConfigurationError(f'{config}: control: is missing: "control": "node.sock" lets the node be asked')
+    return config.parent / str(control)

@@ -1,6 +1,6 @@
 """The foreign agent engine (RFC 5944 §3.7): frames of visited links, datagrams of home agents and time in, turns out.
 
-Steps are numbered FA-01 … FA-54 as the checklist in the documentation. now: ms that no restart of ours sets back.
+Steps are numbered FA-01 … FA-54 as in docs/conformance.md. now: ms that no restart of ours sets back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The home agent engine (RFC 5944 §3.8): datagrams and time in, turns of effects out. No socket, clock or disk.
 
 Receive, authenticate, check the Identification, find or give an address, update the binding; then, by the effects'
-order, durable write, data path, reply. The steps are numbered HA-01 … HA-26 as the checklist in the documentation.
+order, durable write, data path, reply. The steps are numbered HA-01 … HA-26 as in docs/conformance.md.
 """
 
 from __future__ import annotations

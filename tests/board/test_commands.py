@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from serial.tools import list_ports
 
+from port_esp32.chip import chip_of
 from tools.board import ports
 from tools.board.errors import BoardFailed
 from tools.board.stand_in import StandIn
@@ -71,6 +72,8 @@ def test_a_list_for_programs_tells_what_is_attached_and_what_is_known(
         "image": "MicroPython's",
     }
     assert known["ENTOURAGE_ESP32_C3"]["wifi_devices"] == 10
+    for one in known.values():
+        assert ("usb" in one["serial_devices"]) == chip_of(f"a module with {one['chip']}").usb, one["name"]
 
 
 def test_a_list_for_people(entourage_board: Typed, attach: Callable[..., None]) -> None:

@@ -65,6 +65,7 @@ def test_every_page_is_one_that_man_can_show(folder: Path) -> None:
         assert (done.returncode, wrong) == (0, []), page.name
         words = " ".join(done.stdout.split())
         assert f"{page.stem} - " in words, page.name
+        assert ". " not in words.partition(" - ")[2].partition(" SYNOPSIS")[0], page.name  # whatis(1) has one line
         assert "EXIT STATUS" in words
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -408,3 +410,18 @@ def test_any_datagram_is_told(octets: bytes, start: bytes) -> None:
     message = Reader(Keyring(), 9).datagram(start + octets)
 
     assert message.name
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault_of_the_capture(tmp_path: Path) -> None:
+    path = tmp_path / "many.pcap"
+    path.write_bytes(classic(packets=[in_ip(request())] * 500))  # more than a pipe holds
+    argv = [sys.executable, "-m", "host_agents.cli.main", "decode", str(path)]
+
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as decoding:
+        assert decoding.stdout is not None and decoding.stderr is not None
+        first = decoding.stdout.readline()
+        decoding.stdout.close()
+        said = decoding.stderr.read()
+
+    assert first.startswith("#1 ")
+    assert (decoding.returncode, said) == (1, "")

@@ -1,4 +1,4 @@
-"""Every Reply code and every silence of the home agent. HA-nn: the checklist of RFC 5944 §3.8 in the documentation."""
+"""Every Reply code and every silence of the home agent. HA-nn: the lines of docs/conformance.md."""
 
 import pytest
 

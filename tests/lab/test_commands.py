@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.lab import directory
+from tools.lab import directory, programs
 from tools.lab.anchor import PROJECT, environment
+from tools.lab.errors import LabFailed
 from tools.lab.world import World
 
 Lab = Callable[..., subprocess.CompletedProcess[str]]
@@ -49,6 +50,7 @@ def test_the_whole_world_with_a_home_link_and_everywhere_a_node_can_go(lab: Lab)
     for to in ("nat", "home", "fa2"):
         assert lab("roam", to).returncode == 0
         assert shown(lab)["mn"]["at"] == to
+        assert f" at {to}\n" in lab("status").stdout
     assert lab("exec", "home1", "--", "ping", "-c1", "-W1", "203.0.113.130").returncode == 0
     assert lab("down").returncode == 0
     assert "no lab is up" in lab("status").stderr
@@ -70,3 +72,14 @@ def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab:
 
 def test_a_place_nobody_knows_is_a_mistake_in_the_command(lab: Lab) -> None:
     assert lab("roam", "mars").returncode == 2
+
+
+def test_nothing_arrives_before_it_is_sent(lab: Lab) -> None:
+    assert lab("up", "--delay", "-3").returncode == 2
+
+
+def test_an_interpreter_that_is_not_there_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MICROPYTHON", "/nowhere/micropython")
+
+    with pytest.raises(LabFailed, match="/nowhere/micropython is not installed: MICROPYTHON=PATH names a build"):
+        programs.micropython()

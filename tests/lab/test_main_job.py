@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from host_agents.cli.main import main
 from tests.lab.conftest import MakeWorld
 from tools.lab import plan
 from tools.lab.crew import wait_until
@@ -130,6 +131,20 @@ def test_what_is_shown_is_worded_as_programs_rely_on(world: World) -> None:
     for visitor in typed(world, "fa1", "visitors"):
         assert set(visitor) >= _VISITOR
         assert visitor["interface"] == "vis0"
+
+
+def test_a_node_says_where_its_sessions_are_and_what_its_handoffs_took(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait_until(lambda: len(bindings(world)) == 3, _SOON, "three bindings")
+
+    assert main(["node", "status", "--config", str(world.crew.program("mn").config)]) == 0
+
+    shown = capsys.readouterr().out
+    assert all(address in shown for address in addresses(world).values())
+    handoffs = shown.partition("the last handoffs")[2]
+    assert "registration ms" in handoffs
+    assert "203.0.113.2 " in handoffs
 
 
 def test_either_dhcp_client_hands_on_what_the_home_agent_says_of_the_home_network(world: World) -> None:

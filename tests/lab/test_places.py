@@ -54,6 +54,16 @@ def test_a_node_out_of_range_has_no_carrier_until_it_roams_again(bare_world: Wor
     assert bare_world.links.carrier("mn", "up0")
 
 
+def test_a_device_has_its_address_once_it_can_answer(bare_world: World) -> None:
+    bare_world.run("pc1", ["ip", "address", "add", "10.10.0.12/32", "dev", "net0"])
+    with pytest.raises(LabFailed, match="an address for pc1"):
+        bare_world.await_address("pc1", seconds=0)
+
+    bare_world.run("pc1", ["ip", "route", "add", "default", "dev", "net0"])
+
+    assert bare_world.await_address("pc1") == "10.10.0.12"
+
+
 def test_an_unplugged_device_and_its_port_lose_carrier(bare_world: World) -> None:
     bare_world.plug("pc1", False)
     assert not bare_world.links.carrier("pc1", "net0")

@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 FIRMWARE = Path(__file__).parent.parent.parent / "firmware"
-DESIGN = {  # the example of design.md, as far as this version supports it
+DESIGN = {  # what a node of docs/configuration.md can say
     "nai": "kleung@example.net", "home_agent": "192.0.2.1", "spi": 256, "key": "hex:00112233445566778899aabbccddeeff",
     "algorithm": "hmac-md5", "lifetime": 600, "mode": "auto", "reverse_tunnel": True, "own_session": "",
     "sub_nai_vendor": 0, "sub_nai_type": 1, "uplinks": [{"interface": "up0", "address": "dhcp"}],
@@ -127,7 +128,7 @@ def test_a_static_address_and_an_association_with_a_foreign_agent(read):
         ({"key": "swordfish"}, "key: neither hex: nor text:"),
         ({"key": "hex:swordfish"}, "key: not pairs of hexadecimal digits after hex:"),
         ({"key": "text:"}, "key: empty"),
-        ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: errno 2"),
+        ({"key": "file:nowhere"}, "key: FOLDER/nowhere cannot be read: there is no such file"),
         ({"key": "file:node.json"}, "key: FOLDER/node.json is open to others: chmod 600 it"),
         (
             {"algorithm": "md4"},
@@ -227,9 +228,15 @@ def test_a_file_that_is_no_json_is_named(main, tmp_path, text):
 
 
 def test_a_missing_file_or_argument_is_said_in_one_line(main, tmp_path):
-    assert main(tmp_path / "none.json").stderr == f"{tmp_path}/none.json: cannot be read: errno 2\n"
+    assert main(tmp_path / "none.json").stderr == f"{tmp_path}/none.json: cannot be read: there is no such file\n"
     assert main(tmp_path / "none.json").returncode == 2
     assert (main().returncode, main().stderr) == (2, "usage: micropython main.py CONFIG.json\n")
+
+
+def test_another_python_is_told_who_runs_it():
+    done = subprocess.run([sys.executable, FIRMWARE / "main.py", "node.json"], capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (2, "main.py is run by MicroPython: micropython main.py CONFIG.json\n")
 
 
 def test_no_error_shows_a_key(main):

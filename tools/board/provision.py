@@ -101,7 +101,7 @@ def _subscribe(
     key = association.new_key()
     if arguments.ha is not None:
         spi, home_agent = association.subscribe(arguments.ha, wishes.nai, key, wishes.sessions, arguments.rekey)
-        print(f"{arguments.ha}: {wishes.nai} is a subscriber, SPI {spi}, once the home agent has been started again")
+        print(f"{arguments.ha}: {wishes.nai} is a subscriber, SPI {spi}, once `entourage ha reload` has read it")
         return spi, home_agent, key
     spi = arguments.spi or (association.FIRST_SPI if former is None else former["spi"] + 1)
     path = association.key_file(out.parent, wishes.nai, spi)

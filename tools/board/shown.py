@@ -16,7 +16,7 @@ _KNOWN = {
     "serial_devices": "serial device",
     "image": "image",
 }
-_SERIAL = {"native": ["usb", "uart"], "serial": ["usb", "uart"], "bridge": ["uart"]}
+_SERIAL = {"native": ["usb", "uart"], "serial": ["uart"], "bridge": ["uart"]}
 
 
 def boards(as_json: bool) -> None:

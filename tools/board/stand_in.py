@@ -1,8 +1,8 @@
 """A board that is not there: the real MicroPython interpreter behind a pseudo-terminal, for want of hardware.
 
-`python -m tools.board.stand_in FOLDER` prints its port and lasts until it is interrupted. FOLDER is its flash: the
-interpreter sees that folder as /. A soft reset, and a power cut, start a new interpreter, which runs boot.py and
-main.py as a board does.
+`python -m tools.board.stand_in FOLDER` prints its port and lasts until it is interrupted. FOLDER is its flash, made if
+it is not there: the interpreter sees that folder as /. A soft reset, and a power cut, start a new interpreter, which
+runs boot.py and main.py as a board does.
 """
 
 from __future__ import annotations
@@ -208,9 +208,10 @@ def _write(descriptor: int, octets: bytes) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+    if len(arguments) != 1:
         print("usage: python -m tools.board.stand_in FOLDER", file=sys.stderr)
         return 2
+    Path(arguments[0]).mkdir(parents=True, exist_ok=True)
     with StandIn(Path(arguments[0])) as board:
         print(board.port, flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -43,7 +43,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     up.add_argument("--advertise-interval", type=float, default=1.0, metavar="SECONDS", help="default 1.0")
     up.add_argument("--dhcp", action="store_true", help="nodes ask for an uplink address on each visited link")
     up.add_argument("--home-link", action="store_true", help="a home network that is a real link, with the host home1")
-    up.add_argument("--delay", type=float, default=0.0, metavar="MS", help="one way between inet and ha (default 0)")
+    up.add_argument("--delay", type=_delay, default=0.0, metavar="MS", help="one way between inet and ha (default 0)")
     up.add_argument("--bare", action="store_true", help="only namespaces, links, routes, NAT: no agents, nodes, DHCP")
 
     _add(commands, "demo", _demo, "tell and check the whole story, in a lab of its own (default DIRECTORY: demo)")
@@ -83,6 +83,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _delay(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 10_000:
+        raise argparse.ArgumentTypeError("outside 0..10000 ms")
     return value
 
 
@@ -140,5 +147,6 @@ def _status(arguments: argparse.Namespace) -> int:
     print(status["directory"])
     for node in status["nodes"]:
         state = "runs" if node["running"] else "-"
-        print(f"{node['name']:6} {node['pid']:>8} {state:5} {' '.join(node['addresses'])}")
+        at = f"at {node['at']}" if node.get("at") else ""
+        print(f"{node['name']:6} {node['pid']:>8} {state:5} {' '.join([*node['addresses'], at])}".rstrip())
     return 0

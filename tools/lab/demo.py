@@ -238,7 +238,8 @@ def run(path: Path | None) -> int:
             world.down()
     except (LabFailed, KernelRefused) as error:
         console.print(f"[bold red]the story ends here:[/] {escape(str(error))}", highlight=False)
-        console.print(f"logs: {world.directory / 'log'}", highlight=False)
+        if (world.directory / "log").is_dir():  # else nothing has begun
+            console.print(f"logs: {world.directory / 'log'}", highlight=False)
         return 1
     seconds = time.monotonic() - began
     if demo.failed:

@@ -144,3 +144,7 @@ class Links:
                     local = entry.get_attr("IFA_LOCAL") or entry.get_attr("IFA_ADDRESS")
                     found.setdefault(interface, []).append(f"{local}/{entry['prefixlen']}")
         return found
+
+    def has_default_route(self, place: str) -> bool:
+        with _refusals(f"routes in {place}"):
+            return bool(self._at(place).get_default_routes(family=_AF_INET))

@@ -6,6 +6,7 @@ Decided by capability, not by uid: a root without capabilities is no root, and a
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -49,20 +50,25 @@ def acquire() -> None:
     missing = missing_capabilities()
     if not missing:
         return
-    without = "without " + ", ".join(missing)
     if not os.access(TUN, os.R_OK | os.W_OK):
         state = "not writable" if TUN.exists() else "missing"
-        raise LabFailed(f"{without} the lab needs a user namespace and {TUN}, which is {state}")
+        raise _lacking(missing, f"a user namespace and {TUN}, which is {state}")
     uid, gid = os.geteuid(), os.getegid()
     if _libc.unshare(_CLONE_NEWUSER):
-        reason = os.strerror(ctypes.get_errno())
-        raise LabFailed(f"{without} the lab needs a user namespace, which the kernel refuses: {reason}")
+        number = ctypes.get_errno()
+        reason = "user.max_user_namespaces allows no more" if number == errno.ENOSPC else os.strerror(number)
+        raise _lacking(missing, f"a user namespace, which the kernel refuses: {reason}")
     try:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
     except OSError as error:  # a uid 0 without CAP_SETFCAP may not be mapped (Linux 5.12)
-        raise LabFailed(f"{without} the lab needs a user namespace with uid {uid} in it: {error.strerror}")
+        raise _lacking(missing, f"a user namespace with uid {uid} in it: {error.strerror}")
+
+
+def _lacking(missing: list[str], needed: str) -> LabFailed:
+    remedy = "give it these capabilities" if os.geteuid() == 0 else "run it as root"
+    return LabFailed(f"without {', '.join(missing)} the lab needs {needed}; or {remedy}")
 
 
 def join(pid: int) -> None:

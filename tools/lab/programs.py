@@ -85,7 +85,10 @@ def micropython() -> str:
     beside = Path(sys.executable).with_name("micropython")
     if named is None and beside.exists():
         return str(beside)
-    return str(Path(found(named or "micropython")).absolute())
+    try:
+        return str(Path(found(named or "micropython")).absolute())
+    except LabFailed as error:  # there is a wheel of it for x86-64 only
+        raise LabFailed(f"{error}: MICROPYTHON=PATH names a build of its unix port") from None
 
 
 @contextlib.contextmanager

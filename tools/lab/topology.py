@@ -1,4 +1,4 @@
-"""Cables the world together as design.md's lab has it, and moves nodes about in it."""
+"""Cables the world together as plan.py has it, and moves nodes about in it."""
 
 from __future__ import annotations
 

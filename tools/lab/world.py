@@ -262,8 +262,15 @@ class World:
             raise LabFailed(f"no node is named {node}")
 
     def await_address(self, device: str, seconds: float = 15) -> str:
-        """The address its DHCP client has got, without prefix length."""
-        wait_until(lambda: bool(self.links.addresses(device)), seconds, f"an address for {device}")
+        """The address its DHCP client has got, without prefix length.
+
+        The client sets it before the route by which the device can answer, so that one is waited for too.
+        """
+
+        def settled() -> bool:
+            return bool(self.links.addresses(device)) and self.links.has_default_route(device)
+
+        wait_until(settled, seconds, f"an address for {device}")
         return self.links.addresses(device)["net0"][0].split("/")[0]
 
     def status(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ need cc gcc
 has /usr/include/stdio.h libc6-dev
 need clang clang
 has /usr/include/bpf/bpf_helpers.h libbpf-dev
-tools/setup/python.sh >/dev/null 2>&1 || missing="$missing python3 python3-venv"
+tools/setup/python.sh >/dev/null || missing="$missing python3 python3-venv"
 if [ "${1:-}" = tests ]; then
     need tshark tshark
     need tcpdump tcpdump

@@ -5,5 +5,6 @@ for python in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 /u
     command -v "$python"
     exit 0
 done
-echo "entourage needs Python 3.11 or newer with its venv module (Debian: python3 and python3-venv)" >&2
+echo "entourage needs Python 3.11 or newer with its venv module; PYTHON=PATH names one (Debian from 12, Ubuntu from 24.04:" \
+    "python3 and python3-venv)" >&2
 exit 1

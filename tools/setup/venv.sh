@@ -18,7 +18,12 @@ echo "entourage: making .venv with $python" >&2
 "$python" -m venv --clear .venv
 # Every requirement is in the lock, so that pip need not look for any.
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@" --quiet --no-deps; }
-locked() { pip install --require-hashes "$@"; }
+locked() {
+    pip install --require-hashes "$@" || {
+        echo "entourage: pip could not bring all that requirements.lock names; it comes from PyPI, or a mirror that pip knows" >&2
+        exit 1
+    }
+}
 # These are published as source only: they are built last, by the build backend that the lock has brought.
 awk -v into=build/requirements '/^[a-z]/ { kind = /^(argparse-manpage|esptool)==/ ? "source" : "wheels" } kind { print > into "." kind }' \
     requirements.lock
