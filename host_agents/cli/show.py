@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
+
+_WIDE = 1000  # characters; who reads a pipe or a file has no edge that cells would be cut at
 
 
 def print_json(document: Any) -> None:
@@ -24,7 +27,7 @@ def print_line(event: Mapping[str, Any], as_json: bool) -> None:
 
 def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     """columns: key of a row -> heading."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
     console.print(make_table(columns, rows, title))
 
 
@@ -33,7 +36,8 @@ def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], ti
     table = Table(title=title or None, title_justify="left", header_style="bold")
     columns = {key: heading for key, heading in columns.items() if not rows or key in rows[0]}
     for key, heading in columns.items():
-        table.add_column(heading, justify="right" if rows and isinstance(rows[0].get(key), int) else "left")
+        justify: JustifyMethod = "right" if rows and isinstance(rows[0].get(key), int) else "left"
+        table.add_column(heading, justify=justify, overflow="fold")  # half an address is none
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     return table
