@@ -193,9 +193,9 @@ class ForeignAgent:
         return Turn(list(self._advertisers[interface].solicited(link_address, self.visitors.full, now)))
 
     def _requested(self, interface: str, link_address: bytes, packet: Packet, checked: bool, now: int) -> Turn:
-        datagram = Datagram.decode(packet, checked)
         if packet.destination not in self._own and packet.destination not in (ALL_MOBILITY_AGENTS, BROADCAST):
-            raise Unexpected("on its way to somebody else")
+            return Turn([])  # this router forwards it: of a node with a care-of address of its own, say
+        datagram = Datagram.decode(packet, checked)
         request = decode_request(datagram.payload, self.policy)
         supplied = supply(request, link_address, self.visitors, self.policy)
         pending = self._pending(request, interface, link_address, datagram, now)
