@@ -18,7 +18,7 @@ from host_agents.foreign_agent.visitor_table import Pending
 from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.answers import Document, Request, unhurried
 from host_agents.runtime.daemon import Daemon, ntp_ms
-from host_agents.runtime.errors import ConfigurationError, KernelRefused
+from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
@@ -238,13 +238,13 @@ def _holds(one: Visitor | Pending, where: Where) -> bool:
 
 
 def _policy(config: ForeignAgentConfig) -> Policy:
-    """Raises ConfigurationError for a visited link without an address, KernelRefused for one that is not there."""
+    """Raises KernelRefused for a visited link that is not there, or has no address: at boot it may get one yet."""
     prefixes = connected_prefixes()
     interfaces = []
     for name in config.interfaces:
         own = addresses(name)
         if not own:
-            raise ConfigurationError(f"visited link {name} has no IPv4 address")
+            raise KernelRefused(f"visited link {name}", "has no IPv4 address")
         length = next(one.length for one in prefixes if one.address == own[0])
         interfaces.append(VisitedInterface(name, own[0], length))
     return Policy(

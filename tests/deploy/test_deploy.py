@@ -18,7 +18,12 @@ pytestmark = pytest.mark.skipif(bool(why_not() or why_no_namespaces()), reason=s
 
 ROOT = Path(__file__).parents[2]
 KEY = Path("/etc/entourage/kleung.key")
-REDIRECTS = "wlan0 sends ICMP redirects: set net.ipv4.conf.all.send_redirects=0"  # the machine's fault, not the file's
+# Of the machine, not of the example: wlan0 is there on a router with a radio.
+LACKING = (
+    "203.0.113.2 is no address of this machine",
+    "there is no interface wlan0",
+    "wlan0 sends ICMP redirects: set net.ipv4.conf.all.send_redirects=0",
+)
 PLACES = {"On the router": "router", "On the node": "node", "Back on the router": "router"}
 
 
@@ -168,7 +173,8 @@ def test_the_packages_examples_are_good_as_they_are_and_an_upgrade_does_not_over
     conffiles = router.run("dpkg-query --show --showformat='${Conffiles}' entourage").stdout.split()
 
     assert (checked["ha"].stdout, checked["ha"].stderr) == ("", "")
-    assert (checked["fa"].stdout, checked["fa"].stderr) == ("exit 1\n", f"entourage: {REDIRECTS}\n")
+    assert checked["fa"].stdout == "exit 1\n"
+    assert checked["fa"].stderr.splitlines() == [f"entourage: {line}" for line in LACKING]
     assert {"/etc/entourage/ha.toml.example", "/etc/entourage/fa.toml.example"} <= set(conffiles)
 
 
