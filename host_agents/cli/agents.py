@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from host_agents.cli import asking, backup
+from host_agents.cli import asking, backup, withdraw
 from host_agents.datapath.choose import lacking
 from host_agents.runtime.config import Common, load_home_agent
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
@@ -26,6 +26,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
             command.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"default {default}")
             command.set_defaults(handler=handler, role=role)
         asking.add_commands(commands, role, name)
+        withdraw.add_command(commands, role, name)
         if role == "ha":
             backup.add_commands(commands)
 
