@@ -59,7 +59,7 @@ def _stage(stage: Path, version: str) -> None:
         _put(unit, stage / "usr/lib/systemd/system" / unit.name)
     for example in sorted(DEBIAN.glob("*.toml.example")):
         _put(example, stage / "etc/entourage" / example.name, 0o600)
-    for page in ("deploy.md", "operating.md", "metrics.md"):
+    for page in ("deploy.md", "deploy-foreign-agent.md", "operating.md", "metrics.md"):
         _put(ROOT / "docs" / page, stage / "usr/share/doc/entourage" / page)
     pages.write(stage / "usr/share")
     zsh = stage / "usr/share/zsh"
