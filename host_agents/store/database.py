@@ -12,7 +12,7 @@ import time
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.upgrade import upgrade
 
-VERSION = 2
+VERSION = 3  # 2 differs from it in what a journal can have, and ours can have all of that
 _PATIENCE = 1.0  # seconds; a killed predecessor may need a moment to be gone
 _POLL = 0.02
 
@@ -124,9 +124,9 @@ def _prepare(connection: sqlite3.Connection, path: str, application_id: int, sch
     if version > 0:
         _keep(connection, f"{path}.version{version}")
     connection.execute("BEGIN IMMEDIATE")
-    if version > 0:
+    if version == 1:
         upgrade(connection, schema)
-    else:
+    elif version == 0:
         for statement in schema.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {application_id}")

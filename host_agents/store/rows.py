@@ -23,13 +23,14 @@ from host_agents.store.protocol import Row
 
 Record = tuple[Any, ...]
 
-BIND, UNBIND, IDENTIFY, FORGET = range(4)  # what a record begins with
+BIND, UNBIND, IDENTIFY, FORGET, RENEW = range(5)  # what a record begins with
 
 _PLAIN = ("nai", "sub_nai", "home_address", "care_of_address", "lifetime", "expires", "flags", "direct", "revocation",
     "udp_remote", "udp_port", "supplied")  # fmt: skip
 COLUMNS = (*_PLAIN, "identification", "others")  # of a binding
 _plain = attrgetter(*_PLAIN)
 _owner = attrgetter(*_PLAIN[:3])
+_renewal = attrgetter("nai", "sub_nai", "lifetime", "expires", "revocation")
 # What the session's bindings do not share, in the order of MobilityBinding
 _of_place = attrgetter("care_of_address", "lifetime", "expires", "flags", "identification", "direct", "revocation",
     "udp_remote", "udp_port", "supplied")  # fmt: skip
@@ -37,7 +38,10 @@ _of_place = attrgetter("care_of_address", "lifetime", "expires", "flags", "ident
 
 def record(row: Row) -> Record:
     """BIND, nonce, COLUMNS…; UNBIND, NAI, sub-NAI, home address, released; IDENTIFY, NAI, sub-NAI, octets, nonce;
-    FORGET, NAI, sub-NAI. Raises OverflowError for an Identification of more than 64 bits, KeyError for another row."""
+    FORGET, NAI, sub-NAI; RENEW, NAI, sub-NAI, lifetime, expires, revocation, octets.
+
+    Raises OverflowError for an Identification of more than 64 bits, KeyError for another row.
+    """
     return _RECORDS[type(row)](row)
 
 
@@ -81,7 +85,7 @@ def _text(others: tuple[MobilityBinding, ...]) -> str:
 
 
 _RECORDS: dict[type, Callable[[Any], Record]] = {
-    RenewBinding: lambda row: (BIND, None, *columns(row.binding)),
+    RenewBinding: lambda row: (RENEW, *_renewal(row.binding), octets(row.binding.identification)),
     StoreBinding: lambda row: (BIND, row.nonce, *columns(row.binding)),
     RemoveBinding: lambda row: (UNBIND, *_owner(row.binding), row.released),
     StoreIdentification: lambda row: (IDENTIFY, row.nai, row.sub_nai, octets(row.identification), row.nonce),

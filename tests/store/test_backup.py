@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from host_agents.effects import StoreBinding, StoreIdentification, StoreVisitor
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.backup import back_up, restore
+from host_agents.store.database import VERSION
 from host_agents.store.sqlite import ForeignAgentStore
 from tests.store.test_sqlite import LAPTOP, NAI, PC1, keep, loaded, note, survivor
 
@@ -120,7 +121,7 @@ def test_a_backup_that_is_damaged_newer_or_not_ours_is_refused_and_the_state_sta
     assert "is damaged" in lines.pop("damaged")
     assert {name: line.removeprefix(f"{tmp_path / name}: ").split(";")[0] for name, line in lines.items()} == {
         "fa": "is another program's or another agent's file",
-        "newer": "has version 9, this Entourage knows versions up to 2",
+        "newer": f"has version 9, this Entourage knows versions up to {VERSION}",
         "text": "is damaged (file is not a database)",
         "nowhere": "No such file or directory",
     }

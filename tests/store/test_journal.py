@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,47 @@ def test_a_long_journal_is_folded_in_shares_and_emptied_while_renewals_go_on(tmp
 
     lengths = asyncio.run(put())
 
-    assert max(lengths) < 20
-    assert lengths.count(1) > 8  # all before it is in the tables
+    assert max(lengths) <= 10 + 20 / 3  # then a round begins, and takes a share with each commit
+    assert sum(after < before for before, after in pairwise(lengths)) > 8  # rounds that are over
     assert {one.identification for one in run(tmp_path / "s", []).bindings} == set(range(1180, 1200))
+
+
+def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "FOLD_FROM", 20)
+    monkeypatch.setattr(journal, "FOLD_AT_ONCE", 3)
+    bindings = [replace(PC1, sub_nai=str(number), home_address=number) for number in range(20)]
+    renewed = [replace(one, identification=1000) for one in bindings]
+
+    async def put() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        store = HomeAgentStore(str(tmp_path / "s"), loop)
+        refused = []
+
+        async def durable(row: object) -> None:
+            done = loop.create_future()
+            store.submit([row], done.set_result)
+            refused.append(await done is not None)
+
+        for one in bindings:
+            await durable(StoreBinding(one))
+        store._connection.execute(
+            "CREATE TEMP TRIGGER no BEFORE INSERT ON binding BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        for one in renewed[:3]:
+            await durable(RenewBinding(one))
+        store._connection.execute("DROP TRIGGER no")
+        for one in renewed[:8]:
+            await durable(RenewBinding(one))
+        for suffix in ("", "-wal"):
+            shutil.copy(tmp_path / f"s{suffix}", tmp_path / f"crashed{suffix}")
+        store.close()
+        return refused
+
+    refused = asyncio.run(put())
+
+    assert refused == [False] * 20 + [True] * 3 + [False] * 8
+    kept = {one.sub_nai: one for one in run(tmp_path / "crashed", []).bindings}
+    assert kept == {one.sub_nai: one for one in [*renewed[:8], *bindings[8:]]}
 
 
 def test_a_refused_row_takes_no_renewal_of_the_same_commit_with_it(tmp_path):
@@ -139,7 +178,7 @@ def test_a_refused_row_takes_no_renewal_of_the_same_commit_with_it(tmp_path):
 
 
 ADDRESSES = (1, 2, 3)
-ACTIONS = st.tuples(st.sampled_from(["bind", "renew", "renew", "leave", "deny", "forget"]), st.integers(0, 4))
+ACTIONS = st.tuples(st.sampled_from(["bind", "renew", "renew", "move", "leave", "deny", "forget"]), st.integers(0, 4))
 
 
 class Model:
@@ -152,13 +191,13 @@ class Model:
 
     def rows(self, action: str, sub_nai: str, identification: int) -> list[object]:
         session, binding = (NAI, sub_nai), self.held.get(sub_nai)
-        if action == "bind" and binding is None:
-            free = [one for one in ADDRESSES if one not in {other.home_address for other in self.held.values()}]
-            if free:
-                new = replace(PC1, sub_nai=sub_nai, home_address=free[0], identification=identification)
-                self.held[sub_nai], self.identifications[session] = new, identification
-                self.owners.pop(free[0], None)
-                return [StoreBinding(new)]
+        free = [one for one in ADDRESSES if one not in {other.home_address for other in self.held.values()}]
+        if free and (action, binding is None) in (("bind", True), ("move", False)):
+            former = [] if binding is None else self.rows("leave", sub_nai, identification)
+            new = replace(PC1, sub_nai=sub_nai, home_address=free[0], identification=identification)
+            self.held[sub_nai], self.identifications[session] = new, identification
+            self.owners.pop(free[0], None)
+            return [*former, StoreBinding(new)]
         elif action == "renew" and binding is not None:
             self.held[sub_nai] = replace(binding, identification=identification, expires=identification)
             self.identifications[session] = identification
@@ -174,6 +213,10 @@ class Model:
             return [ForgetIdentification(NAI, sub_nai)]
         return []
 
+    def theft(self) -> list[object]:
+        """What no engine would store: the store refuses it."""
+        return [StoreBinding(replace(one, sub_nai="thief")) for one in list(self.held.values())[:1]]
+
     def snapshot(self) -> Snapshot:
         known = {(NAI, one.sub_nai): one.identification for one in self.held.values()}
         alone = {session: last for session, last in self.identifications.items() if known.get(session) != last}
@@ -184,11 +227,10 @@ class Model:
 @given(groups=st.lists(st.lists(ACTIONS, min_size=1, max_size=4), max_size=12), fold_from=st.integers(1, 8))
 def test_whatever_is_folded_when_the_tables_say_in_the_end_what_was_stored(tmp_path_factory, groups, fold_from):
     model, folder = Model(), tmp_path_factory.mktemp("stores")
-    rows = [
-        [row for number, (action, session) in enumerate(group)
-            for row in model.rows(action, str(session), 100 * at + number + 1)]
-        for at, group in enumerate(groups)
-    ]  # fmt: skip
+    rows: list[list[object]] = []
+    for at, group in enumerate(groups):
+        each = [model.rows(action, str(name), 100 * at + number + 1) for number, (action, name) in enumerate(group)]
+        rows += [[row for some in each for row in some], model.theft()]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "FOLD_FROM", fold_from)

@@ -6,12 +6,14 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from host_agents.effects import StoreBinding, StoreVisitor
 from host_agents.store.database import VERSION
 from host_agents.store.protocol import Owner
+from host_agents.store.rows import BIND, columns
 from host_agents.store.sqlite import ForeignAgentStore
 from tests.store.test_sqlite import LAPTOP, NAI, PC1, keep, loaded, refusal
 
@@ -61,6 +63,22 @@ def test_and_takes_what_only_ours_can_keep(path, age):
     snapshot = loaded(path)
     assert next(one for one in snapshot.bindings if one.sub_nai == "pc9").udp_port == 4711
     assert snapshot.nonces == {(NAI, "pc9"): 5}
+
+
+def test_a_home_agents_journal_of_version_2_had_renewals_as_bindings(path):
+    keep(path, StoreBinding(PC1), StoreBinding(PC2))
+    later = replace(PC1, lifetime=90, identification=17, revocation=4)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        records = msgspec.msgpack.encode([(BIND, None, *columns(later))])
+        connection.execute("INSERT INTO journal (records) VALUES (?)", (records,))
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
+
+    snapshot = loaded(path)
+
+    assert sorted(snapshot.bindings, key=lambda one: one.sub_nai) == [later, PC2]
+    assert snapshot.identifications == {}
+    assert (version(path), version(path.with_name("s.version2"))) == (VERSION, 2)
 
 
 def test_a_foreign_agents_file_of_version_1_has_its_visitors(path, age):
