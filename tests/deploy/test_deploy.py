@@ -264,18 +264,55 @@ def test_with_a_shared_key_a_release_at_home_ends_the_visit_at_once_and_its_node
     connection.goes_on()
 
 
-def test_an_agent_that_starts_before_its_link_has_an_address_is_started_until_it_has_one(internet, visited, connection):
+def test_what_networkd_takes_away_the_agent_puts_back(internet, visited, connection):
+    """It removes what is not of its making whenever it configures a link anew: our rules, and neighbours there."""
+    hotspot = internet.machines[VISITED]
+    hotspot.file(Path("/etc/systemd/network/guest0.network")).write_text(
+        "[Match]\nName=guest0\n[Network]\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+    )
+
+    done = hotspot.run(
+        "rm /etc/systemd/system/systemd-networkd.service; systemctl daemon-reload;"
+        "systemctl start dbus systemd-networkd; networkctl reconfigure guest0"
+    )
+
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: "somebody took rule" in hotspot.run("entourage fa show events").stdout, 10, "what networkd does")
+    hotspot.run("systemctl stop systemd-networkd; ip address add 192.168.7.1/24 dev guest0")  # it took that, too
+    connection.goes_on()
+
+
+def test_after_a_boot_it_is_started_until_its_link_has_an_address_and_its_visitors_are_there(
+    internet, visited, connection
+):
+    """What a boot leaves of it is its state file alone."""
     hotspot = internet.machines[VISITED]
     said = "visited link guest0: has no IPv4 address"
 
-    hotspot.run("systemctl stop entourage-fa; ip address flush dev guest0; systemctl start --no-block entourage-fa")
+    hotspot.run(
+        "systemctl stop entourage-fa; entourage fa withdraw; ip address flush dev guest0;"
+        "systemctl start --no-block entourage-fa"
+    )
     wait_until(lambda: said in hotspot.run("journalctl --no-pager -u entourage-fa").stdout, 10, said)
     checked = hotspot.run("entourage fa check")
     hotspot.run("ip address add 192.168.7.1/24 dev guest0")
 
     assert (checked.returncode, checked.stderr) == (1, "entourage: guest0 has no IPv4 address\n")
     wait_until(lambda: hotspot.run("systemctl is-active entourage-fa").returncode == 0, 10, "the agent")
+    assert ": 1 visitors restored" in hotspot.run("journalctl --no-pager -n 5 -u entourage-fa").stdout
     connection.goes_on()
+
+
+def test_where_python_carries_the_packets_the_firewall_lets_tunnels_through(internet, visited, connection):
+    """With the eBPF data path it does not see them."""
+    hotspot = internet.machines[VISITED]
+
+    hotspot.run("sed -i '/^state/i datapath = \"tun\"' /etc/entourage/fa.toml; systemctl restart entourage-fa")
+
+    assert shown(hotspot, "fa", "status")["datapath"] == "tun"
+    connection.goes_on()
+    hotspot.run("sed -i '/^datapath/d' /etc/entourage/fa.toml; systemctl restart entourage-fa")
+    assert shown(hotspot, "fa", "status")["datapath"] == "bpf"
 
 
 # ---- both
@@ -318,12 +355,11 @@ def test_what_the_pages_say_of_the_fence_is_so(internet, visited, where, role, p
     )
 
 
-@pytest.mark.parametrize(("where", "role"), [(HOME, "ha"), (VISITED, "fa")])
-def test_an_agent_that_runs_is_not_withdrawn(internet, visited, where, role):
-    done = internet.machines[where].run(f"entourage {role} withdraw")
+def test_an_agent_that_runs_is_not_withdrawn(internet, visited):
+    done = internet.machines[VISITED].run("entourage fa withdraw")
 
     assert done.returncode == 1
-    assert done.stderr == f"entourage: /var/lib/entourage/{role}.sqlite: another daemon has it open\n"
+    assert done.stderr == "entourage: /var/lib/entourage/fa.sqlite: another daemon has it open\n"
 
 
 # ---- the end

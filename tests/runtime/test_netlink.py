@@ -14,6 +14,7 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import addresses, connected_prefixes, link_address
 from host_agents.runtime.netlink import VisitedRouter, tables_of
+from host_agents.runtime.routing_events import RoutingEvents
 from host_agents.runtime.sysctl import complaints
 from mip4.address import parse
 from tests.runtime.namespaces import Network
@@ -182,6 +183,97 @@ def test_what_an_interface_lost_while_it_was_down_is_restored(router):
 
     assert "10.10.0.10" not in lost["visitors"] + lost["neighbours"]
     assert visitors(router) == before
+
+
+TAKERS = [
+    f"rule delete from 10.10.0.10 lookup {REVERSE}",
+    f"rule delete iif mip0 lookup {VISITORS}",
+    f"route flush table {VISITORS}",
+    f"route delete blackhole default table {REVERSE}",
+    "neigh delete 10.10.0.10 dev vis0",
+]
+
+
+@pytest.mark.parametrize("words", TAKERS)
+def test_what_somebody_takes_away_from_a_visitor_is_put_back(router, words):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+            before = visitors(router)
+
+            router.ip("r", *words.split())
+
+            assert visitors(router) != before
+            assert await asyncio.wait_for(gone.get(), 5)
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def test_what_the_kernel_drops_with_the_last_address_of_a_link_is_put_back(router):
+    async def story() -> None:
+        restored = asyncio.Event()
+
+        def restore() -> None:
+            visited.restore()
+            restored.set()
+
+        with closing(opened()) as visited:
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+            before = visitors(router)
+            with closing(RoutingEvents(asyncio.get_running_loop(), visited.mend, restore)) as events:
+                events.open()
+
+                router.ip("r", "address", "flush", "dev", "vis0")
+
+                assert "10.10.0.10" not in visitors(router)["visitors"]
+                await asyncio.wait_for(restored.wait(), 5)
+                assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def test_what_we_take_away_ourselves_stays_away(router):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H2, "vis1", MAC2, reverse=True))
+            before = visitors(router)
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+
+            visited.remove(RemoveDelivery(H1, "vis0"))
+
+            assert [await asyncio.wait_for(gone.get(), 5) for _ in ("rule", "route", "neighbour")] == [False] * 3
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def test_what_goes_with_its_link_was_taken_by_nobody_and_comes_again_with_it(router):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+            before = visitors(router)
+
+            router.ip("r", "link", "set", "vis0", "down")
+
+            assert not await asyncio.wait_for(gone.get(), 5)
+            router.ip("r", "link", "set", "vis0", "up")
+            visited.restore()
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def heard(visited: VisitedRouter, gone: asyncio.Queue[bool]) -> RoutingEvents:
+    """What is taken away is mended; `gone` is told whether it was."""
+    events = RoutingEvents(
+        asyncio.get_running_loop(), lambda fact: gone.put_nowait(visited.mend(fact)), visited.restore
+    )
+    events.open()
+    return events
 
 
 def test_two_foreign_agents_share_a_router_and_one_withdraws(router):
