@@ -124,6 +124,10 @@ def shown(one: Machine, role: str, what: str) -> Any:
     return json.loads(done.stdout)[what]
 
 
+def said_of(one: Machine, unit: str) -> str:
+    return one.run(f"journalctl --no-pager -o cat -u {unit}").stdout
+
+
 def restart_soon(one: Machine, role: str, more: str = "") -> None:
     """When it has failed, not five seconds later."""
     one.run(
@@ -257,10 +261,15 @@ def test_with_a_shared_key_a_release_at_home_ends_the_visit_at_once_and_its_node
     hotspot = internet.machines[VISITED]
     assert shown(hotspot, "fa", "peers") == [{"address": "192.0.2.1", "key": True, "visitors": 1}]
 
+    hotspot.run("systemd-run --unit=watching entourage fa watch")
+    wait_until(lambda: shown(hotspot, "fa", "status")["watchers"] == 1, 5, "somebody who watches")
+
     internet.machines[HOME].run("entourage ha release kleung@example.net camera")
 
-    wait_until(lambda: "revoked by its home agent" in hotspot.run("entourage fa show events").stdout, 5, "the release")
-    wait_until(lambda: shown(hotspot, "fa", "visitors") != [], 5, "the node, again")
+    wait_until(lambda: "info visiting nai=" in said_of(hotspot, "watching"), 5, "the node, again")
+    left, came = (line for line in said_of(hotspot, "watching").splitlines() if "nai=kleung@example.net" in line)
+    assert left.endswith(": revoked by its home agent")
+    assert " visiting nai=kleung@example.net sub_nai='camera' home=10.10.0.7" in came
     connection.goes_on()
 
 
@@ -293,13 +302,13 @@ def test_after_a_boot_it_is_started_until_its_link_has_an_address_and_its_visito
         "systemctl stop entourage-fa; entourage fa withdraw; ip address flush dev guest0;"
         "systemctl start --no-block entourage-fa"
     )
-    wait_until(lambda: said in hotspot.run("journalctl --no-pager -u entourage-fa").stdout, 10, said)
+    wait_until(lambda: said in said_of(hotspot, "entourage-fa"), 10, said)
     checked = hotspot.run("entourage fa check")
     hotspot.run("ip address add 192.168.7.1/24 dev guest0")
 
     assert (checked.returncode, checked.stderr) == (1, "entourage: guest0 has no IPv4 address\n")
     wait_until(lambda: hotspot.run("systemctl is-active entourage-fa").returncode == 0, 10, "the agent")
-    assert ": 1 visitors restored" in hotspot.run("journalctl --no-pager -n 5 -u entourage-fa").stdout
+    assert said_of(hotspot, "entourage-fa").splitlines()[-2].endswith(": 1 visitors restored")
     connection.goes_on()
 
 
@@ -372,6 +381,7 @@ def test_a_foreign_agent_that_goes_for_good_leaves_its_nodes_connected_and_nothi
 
     follow(internet, end, connection.goes_on)
 
+    assert ": revoked by its foreign agent" in said_of(internet.machines[HOME], "entourage-ha")
     assert left_behind(internet.machines[VISITED]) == ""
 
 
