@@ -24,10 +24,9 @@ from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import NEEDED, drop_privileges
-from host_agents.runtime.routing import Fact
-from host_agents.runtime.routing_events import RoutingEvents
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
+from host_agents.runtime.upkeep import Upkeep
 from host_agents.runtime.where import Where
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
@@ -60,7 +59,7 @@ class ForeignAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
         self._links: dict[str, AgentLink] = {}
         self._router: VisitedRouter | None = None
-        self._events: RoutingEvents | None = None
+        self._upkeep: Upkeep | None = None
         self.does |= {SendDatagram: self._send, SendFrame: self._send_frame}
         self.does |= {InstallDelivery: self._deliver, RemoveDelivery: self._withdraw}
         self.answers.list("visitors", self._visitors, _holds, lambda one: [self._show(one)])
@@ -81,9 +80,7 @@ class ForeignAgentDaemon(Daemon):
         if self.datapath.name != "none":
             self._router = VisitedRouter(common.device, config.interfaces)
             self._router.open()
-            events = RoutingEvents(loop, self._taken_away, self._restore_routes)
-            events.open()
-            self._events = events
+            self._upkeep = self.keep_up(self._router.mend, self._router.restore)
             for complaint in complaints(common.device, config.interfaces):
                 raise KernelRefused("start", complaint)
         for interface in policy.interfaces:
@@ -108,7 +105,7 @@ class ForeignAgentDaemon(Daemon):
         self._socket.close()
         for link in self._links.values():
             link.close()
-        for one in (self._events, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
+        for one in (self._upkeep, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
             if one is not None:
                 one.close()
 
@@ -200,26 +197,14 @@ class ForeignAgentDaemon(Daemon):
 
     def _restore(self) -> None:
         """A visited link is back, and with its address the kernel forgot our routes through it."""
-        self._restore_routes()
-        # If it was made anew, a socket of the encapsulating delivery style still listens on what is gone.
-        handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
-        self.take(Turn([effect for effects in handing_in for effect in effects]))
-
-    def _restore_routes(self) -> None:
         if self._router is not None:
             try:
                 self._router.restore()
             except KernelRefused as error:
                 self.journal.warn(str(error))
-
-    def _taken_away(self, fact: Fact) -> None:
-        """By somebody else, or by ourselves: then it is not wanted."""
-        assert self._router is not None
-        try:
-            if self._router.mend(fact):
-                self.journal.failed("taken-away", f"somebody took {fact} away: it is put back", self.now())
-        except KernelRefused as error:
-            self.journal.failed("taken-away", f"somebody took {fact} away: {error}", self.now())
+        # If it was made anew, a socket of the encapsulating delivery style still listens on what is gone.
+        handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
+        self.take(Turn([effect for effects in handing_in for effect in effects]))
 
     def _visitors(self) -> list[Visitor | Pending]:
         return [*self.engine.visitors, *self.engine.visitors.pending()]

@@ -109,9 +109,12 @@ class VisitedRouter:
     def mend(self, lost: Fact) -> bool:
         """Put back what somebody took away; False: it is not wanted, or went with its link. Raises KernelRefused."""
         delivery = self._deliveries.get(lost.about)
-        if delivery is not None and not self._routing.is_up(delivery.interface):
+        if delivery is None:
+            wanted = self._frame()
+        elif self._routing.is_up(delivery.interface):
+            wanted = self._facts(delivery)
+        else:
             return False  # restore() is for what comes again
-        wanted = self._frame() + (self._facts_if_there(delivery) if delivery is not None else [])
         found = next((fact for fact in wanted if is_gone(fact, lost)), None)
         if found is not None:
             self._routing.put(found)

@@ -1,7 +1,6 @@
-"""Somebody takes away what we have put into the kernel's routing: rtnetlink(7) says what.
+"""What somebody takes out of the kernel's routing is put back: rtnetlink(7) says when.
 
-systemd-networkd does, when it configures a link anew: rules and routes that are not of its making, unless its
-ManageForeign… settings say otherwise, and neighbours in any case.
+systemd-networkd removes rules, routes and neighbours that are not of its making when it configures a link anew.
 """
 
 from __future__ import annotations
@@ -32,18 +31,24 @@ _FILTER = (
 )
 
 
-class RoutingEvents:
-    """taken: called with each fact of ours that is no longer there, whoever took it.
+class Upkeep:
+    """mend: called with each fact of ours that is no longer there, whoever took it; returns whether it put it back.
 
-    missed: some may have gone unheard. With the last address of a link the kernel drops its routes, and says nothing.
+    restore: called when some may have gone unheard. With the last address of a link the kernel drops its routes, and
+    says nothing. Both may raise KernelRefused. tell: called with a line for the operator.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, taken: Callable[[Fact], None], missed: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        mend: Callable[[Fact], bool],
+        restore: Callable[[], None],
+        tell: Callable[[str], None],
     ) -> None:
         self._loop = loop
-        self._taken = taken
-        self._missed = missed
+        self._mend = mend
+        self._restore = restore
+        self._tell = tell
 
     def open(self) -> None:
         """Of the network namespace we are in. Raises KernelRefused."""
@@ -53,7 +58,7 @@ class RoutingEvents:
             attach(self._socket, _FILTER)
             self._socket.bind((0, _GROUPS))
         except OSError as error:
-            raise KernelRefused("listen for routing events", str(error.strerror)) from error
+            raise KernelRefused("listen for changes of the routing", str(error.strerror)) from error
         self._loop.add_reader(self._socket, self._drain)
 
     def close(self) -> None:
@@ -68,9 +73,17 @@ class RoutingEvents:
                 return
             except OSError:  # more than the socket has room for
                 watch_again(self._loop, self._socket, self._drain)
-                self._missed()
-                continue
-            if octets[_KIND_AT : _KIND_AT + 2] == _ADDRESS:
-                self._missed()
-            elif (fact := taken_away(octets)) is not None:
-                self._taken(fact)
+                octets = b""
+            try:
+                self._heard(octets)
+            except KernelRefused as error:
+                self._tell(str(error))
+
+    def _heard(self, octets: bytes) -> None:
+        """Raises KernelRefused."""
+        if not octets or octets[_KIND_AT : _KIND_AT + 2] == _ADDRESS:
+            self._restore()
+            return
+        fact = taken_away(octets)
+        if fact is not None and self._mend(fact):
+            self._tell(f"somebody took {fact} away: it is put back")
