@@ -109,12 +109,12 @@ class VisitedRouter:
     def mend(self, lost: Fact) -> bool:
         """Put back what somebody took away; False: it is not wanted, or went with its link. Raises KernelRefused."""
         delivery = self._deliveries.get(lost.about)
-        if delivery is None:
+        if not lost.about:
             wanted = self._frame()
-        elif self._routing.is_up(delivery.interface):
+        elif delivery is not None and self._routing.is_up(delivery.interface):
             wanted = self._facts(delivery)
-        else:
-            return False  # restore() is for what comes again
+        else:  # if it is the link that went, restore() is for when it comes again
+            return False
         found = next((fact for fact in wanted if is_gone(fact, lost)), None)
         if found is not None:
             self._routing.put(found)
