@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from host_agents.cli import asking, backup
+from host_agents.cli import asking, backup, withdraw
 from host_agents.datapath.choose import lacking
 from host_agents.runtime.config import Common, load_home_agent
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.interfaces import missing
 from host_agents.runtime.sysctl import complaints
 
 
@@ -25,6 +26,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
             command.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"default {default}")
             command.set_defaults(handler=handler, role=role)
         asking.add_commands(commands, role, name)
+        withdraw.add_command(commands, role, name)
         if role == "ha":
             backup.add_commands(commands)
 
@@ -63,11 +65,12 @@ def _check(args: argparse.Namespace) -> int:
     """Every complaint on a line of its own; 2 for the file's, 1 for the machine's."""
     if args.role == "ha":
         home = load_home_agent(args.config)
-        common, links = home.common, tuple(one.interface for one in home.policy.networks if one.interface)
+        common, address = home.common, home.policy.address
+        links = tuple(one.interface for one in home.policy.networks if one.interface)
     else:
         foreign = load_foreign_agent(args.config)
-        common, links = foreign.common, foreign.interfaces
-    found = [*common.warnings]
+        common, address, links = foreign.common, foreign.care_of_address, foreign.interfaces
+    found = [*common.warnings, *missing(address, links)]
     if common.datapath != "none":
         found += complaints(common.device, links) + lacking(common.datapath, common.device)
     for line in found:

@@ -46,9 +46,9 @@ class Relay:
 
     def take(self, interface: str, link_address: bytes, packet: Packet, checked: bool, now: int) -> list[object]:
         """A UDP packet as of ForeignAgent.heard(). Raises MipError for what deserves no answer."""
-        datagram = Datagram.decode(packet, checked)
         if packet.destination not in self._own and packet.destination not in (ALL_MOBILITY_AGENTS, BROADCAST):
-            raise Unexpected("on its way to somebody else")
+            return []  # this router forwards it: of a node with a care-of address of its own, say
+        datagram = Datagram.decode(packet, checked)
         request = decode_request(datagram.payload, self._policy)
         supplied = supply(request, link_address, self._visitors, self._policy)
         pending = self._pending(request, interface, link_address, datagram, now)

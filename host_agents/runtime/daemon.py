@@ -27,7 +27,9 @@ from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import Watchdog, notify
+from host_agents.runtime.routing import Fact
 from host_agents.runtime.telling import tell
+from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.protocol import Row, Store
 from mip4.effects import Dropped
 
@@ -258,6 +260,14 @@ class Daemon:
 
     def _drop(self, effect: Dropped) -> None:
         self.journal.dropped(effect, self.now())
+
+    def keep_up(self, mend: Callable[[Fact], bool], restore: Callable[[], None]) -> Upkeep:
+        """As of Upkeep, opened. Raises KernelRefused."""
+        upkeep = Upkeep(
+            asyncio.get_running_loop(), mend, restore, lambda text: self.journal.failed("taken-away", text, self.now())
+        )
+        upkeep.open()
+        return upkeep
 
     def _lost(self) -> None:
         self.journal.warn(f"{self.common.device} was deleted; it is made anew")

@@ -16,7 +16,7 @@ from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.answers import Document
 from host_agents.runtime.clock import ntp_ms
 from host_agents.runtime.daemon import Daemon
-from host_agents.runtime.errors import ConfigurationError, KernelRefused
+from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.foreign_answers import ForeignAnswers
 from host_agents.runtime.interfaces import addresses, connected_prefixes
@@ -25,6 +25,7 @@ from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
+from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
 from mip4.const import (
@@ -56,6 +57,7 @@ class ForeignAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
         self._links: dict[str, AgentLink] = {}
         self._router: VisitedRouter | None = None
+        self._upkeep: Upkeep | None = None
         self.does |= {SendDatagram: self._send, SendFrame: self._send_frame}
         self.does |= {InstallDelivery: self._deliver, RemoveDelivery: self._withdraw}
         ForeignAnswers(self).add_to(self.answers)
@@ -74,6 +76,7 @@ class ForeignAgentDaemon(Daemon):
         if self.datapath.name != "none":
             self._router = VisitedRouter(common.device, config.interfaces)
             self._router.open()
+            self._upkeep = self.keep_up(self._router.mend, self._router.restore)
             for complaint in complaints(common.device, config.interfaces):
                 raise KernelRefused("start", complaint)
         for interface in policy.interfaces:
@@ -98,7 +101,7 @@ class ForeignAgentDaemon(Daemon):
         self._socket.close()
         for link in self._links.values():
             link.close()
-        for one in (getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
+        for one in (self._upkeep, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
             if one is not None:
                 one.close()
 
@@ -188,13 +191,13 @@ class ForeignAgentDaemon(Daemon):
 
 
 def _policy(config: ForeignAgentConfig) -> Policy:
-    """Raises ConfigurationError for a visited link without an address, KernelRefused for one that is not there."""
+    """Raises KernelRefused for a visited link that is not there, or has no address: at boot it may get one yet."""
     prefixes = connected_prefixes()
     interfaces = []
     for name in config.interfaces:
         own = addresses(name)
         if not own:
-            raise ConfigurationError(f"visited link {name} has no IPv4 address")
+            raise KernelRefused(f"visited link {name}", "has no IPv4 address")
         length = next(one.length for one in prefixes if one.address == own[0])
         interfaces.append(VisitedInterface(name, own[0], length))
     return Policy(

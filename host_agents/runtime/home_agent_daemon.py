@@ -34,6 +34,7 @@ from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
+from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
@@ -54,6 +55,7 @@ class HomeAgentDaemon(Daemon):
         self._socket = AgentSocket(asyncio.get_running_loop(), self._arrived)
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
+        self._upkeep: Upkeep | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
         self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         HomeAnswers(self).add_to(self.answers)
@@ -78,6 +80,7 @@ class HomeAgentDaemon(Daemon):
             virtual = [prefix for prefix in prefixes if prefix not in links.values()]
             self._router = HomeRouter(common.device, virtual, list(links.values()))
             self._router.open()
+            self._upkeep = self.keep_up(self._router.mend, self._router.open)
             for complaint in complaints(common.device, links):
                 raise KernelRefused("start", complaint)
             self._links = HomeLinks(policy, self._router, self._occupied, self.now, loop, self.meters)
@@ -118,7 +121,13 @@ class HomeAgentDaemon(Daemon):
 
     def close(self) -> None:
         self._socket.close()
-        for one in (self._links, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
+        for one in (
+            self._upkeep,
+            self._links,
+            getattr(self, "datapath", None),
+            self._router,
+            getattr(self, "store", None),
+        ):
             if one is not None:
                 one.close()
 

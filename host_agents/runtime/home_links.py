@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from host_agents.home_agent.advertiser import Advertiser
 from host_agents.home_agent.policy import HomeNetwork, Policy
-from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_link import HomeLink, Occupied
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import addresses
@@ -19,7 +19,7 @@ from mip4.address import in_prefix, show
 def connected(policy: Policy) -> Policy:
     """`policy` with our own address on each home link.
 
-    Raises KernelRefused for a link that is not there, ConfigurationError for one without an address in its network.
+    Raises KernelRefused for a link that is not there, or has no address in its network: at boot it may get one yet.
     """
     return replace(policy, networks=tuple(_connected(one) if one.interface else one for one in policy.networks))
 
@@ -28,7 +28,7 @@ def _connected(network: HomeNetwork) -> HomeNetwork:
     own = [one for one in addresses(network.interface) if in_prefix(one, *network.prefix)]
     if not own:
         prefix, length = network.prefix
-        raise ConfigurationError(f"home link {network.interface} has no IPv4 address in {show(prefix)}/{length}")
+        raise KernelRefused(f"home link {network.interface}", f"has no IPv4 address in {show(prefix)}/{length}")
     return replace(network, address=own[0])
 
 

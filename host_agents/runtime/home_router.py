@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.routing import MAIN_TABLE, Route, Routing
+from host_agents.runtime.routing import MAIN_TABLE, Fact, Route, Routing
 from host_agents.runtime.sysctl import accept_tunnelled_sources
 from mip4.address import in_prefix
 
@@ -57,6 +57,18 @@ class HomeRouter:
         """It is no longer. Raises KernelRefused."""
         self._led.discard(home_address)
         self._routing.take(self._host(home_address))
+
+    def mend(self, lost: Fact) -> bool:
+        """Put back what somebody took away; False: it is not wanted. Raises KernelRefused, as lead."""
+        if not isinstance(lost, Route) or lost.table != MAIN_TABLE:
+            return False
+        led = lost.length == 32 and lost.destination in self._led
+        if not led and (lost.destination, lost.length) not in self._prefixes:
+            return False
+        if lost.index != self._routing.index(self._device):  # of a former device
+            return False
+        self._routing.put(lost, exclusive=True)
+        return True
 
     def close(self) -> None:
         """Routes and device stay, for a restart to find."""

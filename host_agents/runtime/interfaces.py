@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.routing import Routing
 from host_agents.runtime.rtnetlink import GET_ADDRESS, Rtnetlink
-from mip4.address import mask
+from mip4.address import mask, show
 
 _IFADDRMSG = struct.Struct("=BBBBI")
 _AF_INET = 2
@@ -37,6 +38,25 @@ def addresses(interface: str) -> list[int]:
     with closing(Routing()) as routing:
         index = routing.index(interface)
     return [one.address for one in connected_prefixes() if one.index == index]
+
+
+def missing(address: int, links: Iterable[str]) -> list[str]:
+    """A line for each thing that an agent cannot start without, and that this machine has not. Raises KernelRefused.
+
+    address: where it is registered with. links: visited or home ones.
+    """
+    found = []
+    if all(one.address != address for one in connected_prefixes()):
+        found.append(f"{show(address)} is no address of this machine")
+    for link in links:
+        try:
+            own = addresses(link)
+        except KernelRefused:
+            found.append(f"there is no interface {link}")
+            continue
+        if not own:
+            found.append(f"{link} has no IPv4 address")
+    return found
 
 
 def connected_prefixes() -> list[ConnectedPrefix]:

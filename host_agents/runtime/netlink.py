@@ -15,6 +15,7 @@ from host_agents.runtime.routing import (
     Route,
     Routing,
     Rule,
+    is_gone,
 )
 from host_agents.runtime.sysctl import accept_tunnelled_sources
 from mip4.const import PROTO_ICMP
@@ -99,9 +100,25 @@ class VisitedRouter:
                 self._routing.put(fact)
 
     def restore(self) -> None:
-        """Put back what an interface lost while it was down. Raises KernelRefused."""
-        for fact in self._wanted():
+        """Put back what was lost; what belongs to an interface that is down waits for it. Raises KernelRefused."""
+        up = {interface for interface in self._interfaces if self._routing.is_up(interface)}
+        there = [fact for one in self._deliveries.values() if one.interface in up for fact in self._facts(one)]
+        for fact in self._frame() + there:
             self._routing.put(fact)
+
+    def mend(self, lost: Fact) -> bool:
+        """Put back what somebody took away; False: it is not wanted, or went with its link. Raises KernelRefused."""
+        delivery = self._deliveries.get(lost.about)
+        if not lost.about:
+            wanted = self._frame()
+        elif delivery is not None and self._routing.is_up(delivery.interface):
+            wanted = self._facts(delivery)
+        else:  # if it is the link that went, restore() is for when it comes again
+            return False
+        found = next((fact for fact in wanted if is_gone(fact, lost)), None)
+        if found is not None:
+            self._routing.put(found)
+        return found is not None
 
     def withdraw(self) -> None:
         """Remove everything, the device too. Raises KernelRefused."""

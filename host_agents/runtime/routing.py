@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import struct
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from host_agents.runtime import rtnetlink
@@ -30,6 +31,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg
 _RULE = struct.Struct("=BBBBBxxBI")  # fib_rule_hdr
 
+_IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _RTA_DST, _RTA_OIF, _RTA_METRIC, _RTA_TABLE = 1, 4, 6, 15
 _NDA_DST, _NDA_LLADDR, _NDA_PROTOCOL = 1, 2, 12
@@ -48,6 +50,10 @@ class Route:
     index: int
     metric: int = 0
 
+    @property
+    def about(self) -> int:
+        return self.destination
+
     def __str__(self) -> str:
         return f"route {show(self.destination)}/{self.length}"
 
@@ -59,6 +65,10 @@ class Neighbour:
     index: int
     address: int
     link_address: bytes
+
+    @property
+    def about(self) -> int:
+        return self.address
 
     def __str__(self) -> str:
         return f"neighbour {show(self.address)}"
@@ -75,11 +85,15 @@ class Rule:
     source: int = 0
     ip_protocol: int = 0
 
+    @property
+    def about(self) -> int:
+        return self.source
+
     def __str__(self) -> str:
         return f"rule iif {self.iif}" + (f" from {show(self.source)}" if self.source else "")
 
 
-Fact = Route | Neighbour | Rule
+Fact = Route | Neighbour | Rule  # `about`: the home address that it is for, 0 for all of them
 
 
 class Routing:
@@ -101,6 +115,13 @@ class Routing:
     def link_address(self, interface: str) -> bytes:
         """Link-layer address; empty for an interface that has none."""
         return self._link(interface).attributes.get(_IFLA_ADDRESS, b"")
+
+    def is_up(self, interface: str) -> bool:
+        """Whether it is there, and an administrator has not shut it."""
+        try:
+            return bool(_LINK.unpack(self._link(interface).head)[3] & _IFF_UP)
+        except KernelRefused:
+            return False
 
     def delete_interface(self, interface: str) -> None:
         """One that is not there is no error."""
@@ -128,41 +149,18 @@ class Routing:
     def routes(self, table: int) -> set[Route]:
         """Ours in `table`."""
         head = _ROUTE.pack(_AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
-        found = set()
-        for one in self._dump(rtnetlink.GET_ROUTE, head, {_RTA_TABLE: rtnetlink.number(table)}):
-            length, protocol = one.head[1], one.head[5]
-            if protocol == PROTOCOL and _number(one.attributes, _RTA_TABLE) == table:
-                destination = int.from_bytes(one.attributes.get(_RTA_DST, b""), "big")
-                index, metric = _number(one.attributes, _RTA_OIF), _number(one.attributes, _RTA_METRIC)
-                found.add(Route(table, destination, length, index, metric))
-        return found
+        found = map(_route, self._dump(rtnetlink.GET_ROUTE, head, {_RTA_TABLE: rtnetlink.number(table)}))
+        return {one for one in found if one is not None and one.table == table}
 
     def neighbours(self) -> set[Neighbour]:
         """Ours on all interfaces."""
-        found = set()
-        for one in self._dump(rtnetlink.GET_NEIGHBOUR, _NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0)):
-            if one.attributes.get(_NDA_PROTOCOL) == bytes((PROTOCOL,)) and _NDA_LLADDR in one.attributes:
-                address = int.from_bytes(one.attributes[_NDA_DST], "big")
-                found.add(Neighbour(_NEIGHBOUR.unpack(one.head)[1], address, one.attributes[_NDA_LLADDR]))
-        return found
+        found = map(_neighbour, self._dump(rtnetlink.GET_NEIGHBOUR, _NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0)))
+        return {one for one in found if one is not None and one.link_address}
 
     def rules(self) -> set[Rule]:
         """Ours."""
-        found = set()
-        for one in self._dump(rtnetlink.GET_RULE, _RULE.pack(_AF_INET, 0, 0, 0, 0, 0, 0)):
-            if one.attributes.get(_FRA_PROTOCOL) == bytes((PROTOCOL,)):
-                action = one.head[7]
-                found.add(
-                    Rule(
-                        _number(one.attributes, _FRA_PRIORITY),
-                        one.attributes.get(_FRA_IIF, b"").rstrip(b"\0").decode(),
-                        _number(one.attributes, _FRA_TABLE) if action == TO_TABLE else 0,
-                        action,
-                        int.from_bytes(one.attributes.get(_FRA_SRC, b""), "big"),
-                        one.attributes.get(_FRA_IP_PROTO, b"\0")[0],
-                    )
-                )
-        return found
+        found = map(_rule, self._dump(rtnetlink.GET_RULE, _RULE.pack(_AF_INET, 0, 0, 0, 0, 0, 0)))
+        return {one for one in found if one is not None}
 
     def _link(self, interface: str) -> rtnetlink.Found:
         head = _LINK.pack(0, 0, 0, 0, 0)
@@ -185,6 +183,61 @@ class Routing:
         except OSError as error:
             if not (may_be_gone and error.errno in _GONE_ALREADY):
                 raise KernelRefused(what, _reason(error)) from error
+
+
+def _route(one: rtnetlink.Found) -> Route | None:
+    """What the kernel says of a route; None: it is not ours. So are the next two."""
+    if one.head[5] != PROTOCOL:
+        return None
+    return Route(
+        _number(one.attributes, _RTA_TABLE),
+        int.from_bytes(one.attributes.get(_RTA_DST, b""), "big"),
+        one.head[1],
+        _number(one.attributes, _RTA_OIF),
+        _number(one.attributes, _RTA_METRIC),
+    )
+
+
+def _neighbour(one: rtnetlink.Found) -> Neighbour | None:
+    """Of one that is about to go the kernel does not say the link address."""
+    if one.attributes.get(_NDA_PROTOCOL) != bytes((PROTOCOL,)):
+        return None
+    address = int.from_bytes(one.attributes[_NDA_DST], "big")
+    return Neighbour(_NEIGHBOUR.unpack(one.head)[1], address, one.attributes.get(_NDA_LLADDR, b""))
+
+
+def _rule(one: rtnetlink.Found) -> Rule | None:
+    if one.attributes.get(_FRA_PROTOCOL) != bytes((PROTOCOL,)):
+        return None
+    action = one.head[7]
+    return Rule(
+        _number(one.attributes, _FRA_PRIORITY),
+        one.attributes.get(_FRA_IIF, b"").rstrip(b"\0").decode(),
+        _number(one.attributes, _FRA_TABLE) if action == TO_TABLE else 0,
+        action,
+        int.from_bytes(one.attributes.get(_FRA_SRC, b""), "big"),
+        one.attributes.get(_FRA_IP_PROTO, b"\0")[0],
+    )
+
+
+_TAKEN: dict[int, Callable[[rtnetlink.Found], Fact | None]] = {
+    rtnetlink.DEL_ROUTE: _route,
+    rtnetlink.DEL_NEIGHBOUR: _neighbour,
+    rtnetlink.DEL_RULE: _rule,
+}
+
+
+def taken_away(octets: bytes) -> Fact | None:
+    """Which fact of ours is there no longer, by a message of rtnetlink's that a route, neighbour or rule went."""
+    kind, one = rtnetlink.event_of(octets, _ROUTE.size)  # the fixed parts are equally long
+    return _TAKEN[kind](one)
+
+
+def is_gone(fact: Fact, lost: Fact) -> bool:
+    """Whether `lost`, of taken_away(), is this one."""
+    if isinstance(fact, Neighbour) and isinstance(lost, Neighbour):
+        return (fact.index, fact.address) == (lost.index, lost.address)
+    return fact == lost
 
 
 def _pack(fact: Fact, taking: bool = False) -> tuple[bytes, Attributes]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 NEW_LINK, DEL_LINK, GET_LINK = 16, 17, 18
-GET_ADDRESS = 22
+DEL_ADDRESS, GET_ADDRESS = 21, 22
 NEW_ROUTE, DEL_ROUTE, GET_ROUTE = 24, 25, 26
 NEW_NEIGHBOUR, DEL_NEIGHBOUR, GET_NEIGHBOUR = 28, 29, 30
 NEW_RULE, DEL_RULE, GET_RULE = 32, 33, 34
@@ -60,6 +60,13 @@ def name(value: str) -> bytes:
 def nested(attributes: Attributes) -> bytes:
     """A run of attributes, as the body of a message or inside another attribute."""
     return b"".join(_encode(kind, octets) for kind, octets in attributes.items())
+
+
+def event_of(octets: bytes, head: int) -> tuple[int, Found]:
+    """What a multicast group was told: kind and object. head: octets of its fixed part."""
+    length, kind, *_ = _HEADER.unpack_from(octets)
+    body = octets[_HEADER.size : length]
+    return kind, Found(body[:head], attributes_of(body[_aligned(head) :]))
 
 
 class Rtnetlink:

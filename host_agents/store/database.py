@@ -37,6 +37,9 @@ class Lock:
             self._file = os.open(path + ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreFailed(f"{path}: {error.strerror}") from error
+        folder = os.stat(os.path.dirname(os.path.abspath(path)))
+        if os.geteuid() == 0 != folder.st_uid:  # root came first, with a backup: the daemon's user is to have it too
+            os.fchown(self._file, folder.st_uid, folder.st_gid)
         until = time.monotonic() + _PATIENCE
         while True:
             try:

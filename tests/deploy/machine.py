@@ -44,12 +44,9 @@ class Machine:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, env=environment,
         )  # fmt: skip
 
-    def write(self, path: Path, text: str) -> None:
-        """A file of the machine, as an editor leaves it."""
-        (Path(f"/proc/{self.pid}/root") / path.relative_to("/")).write_text(text)
-
-    def read(self, path: Path) -> str:
-        return (Path(f"/proc/{self.pid}/root") / path.relative_to("/")).read_text()
+    def file(self, path: Path) -> Path:
+        """Where it is to be found from outside."""
+        return Path(f"/proc/{self.pid}/root") / path.relative_to("/")
 
 
 @contextmanager
@@ -57,7 +54,7 @@ def machine(name: str) -> Iterator[Machine]:
     """One that is up, until the block ends."""
     with tempfile.TemporaryDirectory(prefix=f"entourage-{name}-") as folder:
         outer = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "bash", SCRIPT, f"{os.getpid()}-{name}", folder, ROOT],
+            ["unshare", "--mount", "--propagation", "private", "bash", SCRIPT, name, folder, ROOT],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         try:

@@ -6,7 +6,7 @@ name=$1 folder=$2 checkout=$3
 mount -t tmpfs tmpfs "$folder"
 mkdir "$folder"/{groups,upper,work,root,checkout}
 mount -t cgroup2 cgroup2 "$folder/groups"
-group="$folder/groups/entourage-$name"
+group="$folder/groups/${folder##*/}" # which nobody else has, whatever process ids are in somebody's namespace
 mkdir "$group"
 ( echo "$BASHPID" >"$group/cgroup.procs"
   exec unshare --mount --net --pid --cgroup --uts --ipc --fork --kill-child --propagation private \
@@ -46,6 +46,7 @@ for one in systemd-udevd systemd-udev-trigger systemd-modules-load systemd-journ
     systemd-update-utmp systemd-tmpfiles-setup-dev systemd-sysusers systemd-networkd; do
     ln -sf /dev/null "etc/systemd/system/$one.service"
 done
+rm -f var/lib/man-db/auto-update # dpkg would have all manual pages indexed, every time
 od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >etc/machine-id
 pivot_root . outside
 umount --lazy outside

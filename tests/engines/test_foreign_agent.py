@@ -298,8 +298,6 @@ SILENCES = {
     "FA-03 an unknown extension below 128": _packet(a_request(after=b"\x7e\x00")),
     "FA-12 revocation of a node behind an agent": _packet(a_request(before=[RevocationSupport(True, 1)])),
     "FA-12 the same behind its authenticator": _packet(a_request(after=octets_of(RevocationSupport(True, 1)))),
-    "on its way to somebody else": _packet(destination=parse("192.0.2.1")),
-    "to another group": _packet(destination=parse("224.0.0.1")),
     "not UDP": Packet(NODE, VISITED["fa1"], 6, 255, _packet()[20:]).encode(),
     "not IPv4": b"\x60" + _packet()[1:],
     "three octets": b"\x45\x00\x00",
@@ -313,6 +311,13 @@ def test_silence_for(agent, octets):
 
     assert (agent.relayed, agent.frames, agent.world.said) == ([], [], [])
     assert len(agent.world.dropped) == 1
+
+
+@pytest.mark.parametrize("destination", ["192.0.2.1", "224.0.0.1"])
+def test_what_its_router_forwards_is_none_of_its_business(agent, destination):
+    agent.heard(NODE_LINK, _packet(destination=parse(destination)))
+
+    assert (agent.relayed, agent.frames, agent.world.said, agent.world.dropped) == ([], [], [], [])
 
 
 def test_a_checksum_that_its_sender_left_to_hardware_is_not_looked_at(agent):

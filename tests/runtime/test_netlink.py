@@ -14,7 +14,9 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import addresses, connected_prefixes, link_address
 from host_agents.runtime.netlink import VisitedRouter, tables_of
+from host_agents.runtime.routing import Fact
 from host_agents.runtime.sysctl import complaints
+from host_agents.runtime.upkeep import Upkeep
 from mip4.address import parse
 from tests.runtime.namespaces import Network
 
@@ -88,6 +90,28 @@ def test_a_home_router_withdraws_its_routes_and_its_device_only(router):
     assert "10.10.0.0/24" not in router.ip("r", "route", "show")
     assert "10.30.0.0/16 dev mip1" in router.ip("r", "route", "show")
     assert "mip0" not in router.ip("r", "link", "show")
+
+
+@pytest.mark.parametrize("words", ["route delete 10.10.0.0/24", "route delete 10.20.0.9"])
+def test_what_somebody_takes_away_from_a_home_network_is_put_back(router, words):
+    """The prefix of a virtual one, the host route of who is away from one that is a real link."""
+
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        home = HomeRouter("mip0", [HOME], [(parse("10.20.0.0"), 16)])
+        with closing(home), closing(heard(home, gone)):
+            home.open()
+            home.lead(parse("10.20.0.9"))
+            before = router.ip("r", "route", "show")
+
+            router.ip("r", *words.split())
+
+            assert await asyncio.wait_for(gone.get(), 5)
+            assert router.ip("r", "route", "show") == before
+            home.release(parse("10.20.0.9"))
+            assert not await asyncio.wait_for(gone.get(), 5)
+
+    asyncio.run(story())
 
 
 def test_fa_53_a_visitor_has_a_host_route_a_neighbour_entry_and_a_rule_for_its_reverse_tunnel(router):
@@ -182,6 +206,103 @@ def test_what_an_interface_lost_while_it_was_down_is_restored(router):
 
     assert "10.10.0.10" not in lost["visitors"] + lost["neighbours"]
     assert visitors(router) == before
+
+
+TAKERS = [
+    f"rule delete from 10.10.0.10 lookup {REVERSE}",
+    f"rule delete iif mip0 lookup {VISITORS}",
+    f"route flush table {VISITORS}",
+    f"route delete blackhole default table {REVERSE}",
+    "neigh delete 10.10.0.10 dev vis0",
+]
+
+
+@pytest.mark.parametrize("words", TAKERS)
+def test_what_somebody_takes_away_from_a_visitor_is_put_back(router, words):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+            before = visitors(router)
+
+            router.ip("r", *words.split())
+
+            assert visitors(router) != before
+            assert await asyncio.wait_for(gone.get(), 5)
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def test_what_the_kernel_drops_with_the_last_address_of_a_link_is_put_back(router):
+    async def story() -> None:
+        restored = asyncio.Event()
+
+        def restore() -> None:
+            visited.restore()
+            restored.set()
+
+        with (
+            closing(opened()) as visited,
+            closing(Upkeep(asyncio.get_running_loop(), visited.mend, restore, print)) as upkeep,
+        ):
+            upkeep.open()
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+            before = visitors(router)
+
+            router.ip("r", "address", "flush", "dev", "vis0")
+
+            assert "10.10.0.10" not in visitors(router)["visitors"]
+            await asyncio.wait_for(restored.wait(), 5)
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def test_what_we_take_away_ourselves_stays_away(router):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H2, "vis1", MAC2, reverse=True))
+            before = visitors(router)
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+
+            visited.remove(RemoveDelivery(H1, "vis0"))
+
+            assert [await asyncio.wait_for(gone.get(), 5) for _ in ("rule", "route", "neighbour")] == [False] * 3
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def test_what_goes_with_its_link_was_taken_by_nobody_and_comes_again_with_it(router):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+            before = visitors(router)
+
+            router.ip("r", "link", "set", "vis0", "down")
+
+            assert not await asyncio.wait_for(gone.get(), 5)
+            router.ip("r", "link", "set", "vis0", "up")
+            visited.restore()
+            assert visitors(router) == before
+
+    asyncio.run(story())
+
+
+def heard(mends: VisitedRouter | HomeRouter, gone: asyncio.Queue[bool]) -> Upkeep:
+    """What is taken away is mended; `gone` is told whether it was."""
+
+    def mend(lost: Fact) -> bool:
+        mended = mends.mend(lost)
+        gone.put_nowait(mended)
+        return mended
+
+    upkeep = Upkeep(asyncio.get_running_loop(), mend, mends.open, print)
+    upkeep.open()
+    return upkeep
 
 
 def test_two_foreign_agents_share_a_router_and_one_withdraws(router):

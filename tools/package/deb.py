@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 DEBIAN = Path(__file__).with_name("debian")
 _NOT_TAKEN = shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "*.c", "*.h", "*.lua")
 _SYSTEMD = ROOT / "host_agents" / "systemd"
+_PAGES = ("configuration.md", "datapath.md", "deploy.md", "deploy-foreign-agent.md", "metrics.md", "operating.md")
 
 
 def main() -> int:
@@ -59,7 +60,7 @@ def _stage(stage: Path, version: str) -> None:
         _put(unit, stage / "usr/lib/systemd/system" / unit.name)
     for example in sorted(DEBIAN.glob("*.toml.example")):
         _put(example, stage / "etc/entourage" / example.name, 0o600)
-    for page in ("configuration.md", "datapath.md", "deploy.md", "metrics.md", "operating.md"):
+    for page in _PAGES:
         _put(ROOT / "docs" / page, stage / "usr/share/doc/entourage" / page)
     pages.write(stage / "usr/share")
     zsh = stage / "usr/share/zsh"

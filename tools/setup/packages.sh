@@ -39,6 +39,7 @@ if [ "${1:-}" = tests ]; then
     need tcpdump tcpdump
     need faketime faketime
     need systemd-analyze systemd
+    need dbus-daemon dbus
 fi
 
 if [ -n "$missing" ]; then

@@ -6,6 +6,7 @@ not meet and a restart finds its own.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -57,6 +58,7 @@ class Hooks:
     """Of the agent whose device has this name. Methods raise OSError."""
 
     def __init__(self, device: str) -> None:
+        self._device = device
         self._handle = zlib.crc32(device.encode()) or 1
         self._kernel = Rtnetlink()
 
@@ -94,9 +96,10 @@ class Hooks:
         octets = attributes_of(found.get(OPTIONS, b"")).get(_BPF_ID)
         return struct.unpack("=I", octets)[0] if octets else None
 
-    def detach_all(self, device: int) -> None:
-        """Everywhere."""
-        self.detach(device, ENTER)
+    def detach_all(self) -> None:
+        """Everywhere. If the agent's device is gone, what hung there is gone too."""
+        with contextlib.suppress(OSError):
+            self.detach(socket.if_nametoindex(self._device), ENTER)
         for one in self.interfaces():
             for hook in (LEAVE, ADMIT):
                 self.detach(one.index, hook)
@@ -129,9 +132,9 @@ def detached(index: int, hook: tuple[int, int], handle: int) -> Request:
 
 
 def withdraw(device: str) -> None:
-    """Take away all programs of an earlier run: another datapath carries the packets now. Raises OSError."""
+    """Take away all programs of an earlier run: nobody or another datapath carries the packets now. Raises OSError."""
     hooks = Hooks(device)
     try:
-        hooks.detach_all(socket.if_nametoindex(device))
+        hooks.detach_all()
     finally:
         hooks.close()
