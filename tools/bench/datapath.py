@@ -19,7 +19,7 @@ from tools.bench.native import compiled
 from tools.bench.sample import Sample
 
 ADAPTERS = ("bpf", "ipip", "tun")
-_TURNS, _MILLISECONDS = 7, 1000
+_TURNS, _MILLISECONDS = 9, 1000
 _QUICK_TURNS, _QUICK_MILLISECONDS = 1, 100
 _PATIENCE = 30  # seconds that a load may take besides
 
