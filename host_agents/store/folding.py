@@ -30,6 +30,7 @@ class Folding:
         self.written = written
         self.number = number
         self.is_last = False
+        self._all_shared = False
         self._latest = latest
         self._sessions = latest.sessions()
         self._share: list[Session] = []
@@ -40,9 +41,11 @@ class Folding:
 
         is_last: with this one the tables have all. Raises sqlite3.Error.
         """
-        self._share = self._share or list(islice(self._sessions, most))
+        if not self._share:
+            self._share = list(islice(self._sessions, most))
+            self._all_shared = len(self._share) < most  # of now: one that is put again may be put with more
         self._owners = list(islice(self._latest.owners, most))
-        self.is_last = len(self._share) < most and len(self._owners) == len(self._latest.owners)
+        self.is_last = self._all_shared and len(self._owners) == len(self._latest.owners)
         latest, share = self._latest, self._share
         written = [latest.bindings[one] for one in share if one in latest.bindings]
         bound = [one[2:] for one in written if one[0] == BIND]

@@ -120,7 +120,8 @@ def test_a_long_journal_is_folded_in_shares_and_emptied_while_renewals_go_on(tmp
     assert {one.identification for one in run(tmp_path / "s", []).bindings} == set(range(1180, 1200))
 
 
-def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("again", "together"), [(8, 1), (20, 20)])  # a larger commit could take a larger share
+def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path, monkeypatch, again, together):
     monkeypatch.setattr(journal, "FOLD_FROM", 20)
     monkeypatch.setattr(journal, "FOLD_AT_ONCE", 3)
     bindings = [replace(PC1, sub_nai=str(number), home_address=number) for number in range(20)]
@@ -131,10 +132,10 @@ def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path,
         store = HomeAgentStore(str(tmp_path / "s"), loop)
         refused = []
 
-        async def durable(row: object) -> None:
+        async def durable(*rows: object) -> None:
             done = loop.create_future()
-            store.submit([row], done.set_result)
-            refused.append(await done is not None)
+            store.submit(rows, done.set_result)
+            refused.extend([await done is not None] * len(rows))
 
         for one in bindings:
             await durable(StoreBinding(one))
@@ -144,8 +145,8 @@ def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path,
         for one in renewed[:3]:
             await durable(RenewBinding(one))
         store._connection.execute("DROP TRIGGER no")
-        for one in renewed[:8]:
-            await durable(RenewBinding(one))
+        for at in range(0, again, together):
+            await durable(*map(RenewBinding, renewed[at : at + together]))
         for suffix in ("", "-wal"):
             shutil.copy(tmp_path / f"s{suffix}", tmp_path / f"crashed{suffix}")
         store.close()
@@ -153,9 +154,9 @@ def test_a_share_that_was_not_committed_is_folded_with_the_next_commit(tmp_path,
 
     refused = asyncio.run(put())
 
-    assert refused == [False] * 20 + [True] * 3 + [False] * 8
+    assert refused == [False] * 20 + [True] * 3 + [False] * again
     kept = {one.sub_nai: one for one in run(tmp_path / "crashed", []).bindings}
-    assert kept == {one.sub_nai: one for one in [*renewed[:8], *bindings[8:]]}
+    assert kept == {one.sub_nai: one for one in [*renewed[:again], *bindings[again:]]}
 
 
 def test_a_refused_row_takes_no_renewal_of_the_same_commit_with_it(tmp_path):
