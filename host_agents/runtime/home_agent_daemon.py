@@ -223,7 +223,11 @@ class HomeAgentDaemon(Daemon):
                 self.alarm.look()
 
     def _accepted(self, accepted: list[Accepted], since: float, failed: StoreFailed | None) -> None:
-        """They are durable, or are not."""
+        """They are durable, or are not; then each is tried alone, for one may be at fault."""
+        if failed is not None and len(accepted) > 1:
+            for one in accepted:
+                self.store.submit([one.row], partial(self._accepted, [one], since))
+            return
         if failed is not None:
             self._each(accepted, lambda one: self.refuse(one.turn(), "store-failed", str(failed)))
             return

@@ -217,6 +217,26 @@ def test_of_what_came_together_each_gets_its_own_answer(home: Home) -> None:
         assert {sub_nai: address for sub_nai, code, address in answers if code == 0} == home.bindings()
 
 
+def test_what_the_state_file_refuses_takes_nothing_with_it_that_came_together_with_it(home: Home) -> None:
+    home.start()
+    home.ask("laptop")
+    _, _, held = home.answer()
+    with contextlib.closing(sqlite3.connect(home.config.parent / "ha.sqlite")) as state, state:
+        state.execute(  # somebody has the address that is the next to be given, and the daemon does not know
+            "INSERT INTO binding VALUES ('a@example.net', '', ?, 9, 1, 1, 0, x'00', 0, NULL, 0, 0, 0, '')",
+            (parse(held) + 1,),
+        )
+    home.signal(signal.SIGSTOP)
+    for sub_nai in ("laptop", "camera", "printer"):
+        home.ask(sub_nai)
+    home.signal(signal.SIGCONT)
+
+    answers = sorted(home.answer() for _ in range(3))
+
+    assert [answer[:2] for answer in answers] == [("camera", 130), ("laptop", 0), ("printer", 0)]
+    assert sorted(home.bindings()) == ["laptop", "printer"]
+
+
 def test_what_was_accepted_before_a_kill_is_refused_after_it(home: Home) -> None:
     home.start()
     request = home.request("camera")
