@@ -12,6 +12,7 @@ from pathlib import Path
 
 from host_agents.cli.asking import default
 from host_agents.datapath.bpf.hooks import withdraw
+from host_agents.datapath.device import is_held
 from host_agents.runtime.config import Common, load_home_agent
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
@@ -29,11 +30,16 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], r
 
 
 def _withdraw(args: argparse.Namespace) -> int:
-    """What is not there is no error. Raises StoreFailed where a daemon has the state open."""
+    """What is not there is no error. Raises StoreFailed where a daemon has the state open, KernelRefused where another
+
+    agent's has the device: both have the same if their files name none.
+    """
     common, router = _foreign(args.config) if args.role == "fa" else _home(args.config)
     lock = Lock(str(common.state))
     try:
         with closing(router):
+            if is_held(common.device):
+                raise KernelRefused(f"withdraw {common.device}", "another agent has it")
             withdraw(common.device)
             router.withdraw()
     except OSError as error:

@@ -112,3 +112,13 @@ def open_device(name: str) -> int:
         os.close(device)
         raise KernelRefused(f"take tunnel device {name}", str(error.strerror)) from error
     return device
+
+
+def is_held(name: str) -> bool:
+    """Whether a daemon reads the TUN device `name`."""
+    try:
+        with open("/dev/net/tun", "rb+", buffering=0) as device:  # one that was not there goes with it
+            fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from host_agents.datapath.device import open_device
 from host_agents.runtime.control import ask
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
@@ -110,6 +111,11 @@ class Home:
         code = self.process.wait(PATIENCE)
         self.process = None
         return code
+
+    def hold(self, device: str) -> int:
+        """A TUN device's descriptor, as an agent has it that runs."""
+        with self._network.inside("ha"):
+            return open_device(device)
 
     def request(self, sub_nai: str, identification: int | None = None) -> bytes:
         """sub_nai "": of the node's own session."""
@@ -353,6 +359,20 @@ def test_a_second_daemon_is_refused_in_one_line(home: Home) -> None:
     assert second.returncode == 1
     assert len(second.stderr.strip().splitlines()) == 1
     assert "ha.sqlite" in second.stderr
+
+
+def test_what_another_agent_has_is_not_withdrawn(home: Home) -> None:
+    device = home.hold("mip0")
+    try:
+        refused = home.run("ha", "withdraw")
+    finally:
+        os.close(device)
+    looked = home.inside(["ip", "link", "show", "mip0"])
+
+    assert (refused.returncode, refused.stderr) == (1, "entourage: withdraw mip0: another agent has it\n")
+    assert subprocess.run(looked, capture_output=True).returncode == 0
+    assert home.run("ha", "withdraw").returncode == 0
+    assert subprocess.run(looked, capture_output=True).returncode == 1
 
 
 def test_nobody_there_is_exit_1_with_nothing_on_stdout(home: Home) -> None:
