@@ -234,7 +234,14 @@ def test_what_somebody_takes_away_from_a_visitor_is_put_back(router, words):
     asyncio.run(story())
 
 
-def test_what_the_kernel_drops_with_the_last_address_of_a_link_is_put_back(router):
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        (["address flush dev vis0"], ("visitors", "10.10.0.10")),
+        (["link set mip0 down", "link set mip0 up"], ("reverse", "default dev mip0")),
+    ],
+)
+def test_what_the_kernel_drops_with_a_links_last_address_or_when_it_is_shut_is_put_back(router, words, lost):
     async def story() -> None:
         restored = asyncio.Event()
 
@@ -249,10 +256,13 @@ def test_what_the_kernel_drops_with_the_last_address_of_a_link_is_put_back(route
             upkeep.open()
             visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
             before = visitors(router)
+            table, line = lost
+            assert line in before[table]
 
-            router.ip("r", "address", "flush", "dev", "vis0")
+            for one in words:
+                router.ip("r", *one.split())
 
-            assert "10.10.0.10" not in visitors(router)["visitors"]
+            assert line not in visitors(router)[table]
             await asyncio.wait_for(restored.wait(), 5)
             assert visitors(router) == before
 
