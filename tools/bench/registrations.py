@@ -16,6 +16,7 @@ from tools.bench.home_agent import HomeAgent
 from tools.bench.registrants import Answers, Load, Population
 from tools.bench.room import MEASURED, Room, python, scratch
 from tools.bench.sample import Sample
+from tools.bench.signing_server import KINDS as SIGNING_KINDS
 
 SIZES = (8000, 10_000, 100, 1)  # of sessions; goals are for the first
 QUICK_SIZES = (80,)
@@ -24,7 +25,7 @@ _QUICK_TURNS, _QUICK_SECONDS = 1, 0.1
 _EACH = 8  # sessions of a node
 _WAITING = 64  # requests, where there are so many sessions
 _RENEWAL_GOAL, _NEW_GOAL = Goal.at_least(0.30), Goal.at_least(0.15)
-_PLAIN, _SIGNING, _STORE = KINDS[0], "signing server", "store alone"
+_PLAIN, _STORE = KINDS[0], "store alone"
 _BOTTLENECK = 0.98  # of its core: a load that needs it all may be slower than what it measures
 
 
@@ -49,7 +50,8 @@ class _Turn:
         self.busiest = 0.0
         self._room = room
         self._seconds = seconds
-        self._ports = {kind: room.begin_echo(kind) for kind in KINDS} | {_SIGNING: room.begin_signing()}
+        self._ports = {kind: room.begin_echo(kind) for kind in KINDS}
+        self._ports |= {kind: room.begin_signing(kind) for kind in SIGNING_KINDS}
 
     def steps(self, sizes: tuple[int, ...]) -> Generator[tuple[str, Callable[[], None]], None, None]:
         """What one turn measures, in words and as what to call."""
@@ -58,7 +60,8 @@ class _Turn:
             yield f"echo, {min(size, _WAITING)} at a time", partial(self._echo, _PLAIN, size)
         for kind in KINDS[1:]:
             yield f"{kind} echo", partial(self._echo, kind, sizes[0])
-        yield _SIGNING, partial(self._signing, sizes[0])
+        for kind in SIGNING_KINDS:
+            yield f"{kind} server", partial(self._serve, kind, sizes[0], "renew")
         yield _STORE, partial(self._store, sizes[0])
 
     def _home_agent(self, size: int) -> None:
@@ -74,9 +77,6 @@ class _Turn:
 
     def _echo(self, kind: str, size: int) -> None:
         self._serve(kind, size, "echo")
-
-    def _signing(self, size: int) -> None:
-        self._serve(_SIGNING, size, "renew")
 
     def _serve(self, server: str, size: int, phase: str) -> None:
         timed, port = f"{phase}:{self._seconds}", self._ports[server]
@@ -116,13 +116,14 @@ def _record(turn: _Turn, sizes: tuple[int, ...]) -> Record:
             rows.append(Row(name, "a second", samples[what, size], beside, goal if size == first else None, "echo"))
     for kind in KINDS[1:]:
         rows.append(Row(f"{kind} echo", "a second", samples[kind, first], samples[_PLAIN, first], beside="echo"))
-    rows.append(Row(_SIGNING, "a second", samples[_SIGNING, first], samples[_PLAIN, first], beside="echo"))
+    for kind in SIGNING_KINDS:
+        rows.append(Row(f"{kind} server", "a second", samples[kind, first], samples[_PLAIN, first], beside="echo"))
     renewals, new, store = samples["renewal", first], samples["new", first], samples[_STORE, first]
     rows.append(Row("renewal, beside its store alone", "a second", renewals, store, beside="store"))
     rows += [Row(f"renewal p99, {_sessions(size)}", "ms", samples["renewal p99", size]) for size in sizes]
     keys = {
         "renew_over_echo": renewals.over(samples[_PLAIN, first]).median,
-        "signing_over_echo": samples[_SIGNING, first].over(samples[_PLAIN, first]).median,
+        **{f"{kind}_over_echo": samples[kind, first].over(samples[_PLAIN, first]).median for kind in SIGNING_KINDS},
         "new_over_echo": new.over(samples[_PLAIN, first]).median,
         "renew_over_store": renewals.over(store).median,
         "renew_per_second": {str(size): samples["renewal", size].median for size in sizes},

@@ -102,13 +102,13 @@ class Room:
         """Start an echo, one of echo_server.KINDS; its port. Raises BenchFailed."""
         return self._begin_server(f"{kind} echo", "tools.bench.echo_server", kind)
 
-    def begin_signing(self) -> int:
-        """Start signing_server.py; its port. Raises BenchFailed."""
-        return self._begin_server("signing server", "tools.bench.signing_server")
+    def begin_signing(self, kind: str) -> int:
+        """Start a server, one of signing_server.KINDS; its port. Raises BenchFailed."""
+        return self._begin_server(f"{kind} server", "tools.bench.signing_server", kind, self.folder / "kept")
 
-    def _begin_server(self, name: str, module: str, *words: str) -> int:
+    def _begin_server(self, name: str, module: str, kind: str, *further: str | Path) -> int:
         port = next(self._ports)
-        server = self.begin(name, python(module, *words, AGENT, str(port)), MEASURED)
+        server = self.begin(name, python(module, kind, AGENT, str(port), *further), MEASURED)
         if server.stdout is None or server.stdout.readline() != "ready\n":
             raise BenchFailed(f"{name}: {self.last_words(name)}")
         return port
