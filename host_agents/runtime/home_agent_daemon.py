@@ -15,6 +15,7 @@ from host_agents.effects import (
     Accepted,
     CameHome,
     InstallTunnel,
+    RemoveBinding,
     RemoveTunnel,
     Said,
     SendDatagram,
@@ -39,6 +40,7 @@ from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
+_TRY_AGAIN = 1.0  # s, where the store would not have it
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
 
 
@@ -255,6 +257,27 @@ class HomeAgentDaemon(Daemon):
             except Exception as error:
                 told = {"message": f"at the end of a turn of {one.session}", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
+
+    def refuse(self, turn: Turn, kind: str, reason: str) -> None:
+        """An end that no request has asked for, as that of a lifetime, is tried again: the engine has forgotten it."""
+        super().refuse(turn, kind, reason)
+        if turn.session is None and any(isinstance(effect, RemoveBinding) for effect in turn.effects):
+            asyncio.get_running_loop().call_later(_TRY_AGAIN, self._end_again, turn)
+
+    def _end_again(self, turn: Turn) -> None:
+        """Not of a session, or an address, that has a binding by now."""
+        bindings, effects = self.engine.bindings, list[object]()
+        for effect in turn.effects:
+            match effect:
+                case RemoveBinding(binding):
+                    gone = bindings.find((binding.nai, binding.sub_nai)) is None
+                case RemoveTunnel(home_address):
+                    gone = bindings.find_home_address(home_address) is None
+                case _:
+                    gone = isinstance(effect, Said | SendDatagram)
+            effects += [effect] * gone
+        if not self._stopped.is_set():
+            self.take(Turn(effects))
 
     async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[tuple[str, str]]:
         """Each session as it is released; no more at a time than the store takes in one commit."""

@@ -128,6 +128,26 @@ def test_a_full_disk_holds_up_no_session_for_longer_than_it_is_full(home: Home, 
     assert home.bindings() == held
 
 
+def test_who_is_released_while_the_disk_is_full_is_gone_for_good_when_it_has_room(home: Home, small_disk: Path) -> None:
+    keep_state_in(home, small_disk)
+    home.start()
+    held = {name: granted(home, name) for name in ("camera", "laptop")}
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    while not given_up(home, "lamp", {}):  # until the journal needs another page
+        pass
+
+    assert home.run("ha", "release", NAI.decode(), "camera").returncode == 0
+    ballast.unlink()
+    wait_until(lambda: "unbound nai=kleung@example.net sub_nai='camera'" in home.log.read_text(), PATIENCE, "the end")
+    home.end(signal.SIGKILL)
+    home.start()
+
+    assert home.bindings() == {"laptop": held["laptop"]}
+
+
 def test_it_does_not_start_on_a_read_only_disk_and_says_why(home: Home, small_disk: Path) -> None:
     state = keep_state_in(home, small_disk)
     home.start()
