@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -58,6 +59,8 @@ class HomeAgentDaemon(Daemon):
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
         self._upkeep: Upkeep | None = None
+        self._unended: deque[Turn] = deque()
+        self._ending: asyncio.TimerHandle | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
         self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         HomeAnswers(self).add_to(self.answers)
@@ -262,22 +265,38 @@ class HomeAgentDaemon(Daemon):
         """An end that no request has asked for, as that of a lifetime, is tried again: the engine has forgotten it."""
         super().refuse(turn, kind, reason)
         if turn.session is None and any(isinstance(effect, RemoveBinding) for effect in turn.effects):
-            asyncio.get_running_loop().call_later(_TRY_AGAIN, self._end_again, turn)
+            self._unended.append(turn)
+            self._end_later()
 
-    def _end_again(self, turn: Turn) -> None:
+    def _end_later(self) -> None:
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().call_later(_TRY_AGAIN, self._end_again)
+
+    def _end_again(self) -> None:
+        """The first of them alone: while the disk is full there may be many."""
+        self._ending = None
+        if self._unended and not self._stopped.is_set():
+            turn = Turn([effect for effect in self._unended.popleft().effects if self._is_over(effect)])
+            rows = [effect for effect in turn.effects if isinstance(effect, RemoveBinding)]
+            self.store.submit(rows, partial(self._ended, turn))
+
+    def _ended(self, turn: Turn, failed: StoreFailed | None) -> None:
+        if failed is not None:
+            self._unended.appendleft(turn)
+            self._end_later()
+            return
+        self.carry_out(turn, 0.0)
+        if self._ending is None:
+            self._end_again()
+
+    def _is_over(self, effect: object) -> bool:
         """Not of a session, or an address, that has a binding by now."""
-        bindings, effects = self.engine.bindings, list[object]()
-        for effect in turn.effects:
-            match effect:
-                case RemoveBinding(binding):
-                    gone = bindings.find((binding.nai, binding.sub_nai)) is None
-                case RemoveTunnel(home_address):
-                    gone = bindings.find_home_address(home_address) is None
-                case _:
-                    gone = isinstance(effect, Said | SendDatagram)
-            effects += [effect] * gone
-        if not self._stopped.is_set():
-            self.take(Turn(effects))
+        bindings = self.engine.bindings
+        if isinstance(effect, RemoveBinding):
+            return bindings.find((effect.binding.nai, effect.binding.sub_nai)) is None
+        if isinstance(effect, RemoveTunnel):
+            return bindings.find_home_address(effect.home_address) is None
+        return isinstance(effect, Said | SendDatagram)
 
     async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[tuple[str, str]]:
         """Each session as it is released; no more at a time than the store takes in one commit."""
