@@ -6,26 +6,25 @@ systemd-networkd removes rules, routes and neighbours that are not of its making
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.kernel_events import KernelEvents
 from host_agents.runtime.routing import Fact, taken_away
 from host_agents.runtime.rtnetlink import DEL_ADDRESS, DEL_NEIGHBOUR, DEL_ROUTE, DEL_RULE, NEW_LINK
-from host_agents.runtime.socket_filter import attach
-from host_agents.runtime.watching import watch_again
 
 # RTMGRP_LINK, RTMGRP_NEIGH, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE
 _GROUPS = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 7
-_BATCH = 64
 
 # A router learns of neighbours all day long; only what goes is let through, and what becomes of links. The kind is in
 # the machine's order.
 _LD_H, _IF_EQUAL, _RETURN, _KIND_AT = 0x28, 0x15, 0x06, 4
 _ADDRESS, _LINK = (kind.to_bytes(2, sys.byteorder) for kind in (DEL_ADDRESS, NEW_LINK))
-_KINDS = [_ADDRESS, _LINK, *(kind.to_bytes(2, sys.byteorder) for kind in (DEL_NEIGHBOUR, DEL_ROUTE, DEL_RULE))]
+_TAKEN = [kind.to_bytes(2, sys.byteorder) for kind in (DEL_NEIGHBOUR, DEL_ROUTE, DEL_RULE)]
+_KINDS = [_ADDRESS, _LINK, *_TAKEN]
 _FILTER = (
     (_LD_H, 0, 0, _KIND_AT),
     *((_IF_EQUAL, len(_KINDS) - at, 0, int.from_bytes(kind, "big")) for at, kind in enumerate(_KINDS)),
@@ -49,51 +48,43 @@ class Upkeep:
         restore: Callable[[], None],
         tell: Callable[[str], None],
     ) -> None:
-        self._loop = loop
         self._mend = mend
         self._restore = restore
         self._tell = tell
+        self._events = KernelEvents(loop, _GROUPS, self._heard, _FILTER)
 
     def open(self) -> None:
-        """Of the network namespace we are in. Raises KernelRefused."""
-        try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-            self._socket.setblocking(False)
-            attach(self._socket, _FILTER)
-            self._socket.bind((0, _GROUPS))
-        except OSError as error:
-            raise KernelRefused("listen for changes of the routing", str(error.strerror)) from error
-        self._loop.add_reader(self._socket, self._drain)
+        """As KernelEvents.open."""
+        self._events.open()
 
     def close(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._events.close()
 
-    def _drain(self) -> None:
-        for _ in range(_BATCH):
-            try:
-                octets = self._socket.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:  # more than the socket has room for
-                watch_again(self._loop, self._socket, self._drain)
-                octets = b""
-            try:
-                self._heard(octets)
-            except KernelRefused as error:
-                self._tell(str(error))
+    def _heard(self, messages: list[bytes]) -> None:
+        for octets in messages:
+            if octets[_KIND_AT : _KIND_AT + 2] in _TAKEN:
+                self._carefully(partial(self._put_back, octets))
+        if any(map(_leaves_open, messages)):  # once for all of them
+            self._carefully(self._restore)
 
-    def _heard(self, octets: bytes) -> None:
+    def _put_back(self, octets: bytes) -> None:
         """Raises KernelRefused."""
-        kind = octets[_KIND_AT : _KIND_AT + 2]
-        if kind == _LINK and not _has_come_up(octets):
-            return
-        if kind in (b"", _ADDRESS, _LINK):
-            self._restore()
-            return
         fact = taken_away(octets)
         if fact is not None and self._mend(fact):
             self._tell(f"somebody took {fact} away: it is put back")
+
+    def _carefully(self, do: Callable[[], None]) -> None:
+        """What the kernel refuses is the operator's to know."""
+        try:
+            do()
+        except KernelRefused as error:
+            self._tell(str(error))
+
+
+def _leaves_open(octets: bytes) -> bool:
+    """Whether anything may have gone with what this is about; empty: it was lost."""
+    kind = octets[_KIND_AT : _KIND_AT + 2]
+    return kind in (b"", _ADDRESS) or (kind == _LINK and _has_come_up(octets))
 
 
 def _has_come_up(octets: bytes) -> bool:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from host_agents.datapath.bpf.hooks import ADMIT, LEAVE, Hooks
 from host_agents.datapath.bpf.sessions import Sessions
 from host_agents.effects import InstallDelivery, RemoveDelivery
-from host_agents.runtime.link_events import LinkEvents
+from host_agents.runtime.kernel_events import KernelEvents
+
+_LINKS = 1  # RTMGRP_LINK
 
 
 class Links:
@@ -32,7 +34,7 @@ class Links:
         self._leave = leave
         self._sessions = sessions
         self._dropped = dropped
-        self._events = LinkEvents(loop, self._changed)
+        self._events = KernelEvents(loop, _LINKS, lambda _: self._changed())
         self._hooked: set[int] = set()  # indices
         self._visitors: dict[int, InstallDelivery] = {}
         self._visited: dict[str, int] = {}  # name -> index, of links with visitors
