@@ -17,15 +17,19 @@ _LEAST = 80  # columns; what is narrower than that breaks our lines itself
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout and nothing else."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """One JSON document on stdout and nothing else; whole, too, where stdout has not every character."""
+    print(json.dumps(document, indent=2, ensure_ascii=_few_characters()))
 
 
 def print_line(event: Mapping[str, Any], as_json: bool) -> None:
     """One event, at once."""
     told = event.get("text", f"{event.get('count')} events were too fast for us")
     text = f"{event.get('time', '')} {event.get('level', '')} {told}".strip()
-    print(json.dumps(event, ensure_ascii=False) if as_json else text, flush=True)
+    print(json.dumps(event, ensure_ascii=_few_characters()) if as_json else text, flush=True)
+
+
+def _few_characters() -> bool:
+    return sys.stdout.encoding.lower() != "utf-8"
 
 
 def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
