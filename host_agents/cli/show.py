@@ -32,15 +32,18 @@ def _few_characters() -> bool:
     return sys.stdout.encoding.lower() != "utf-8"
 
 
-def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+def print_table(
+    columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], title: str = "", console: Console | None = None
+) -> None:
     """columns: key of a row -> heading. Nothing is cut: in a narrow terminal the lines between columns go first."""
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
-    console.width = max(console.width, _LEAST)
+    console = console or Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    given, console.width = console.width, max(console.width, _LEAST)
     table = make_table(columns, rows, title)
     if _width(table) > console.width:
         table = make_table({key: heading.replace(" ", "\n") for key, heading in columns.items()}, rows, title)
         table.box, table.padding = None, (0, 1, 0, 0)
     console.print(table)
+    console.width = given
 
 
 def _width(table: Table) -> int:
