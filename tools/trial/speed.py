@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 from host_agents.cli.show import print_table
+from mip4.address import parse, show
 from tools.trial.echo import Echo
 from tools.trial.errors import TrialFailed
 from tools.trial.figures import percentile
@@ -40,9 +41,16 @@ class Hop:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("home_agent", metavar="HOME_AGENT", help="its address")
+    parser.add_argument("home_agent", type=_address, metavar="HOME_AGENT", help="its address")
     parser.add_argument("--train", type=int, default=48, metavar="N", help="large echoes at once (default 48)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def _address(text: str) -> str:
+    try:
+        return show(parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error))
 
 
 def run(arguments: argparse.Namespace) -> int:
