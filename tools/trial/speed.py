@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _address(text: str) -> str:
     try:
-        return show(parse(text))
+        return str(show(parse(text)))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error))
 
