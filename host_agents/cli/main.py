@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except OSError as error:  # of stdout, since whoever opens a file says what became of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is not tried again at the very end
-        return 1 if isinstance(error, BrokenPipeError) else _fail(1, f"{error.filename or 'stdout'}: {error.strerror}")
+        return 1 if isinstance(error, BrokenPipeError) else _fail(1, str(error))
 
 
 def _take_any_streams() -> None:

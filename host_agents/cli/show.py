@@ -70,4 +70,5 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         value = ", ".join(map(str, value))
-    return "–" if value in (None, "") else str(value).replace("[", "\\[")
+    nothing = "-" if _few_characters() else "–"
+    return nothing if value in (None, "") else str(value).replace("[", "\\[")

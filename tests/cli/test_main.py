@@ -56,7 +56,7 @@ def test_what_could_not_be_written_is_a_failure() -> None:
     with open("/dev/full", "w") as full:
         ended = entourage("decode", MESSAGE, stdout=full)
 
-    assert ended.stderr == "entourage: stdout: No space left on device\n"
+    assert ended.stderr == "entourage: [Errno 28] No space left on device\n"
     assert ended.returncode == 1
 
 
