@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import socket
 import struct
-from collections.abc import Iterator
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from mip4.const import (
@@ -43,28 +43,33 @@ class Seen:
     home_address: int
 
 
-@contextlib.contextmanager
-def inside(pid: int) -> Iterator[None]:
-    """Sockets that are opened meanwhile belong to the network namespace of process `pid`."""
-    with open("/proc/thread-self/ns/net") as here, open(f"/proc/{pid}/ns/net") as there:
-        _enter(there.fileno())
+def socket_in(pid: int, *what: int) -> socket.socket:
+    """socket.socket(*what), of the network namespace of process `pid`. Raises OSError.
+
+    A thread opens it, which goes there and never comes back: without root nobody may leave the lab's user namespace.
+    """
+    made: Future[socket.socket] = Future()
+
+    def go() -> None:
         try:
-            yield
-        finally:
-            _enter(here.fileno())
+            with open(f"/proc/{pid}/ns/net") as there:
+                if _libc.setns(there.fileno(), _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.set_result(socket.socket(*what))
+        except OSError as error:
+            made.set_exception(error)
 
-
-def _enter(descriptor: int) -> None:
-    if _libc.setns(descriptor, _CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
+    thread = threading.Thread(target=go, name="socket_in")
+    thread.start()
+    thread.join()
+    return made.result()
 
 
 class Tap:
     """Everything that comes and goes on one interface."""
 
     def __init__(self, pid: int, interface: str) -> None:
-        with inside(pid):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        self._socket = socket_in(pid, socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _QUEUE)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)

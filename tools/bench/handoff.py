@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from tools.bench.bench import BenchFailed, Goal, Progress, Record, Row
-from tools.bench.frames import ADVERTISEMENT, PACKET, REPLY, REQUEST, SOLICITATION, Seen, Tap, inside
+from tools.bench.frames import ADVERTISEMENT, PACKET, REPLY, REQUEST, SOLICITATION, Seen, Tap, socket_in
 from tools.bench.sample import Sample
 from tools.lab import plan as places
 from tools.lab.crew import wait_until
@@ -80,10 +80,10 @@ class Roaming:
         self._uplink, self._agent = Tap(pids["mn"], "up0"), Tap(pids["ha"], "net0")
         held.callback(self._uplink.close)
         held.callback(self._agent.close)
-        with inside(pids["cn"]):
-            self._sender = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        with inside(pids["mn"]):  # never read: a port on which nobody listens would be answered for with ICMP
-            held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("", _PORT))
+        udp = socket.AF_INET, socket.SOCK_DGRAM
+        self._sender = held.enter_context(socket_in(pids["cn"], *udp))
+        # Never read: a port on which nobody listens would be answered for with ICMP
+        held.enter_context(socket_in(pids["mn"], *udp)).bind(("", _PORT))
 
     def _homes(self) -> list[str]:
         return [str(one["home_address"]) for one in self._world.entourage("ha", "show", "bindings")["bindings"]]

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 
-from tools.bench.frames import inside
+from tools.bench.frames import socket_in
 from tools.lab import capture
 from tools.lab import plan as places
 from tools.lab.plan import NodePlan, WorldPlan
@@ -162,8 +162,7 @@ def _repeating(action: Callable[[], None], seconds: float) -> Iterator[None]:
 def _stream(world: World, addresses: list[str]) -> Iterator[None]:
     """A packet from cn to each device, again and again."""
     pids = {one["name"]: one["namespace_pid"] for one in world.status()["nodes"]}
-    with inside(pids["cn"]):
-        sending = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sending = socket_in(pids["cn"], socket.AF_INET, socket.SOCK_DGRAM)
 
     def send() -> None:
         for address in addresses:
