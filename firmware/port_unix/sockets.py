@@ -15,7 +15,7 @@ _SOCK_RAW = 3
 _SOL_SOCKET = 1
 _SO_BINDTODEVICE = 25
 _SO_ATTACH_FILTER = 26
-_SO_RCVBUFFORCE = 33
+_SO_RCVBUF, _SO_RCVBUFFORCE = 8, 33
 _QUEUE = 4 << 20  # octets that may wait for the forwarder
 _SOL_PACKET = 263
 _PACKET_VNET_HDR = 15
@@ -174,7 +174,11 @@ class PacketSocket:
 
     def listen(self, program: list) -> None:
         """Another filter, from now on. Raises OSError."""
-        self.socket.setsockopt(_SOL_SOCKET, _SO_RCVBUFFORCE, struct.pack("i", _QUEUE))
+        room = struct.pack("i", _QUEUE)
+        try:
+            self.socket.setsockopt(_SOL_SOCKET, _SO_RCVBUFFORCE, room)
+        except OSError:  # in a user namespace nobody may have more than net.core.rmem_max
+            self.socket.setsockopt(_SOL_SOCKET, _SO_RCVBUF, room)
         attach_filter(self.socket, program)
 
     def receive_all(self) -> tuple:

@@ -26,6 +26,20 @@ _REMEDY = "give it these capabilities" if os.geteuid() == 0 else "run it as root
 _WITHOUT = "without CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN the lab needs"
 
 
+# A user namespace grants its root less than the machine's: what a node of its own care-of address needs is granted there
+_BEHIND_A_NAT = """
+from tools.lab.crew import wait_until
+from tools.lab.plan import WorldPlan, usual_nodes
+from tools.lab.world import World
+with World(plan=WorldPlan(nodes=usual_nodes(1, "dhcp"))) as world:
+    address = world.await_address("pc1")
+    world.roam("mn", "nat")
+    ping = ["ping", "-c", "1", "-W", "1", address]
+    wait_until(lambda: world.run("cn", ping).returncode == 0, 15, "pc1 is reached behind the NAT")
+    print("reached", "failed" in (world.directory / "log/mn.log").read_text())
+"""
+
+
 def refusal(tun: str, before: Sequence[str] = (), bare: Sequence[str] = _BARE) -> str:
     argv = [*before, *bare, sys.executable, "-c", _ACQUIRE, tun]
     return subprocess.run(argv, cwd=PROJECT, env=environment(), capture_output=True, text=True).stdout.strip()
@@ -46,3 +60,15 @@ def test_where_the_kernel_has_no_room_for_another_user_namespace() -> None:
 
     reason = "user.max_user_namespaces allows no more"
     assert done == f"{_WITHOUT} a user namespace, which the kernel refuses: {reason}; or give it these capabilities"
+
+
+def test_without_root_a_device_is_reached_behind_a_nat_too() -> None:
+    if not os.access("/dev/net/tun", os.W_OK):
+        pytest.skip("/dev/net/tun is not to be written to")
+    # Root must keep setfcap to be uid 0 in a namespace of its own
+    bare = ("setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    argv = [*bare, sys.executable, "-c", _BEHIND_A_NAT]
+
+    told = subprocess.run(argv, cwd=PROJECT, env=environment(), capture_output=True, text=True, timeout=60)
+
+    assert told.stdout == "reached False\n", told.stderr
