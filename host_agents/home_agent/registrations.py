@@ -16,7 +16,7 @@ from host_agents.home_agent.validity import judge
 from host_agents.open_turns import OpenTurns
 from host_agents.revocation import Revocations, agreed
 from mip4.address import show
-from mip4.const import ACCEPTED, ANY, FLAG_D, HA_PROHIBITED, HA_RESOURCES, INFINITE
+from mip4.const import ACCEPTED, ANY, FLAG_D, HA_POORLY_FORMED, HA_PROHIBITED, HA_RESOURCES, INFINITE
 from mip4.errors import Denied
 from mip4.extensions import RevocationSupport, find
 
@@ -73,6 +73,8 @@ class Registrations:
         if former is None and self._sessions.bindings.sessions_of(session[0]) >= request.subscriber.sessions:
             raise Denied(HA_RESOURCES, f"all {request.subscriber.sessions} sessions of this NAI are in use")
         home_address = self._address(message.home_address, session, former)
+        if home_address == message.care_of_address:  # its packets would go round in circles (HA-15)
+            raise Denied(HA_POORLY_FORMED, f"care-of address {show(home_address)} is the home address that it has")
         return self._bind(request, former, home_address, now)
 
     def _address(self, asked: int, session: Session, former: MobilityBinding | None) -> int:
