@@ -126,9 +126,10 @@ class PlainRequests:
         if care_of_address == self._policy.address or self._bindings.sessions_of(session[0]) >= subscriber.sessions:
             return 0
         try:
-            return self._pool.choose(session, asked)
+            chosen = self._pool.choose(session, asked)
         except MipError:
             return 0
+        return 0 if chosen == care_of_address else chosen
 
     def _is_fresh(self, session: Session, identification: int, now: int, subscriber: Subscriber) -> bool:
         """Whether it is, of a new session; then it is accepted."""

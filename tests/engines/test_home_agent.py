@@ -1,5 +1,7 @@
 """Every Reply code and every silence of the home agent. HA-nn: the lines of docs/conformance.md."""
 
+from dataclasses import replace
+
 import pytest
 
 from host_agents.home_agent.policy import Subscriber
@@ -25,7 +27,7 @@ from mip4.extensions import (
 from mip4.messages import RegistrationReply
 from mip4.sub_nai import SubNai
 from tests.helpers.alone import HomeAgentAlone, an_authentic_reply, sub_nai_in
-from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, KEY, NAI, SPI, a_subscriber
+from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, KEY, NAI, SPI, a_home_agent_policy, a_subscriber
 from tests.helpers.messages import FOREIGN_HOME, HOME, a_request, an_identification, octets_of
 
 FA1 = FOREIGN_AGENTS["fa1"]
@@ -228,6 +230,20 @@ def test_an_authentic_request_is_denied_for(check):
     assert agent.bindings() == before
     if code != 133:
         assert reply.identification == changes["identification"]
+
+
+@pytest.mark.parametrize("binding", [False, True], ids=["without a binding", "with one"])
+def test_ha_15_a_home_address_that_turns_out_to_be_the_care_of_address_gets_134(binding):
+    """Its packets would go round in circles, and the reply with them: who asks for any address cannot have that one."""
+    only = parse("10.10.0.10")
+    network = replace(a_home_agent_policy().networks[0], pool=((only, only),))
+    agent = HomeAgentAlone(networks=(network,))
+    before = [agent.ask("pc1")] if binding else []
+
+    reply = agent.ask("pc1", care_of_address=only, source=only)
+
+    assert reply.code == 134
+    assert list(agent.bindings()) == ["pc1"][: len(before)]
 
 
 def test_every_text_of_a_denial_is_for_people_and_the_log_says_who_was_denied_and_why(agent):

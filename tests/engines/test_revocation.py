@@ -73,6 +73,19 @@ def test_a_node_that_is_told_registers_anew_and_gets_its_address_back(world):
     assert node.sessions()[""][0] == "registered"
 
 
+def test_a_node_is_told_of_one_session_after_another_though_its_agent_says_nothing_else_in_between(world):
+    """Each time with a sequence number of 0, the second as the first (RFC 3543 §4.1)."""
+    world.add_node(applications=["telemetry", "camera"])
+    world.pass_time(seconds=20)
+    before = world.home_agent.bindings()
+
+    for name in ("telemetry", "camera"):
+        world.home_agent.run(world.home_agent.engine.release((NAI, name), True, world.home_agent.now))
+        world.pass_time(seconds=2)
+
+    assert world.home_agent.bindings() == before
+
+
 def test_a_foreign_agent_that_tells_no_node_is_not_asked_to(world):
     """The I bit is for agents that have both set it when the session was registered (RFC 3543 §3.1)."""
     world.add_node()
