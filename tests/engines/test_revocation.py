@@ -13,6 +13,7 @@ from mip4.effects import Dropped
 from mip4.extensions import ForeignHomeAuthentication, RevocationSupport, find
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.revocation import RegistrationRevocation, RevocationAcknowledgement
+from tests.helpers.alone import HomeAgentAlone
 from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026
 from tests.helpers.world import World
 
@@ -358,3 +359,12 @@ def test_without_a_common_key_there_is_nothing_to_negotiate():
     (binding,) = world.home_agent.rows.values()
     assert binding.revocation is None
     assert [find(RegistrationReply.decode(datagram).extensions, RevocationSupport) for datagram in seen] == [[]]
+
+
+def test_ha_r3_who_shares_no_key_can_offer_what_he_likes():
+    agent = HomeAgentAlone()
+
+    reply = agent.ask("pc1", after=RevocationSupport(True, 1).encode())
+
+    assert (reply.code, find(reply.extensions, RevocationSupport)) == (0, [])
+    assert [one.revocation for one in agent.engine.bindings] == [None]
