@@ -5,6 +5,7 @@ from mip4.compat import const
 from mip4.const import ADVERT_B, ADVERT_F, ADVERT_H, INFINITE, PROTO_ICMP
 from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, PrefixLengths
 from mip4.errors import Unexpected
+from mip4.identification import Noise
 from mip4.ip import Packet
 from mip4.record import Record
 
@@ -46,11 +47,13 @@ class AgentDiscovery:
     """Turns what is heard on the uplink into one agent to register with. `current` is None while there is none.
 
     unanswered: ms at which the third solicitation in a row counts as unanswered, None before it was sent.
-    home_agent: ours, whose advertisements say that we are at home.
+    home_agent: ours, whose advertisements say that we are at home. noise: of chance, so that nodes that lost power
+    together do not ask in step.
     """
 
-    def __init__(self, home_agent: int):
+    def __init__(self, home_agent: int, noise: Noise):
         self.home_agent = home_agent
+        self._noise = noise
         self.current = None
         self.up = False
         self._agents = []
@@ -117,7 +120,7 @@ class AgentDiscovery:
         if self._solicited == _ENOUGH:
             self.unanswered = now + _SOLICIT_FIRST
         wait = _SOLICIT_FIRST if self._solicited < _ENOUGH else min(500 << min(self._solicited - 2, 8), _SOLICIT_LAST)
-        self._solicit_at = now + wait
+        self._solicit_at = now + wait + wait * (self._noise.next()[0] - 128) // 1024  # within an eighth (§2.4)
         return True, moved
 
     def is_silent(self, now: int) -> bool:

@@ -120,8 +120,8 @@ class ForeignAgent:
             session = (visitor.nai, visitor.sub_nai)
             effects += self._visits.forget(visitor, "drained")
             if visitor.revocation is not None:
-                peer = visitor.home_agent
-                effects += self._revocations.revoke(visitor.home_address, peer, False, session, now)
+                peer, until = visitor.home_agent, visitor.expires
+                effects += self._revocations.revoke(visitor.home_address, peer, False, session, until, now)
         return Turn(effects)
 
     # ---- revocation (RFC 3543)

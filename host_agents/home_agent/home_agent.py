@@ -199,7 +199,8 @@ class HomeAgent:
         for one in each(binding):
             if one.revocation is not None:
                 tell = inform and informs(one.revocation)
-                effects += self._revocations.revoke(one.home_address, one.care_of_address, tell, session, now)
+                until = None if one.expires is None else one.expires - self.clock(0)
+                effects += self._revocations.revoke(one.home_address, one.care_of_address, tell, session, until, now)
         return Turn(effects)
 
     # ---- revocation (RFC 3543)

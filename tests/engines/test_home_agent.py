@@ -82,6 +82,13 @@ def test_a_binding_for_ever_where_the_operator_allows_it():
     assert agent.bindings() == {"": ("10.10.0.10", "203.0.113.2")}
 
 
+def test_nor_does_one_end_that_plain_does_not_see():
+    agent = HomeAgentAlone(lifetime=0xFFFF)
+
+    assert agent.ask(lifetime=0xFFFF, flags=FLAG_S).lifetime == 0xFFFF
+    assert [one.expires for one in agent.engine.bindings] == [None]
+
+
 def test_ha_26_where_simultaneous_bindings_are_not_supported_none_is_kept_and_code_1_says_so():
     agent = HomeAgentAlone(simultaneous_bindings=1)
     agent.ask("pc1")
@@ -271,6 +278,7 @@ def test_ha_24_where_there_are_no_reverse_tunnels_who_asks_for_one_gets_137():
     assert agent.ask(flags=FLAG_T | FLAG_r).code == 134  # whatever else is wrong is told first
     assert agent.ask(flags=FLAG_T, lifetime=0).code == 0
     assert agent.ask().code == 0
+    assert agent.ask(flags=FLAG_S).code == 0  # as plain.py does not see it
 
 
 NOT_DONE = {
@@ -446,6 +454,7 @@ def test_ha_09_where_every_foreign_agent_must_have_a_key_a_stranger_gets_132_and
 
     assert agent.ask().code == 132
     assert agent.ask(flags=FLAG_D).code == 0
+    assert agent.ask(lifetime=0).code == 0  # which nobody signs (RFC 5944 §3.5.4)
 
 
 class Octets:
