@@ -97,6 +97,11 @@ class ForeignAgentDaemon(Daemon):
         if self._router is not None:
             self._router.open()
 
+    def read_no_more(self) -> None:
+        self._socket.read_no_more()
+        for link in self._links.values():
+            link.read_no_more()
+
     def close(self) -> None:
         self._socket.close()
         for link in self._links.values():

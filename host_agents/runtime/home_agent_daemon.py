@@ -124,9 +124,13 @@ class HomeAgentDaemon(Daemon):
         if self._router is not None:
             self._router.open()
 
+    def read_no_more(self) -> None:
+        self._socket.read_no_more()
+
     def close(self) -> None:
         self._socket.close()
         for one in (
+            self._radius,
             self._upkeep,
             self._links,
             getattr(self, "datapath", None),
