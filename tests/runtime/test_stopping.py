@@ -89,7 +89,6 @@ class Visited:
             self.process = subprocess.Popen([*command, "--config", str(folder / "fa.toml")], env=environment)
             assert ready.recv(100) == b"READY=1"
 
-
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
