@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Protocol, get_args
 
@@ -75,10 +75,12 @@ class Daemon:
 
     A subclass adds what there is besides rows, tunnels and log lines.
 
-    role: "ha" or "fa". beside: opened when the daemon is about to be ready.
+    role: "ha" or "fa". stranger: what is said of a NAI that is none of names(). beside: opened when the daemon is about
+    to be ready.
     """
 
     role: str
+    stranger: str
     engine: Engine
     datapath: Datapath
     store: Store[Any]
@@ -133,6 +135,10 @@ class Daemon:
 
     def read_no_more(self) -> None:
         """Leave to the kernel what comes from now on; what has come can be answered."""
+        raise NotImplementedError
+
+    def names(self) -> Collection[str]:
+        """NAIs whose messages can be expected."""
         raise NotImplementedError
 
     def status(self) -> Document:

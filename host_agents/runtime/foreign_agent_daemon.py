@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
@@ -48,6 +49,7 @@ class ForeignAgentDaemon(Daemon):
     """`entourage fa run`."""
 
     role = "fa"
+    stranger = "no visitor has the NAI"
     engine: ForeignAgent
     store: ForeignAgentStore
 
@@ -138,6 +140,11 @@ class ForeignAgentDaemon(Daemon):
         if self._router is not None:
             self._router.remove(effect)
             self.datapath.unguard(effect)
+
+    def names(self) -> Collection[str]:
+        visitors = self.engine.visitors
+        there = {one.nai for one in visitors} | {one.session[0] for one in visitors.pending()}
+        return there | self.engine.policy.mobile_nodes.keys()
 
     def status(self) -> Document:
         return {

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -49,6 +49,7 @@ class HomeAgentDaemon(Daemon):
     """`entourage ha run`."""
 
     role = "ha"
+    stranger = "no subscriber has the NAI"
     engine: HomeAgent
     store: HomeAgentStore
 
@@ -62,6 +63,8 @@ class HomeAgentDaemon(Daemon):
         self._unended: deque[Turn] = deque()
         self._ending: asyncio.TimerHandle | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
+        if config.radius is not None and config.radius.server is not None:
+            self.stranger = "no subscriber that is known yet has the NAI"
         self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         HomeAnswers(self).add_to(self.answers)
 
@@ -182,6 +185,9 @@ class HomeAgentDaemon(Daemon):
         heard = self.datapath.counters(effect.home_address).heard if former else None
         gap = None if heard is None else max(0, since_boot() - heard)
         self.handoffs.came(binding.nai, show(binding.care_of_address), time.time(), gap)
+
+    def names(self) -> Collection[str]:
+        return self.engine.policy.subscribers.keys()
 
     def status(self) -> Document:
         said: Document = {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}
