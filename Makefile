@@ -23,6 +23,7 @@ check: setup
 # are left in build/.
 BENCH ?=
 bench: setup
+	@tools/setup/packages.sh bench
 	@mkdir -p build
 	@$(PY) -m host_agents.cli.main bench $(BENCH) --json build/bench.json --plot build/bench.png
 
