@@ -14,11 +14,12 @@ from host_agents.runtime.errors import KernelRefused
 from mip4.const import INFINITE
 from tools.lab import anchor, demo
 from tools.lab.errors import LabFailed
-from tools.lab.plan import ATTACHMENTS, WorldPlan, usual_nodes
+from tools.lab.plan import ATTACHMENTS, MOST_NODES, WorldPlan, usual_nodes
 from tools.lab.world import World
 
 Handler = Callable[[argparse.Namespace], int]
 
+_MANY = 10  # nodes, which take some seconds
 _PLACES = """The world in namespaces of this machine. Its places:
 
   cn          a correspondent node, 198.51.100.2
@@ -40,7 +41,13 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     commands = lab.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
 
     up = _add(commands, "up", _up, "make the lab; it stays until `down`")
-    up.add_argument("--nodes", type=whole(1, 120), default=1, metavar="N", help="mobile nodes mn, mn2, ... (default 1)")
+    up.add_argument(
+        "--nodes",
+        type=whole(1, MOST_NODES),
+        default=1,
+        metavar="N",
+        help=f"mobile nodes mn, mn2, ... (default 1, {MOST_NODES} at most)",
+    )
     up.add_argument(
         "--lifetime", type=whole(1, INFINITE), default=600, metavar="SECONDS", help="of registrations (default 600)"
     )
@@ -101,12 +108,16 @@ def _up(arguments: argparse.Namespace) -> int:
         delay=arguments.delay,
     )
     world = World(_path(arguments), plan, stays=True)
-    world.up(programs=not arguments.bare)
+    world.up(programs=not arguments.bare, say=_say if arguments.nodes >= _MANY else lambda _: None)
     if not arguments.bare:
         for device in plan.devices():
             print(f"{device} has {world.await_address(device)}")
     print(f"the lab is up in {world.directory.path}")
     return 0
+
+
+def _say(what: str) -> None:
+    print(f"making {what}", file=sys.stderr)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
