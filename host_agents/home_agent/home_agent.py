@@ -51,7 +51,7 @@ class HomeAgent:
         self.occupied = self._pool.occupy  # who looks at a home link tells what is seen there
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
         self._log_lines = LogLines()
-        self._plain = PlainRequests(policy, self.bindings, self._pool, self._replay, _UNBOUND)
+        self._plain = PlainRequests(policy, self.bindings, self._pool, self._replay, self._revocations, _UNBOUND)
         self._registrations = Registrations(
             policy, self._sessions, self._revocations, self._log_lines, self._open, _UNBOUND
         )

@@ -106,9 +106,15 @@ class AgentLink:
             self.close()
             raise KernelRefused(f"listen on link {self._interface}", str(error.strerror)) from error
 
-    def close(self) -> None:
+    def read_no_more(self) -> None:
+        """What comes from now on is left where it is; what is sent still leaves."""
         if self._look is not None:
             self._look.cancel()
+        if self._frames is not None:
+            self._loop.remove_reader(self._frames)
+
+    def close(self) -> None:
+        self.read_no_more()
         self._forget()
         while self._deaf:
             self._deaf.pop().close()

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Protocol, get_args
 
@@ -31,6 +31,7 @@ from host_agents.runtime.routing import Fact
 from host_agents.runtime.telling import tell
 from host_agents.runtime.unended import Unended
 from host_agents.runtime.upkeep import Upkeep
+from host_agents.store.group_commit import PATIENCE
 from host_agents.store.protocol import Row, Store
 from mip4.effects import Dropped
 
@@ -75,10 +76,12 @@ class Daemon:
 
     A subclass adds what there is besides rows, tunnels and log lines.
 
-    role: "ha" or "fa". beside: opened when the daemon is about to be ready.
+    role: "ha" or "fa". stranger: what is said of a NAI that is none of names(). beside: opened when the daemon is about
+    to be ready.
     """
 
     role: str
+    stranger: str
     engine: Engine
     datapath: Datapath
     store: Store[Any]
@@ -131,7 +134,15 @@ class Daemon:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go. Kernel state of live sessions stays."""
+        """Let go. Kernel state of live sessions stays. Raises StoreFailed: the disk hangs."""
+        raise NotImplementedError
+
+    def read_no_more(self) -> None:
+        """Leave to the kernel what comes from now on; what has come can be answered."""
+        raise NotImplementedError
+
+    def names(self) -> Collection[str]:
+        """NAIs whose messages can be expected."""
         raise NotImplementedError
 
     def status(self) -> Document:
@@ -186,10 +197,19 @@ class Daemon:
             self.alarm.stop()
             self.unended.stop()
             reloading.cancel()
+            await self._control.close()
             for one in self.beside:
                 await one.close()
-            await self._control.close()
+            self.read_no_more()
+            await self._finish()
             self.close()
+
+    async def _finish(self) -> None:
+        """What is about to be durable is carried out: whoever asked for it is to have his answer."""
+        with contextlib.suppress(TimeoutError):  # close() says so
+            async with asyncio.timeout(PATIENCE):
+                while hasattr(self, "store") and self.store.waiting:  # the end of a turn can be another one's beginning
+                    await self.durable()
 
     def _begin(self, first: Turn) -> None:
         """Nobody keeps it: of a million bindings it is as large as their table."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
@@ -57,6 +58,7 @@ class ForeignAgentDaemon(Daemon):
     """`entourage fa run`."""
 
     role = "fa"
+    stranger = "no visitor has the NAI"
     engine: ForeignAgent
     store: ForeignAgentStore
 
@@ -106,6 +108,11 @@ class ForeignAgentDaemon(Daemon):
         if self._router is not None:
             self._router.open()
 
+    def read_no_more(self) -> None:
+        self._socket.read_no_more()
+        for link in self._links.values():
+            link.read_no_more()
+
     def close(self) -> None:
         self._socket.close()
         for link in self._links.values():
@@ -142,6 +149,11 @@ class ForeignAgentDaemon(Daemon):
         if self._router is not None:
             self._router.remove(effect)
             self.datapath.unguard(effect)
+
+    def names(self) -> Collection[str]:
+        visitors = self.engine.visitors
+        there = {one.nai for one in visitors} | {one.session[0] for one in visitors.pending()}
+        return there | self.engine.policy.mobile_nodes.keys()
 
     def status(self) -> Document:
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -47,6 +47,7 @@ class HomeAgentDaemon(Daemon):
     """`entourage ha run`."""
 
     role = "ha"
+    stranger = "no subscriber has the NAI"
     engine: HomeAgent
     store: HomeAgentStore
 
@@ -58,6 +59,8 @@ class HomeAgentDaemon(Daemon):
         self._links: HomeLinks | None = None
         self._upkeep: Upkeep | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
+        if config.radius is not None and config.radius.server is not None:
+            self.stranger = "no subscriber that is known yet has the NAI"
         self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         HomeAnswers(self).add_to(self.answers)
 
@@ -120,9 +123,13 @@ class HomeAgentDaemon(Daemon):
         if self._router is not None:
             self._router.open()
 
+    def read_no_more(self) -> None:
+        self._socket.read_no_more()
+
     def close(self) -> None:
         self._socket.close()
         for one in (
+            self._radius,
             self._upkeep,
             self._links,
             getattr(self, "datapath", None),
@@ -174,6 +181,9 @@ class HomeAgentDaemon(Daemon):
         heard = self.datapath.counters(effect.home_address).heard if former else None
         gap = None if heard is None else max(0, since_boot() - heard)
         self.handoffs.came(binding.nai, show(binding.care_of_address), time.time(), gap)
+
+    def names(self) -> Collection[str]:
+        return self.engine.policy.subscribers.keys()
 
     def status(self) -> Document:
         said: Document = {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}

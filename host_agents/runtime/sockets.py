@@ -69,8 +69,12 @@ class AgentSocket:
             self._socket.setsockopt(socket.IPPROTO_IP, option, 1)
         self._discover(_PMTUDISC_DO)
 
-    def close(self) -> None:
+    def read_no_more(self) -> None:
+        """What comes from now on is left where it is; what is sent still leaves."""
         self._loop.remove_reader(self._socket)
+
+    def close(self) -> None:
+        self.read_no_more()
         self._flush()
         self._socket.close()
 
