@@ -69,7 +69,7 @@ class CommonAnswers:
         return {"debugged": sorted(journal.debugged)} | ({"hint": hint} if hint else {})
 
     def _looked_for(self, nai: str) -> str:
-        """"" where messages of that name can be expected; else what to tell whoever may have mistyped it, or be early.
+        """ "" where messages of that name can be expected; else what to tell whoever may have mistyped it, or be early.
 
         Raises BadRequest for what no node can be called.
         """

@@ -178,7 +178,7 @@ def test_a_request_is_denied_for(agent, check):
     code, request_ = DENIALS[check]
     request_ = dict(request_)
     ttl = request_.pop("ttl", 255)
-    datagram = a_request("" if "before" in request_ else "pc1", **request_)
+    datagram = a_request("" if "before" in request_ else "pc1", **{"lifetime": 500, **request_})
 
     reply = agent.denial(datagram, ttl=ttl)
 
@@ -429,7 +429,9 @@ def test_a_denial_goes_once_a_second_to_each_session(agent):
 
     assert [agent.denial(bad[0]) is not None, agent.denial(bad[0]) is not None] == [True, False]
     assert agent.denial(bad[1]) is not None
-    agent.world.now += 1000
+    agent.world.now += 999
+    assert agent.denial(bad[0]) is None
+    agent.world.now += 1
     assert agent.denial(bad[0]) is not None
 
 

@@ -546,8 +546,19 @@ def test_the_visitor_list_is_bounded_and_says_so_in_advertisements():
     renewal = _register(agent, sub_nai="pc0", low=2)  # that, and a goodbye
     assert find(RegistrationReply.decode(renewal.payload).extensions, ForeignAgentError) == []
     assert _register(agent, sub_nai="elsewhere", low=3, lifetime=0, home_address=0) is not None
+    assert _register(agent, sub_nai="by itself", low=6, flags=FLAG_D, care_of_address=NODE, home_address=0) is not None
     assert _register(agent, sub_nai="pc1", low=4, lifetime=0, home_address=HOME_ADDRESS + 1) is not None
     assert _register(agent, sub_nai="pc3", low=5, home_address=HOME_ADDRESS + 3) is not None
+
+
+def test_a_full_list_renews_whoever_is_on_it_without_a_nai_too():
+    agent = ForeignAgentAlone(visitors=1)
+    _register(agent, nai=None)
+
+    renewal = _register(agent, nai=None, low=2)
+
+    assert find(RegistrationReply.decode(renewal.payload).extensions, ForeignAgentError) == []
+    assert agent.denial(a_request(nai=None, home_address=HOME_ADDRESS + 1)).code == 66
 
 
 def test_the_last_place_goes_to_the_first_reply():
@@ -640,12 +651,14 @@ def test_fa_39_a_visitor_that_cannot_be_carried_is_none_and_the_node_gets_66(age
     assert agent.visitors() == {"pc1": "10.10.0.10"}
 
 
+@pytest.mark.parametrize("nai", [NAI, None])
 @pytest.mark.parametrize("what", ["failing", "refusing"])
-def test_a_renewal_that_cannot_be_carried_leaves_the_former_visitor(agent, what):
-    _register(agent)
-    former = agent.rows[HOME_ADDRESS]
+def test_a_renewal_that_cannot_be_carried_leaves_the_former_visitor(agent, what, nai):
+    _register(agent, nai=nai)
+    former, before = agent.rows[HOME_ADDRESS], agent.visitors()
     agent.world.now += 1000
-    datagram = a_request("pc1", identification=an_identification(low=2))
+    known = {"sub_nai": "pc1"} if nai else {"nai": None, "home_address": HOME_ADDRESS}
+    datagram = a_request(identification=an_identification(low=2), **known)
     agent.take(datagram, link_address=OTHER_LINK)
     _refuse_once(agent, what)
 
@@ -653,7 +666,7 @@ def test_a_renewal_that_cannot_be_carried_leaves_the_former_visitor(agent, what)
 
     assert passed_on.payload.endswith(octets_of(ForeignAgentError(66)))
     assert agent.rows[HOME_ADDRESS] == former
-    assert agent.visitors() == {"pc1": "10.10.0.10"}
+    assert agent.visitors() == before
 
 
 def test_a_visitor_whose_removal_is_refused_too_is_given_up(agent):

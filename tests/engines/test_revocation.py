@@ -134,6 +134,17 @@ def test_a_lost_revocation_is_sent_again_with_a_new_identifier(world):
     assert world.foreign_agents["fa1"].visitors() == {}
 
 
+def test_nor_is_one_of_a_foreign_agent_lost_for_good(world):
+    world.add_node()
+    world.pass_time(seconds=1)
+    world.lose_next("fa1", "ha")
+
+    world.foreign_agents["fa1"].run(world.foreign_agents["fa1"].engine.drain(world.now))
+    world.pass_time(seconds=1.1)
+
+    assert world.home_agent.bindings() == {}
+
+
 def test_a_lost_acknowledgement_is_given_again(world):
     world.add_node()
     world.pass_time(seconds=1)
