@@ -435,6 +435,20 @@ def test_a_denial_goes_once_a_second_to_each_session(agent):
     assert agent.denial(bad[0]) is not None
 
 
+def test_who_is_looked_at_for_another_reason_does_not_advertise_for_that_and_never_again_once_it_drains():
+    agent = ForeignAgentAlone(advertise_interval=600_000)
+    agent.world.pass_time(seconds=100)
+    agent.take(a_request("pc1"))
+    before = len(agent.advertisements())
+
+    agent.world.pass_time(seconds=7)
+    assert len(agent.advertisements()) == before
+    agent.run(agent.engine.drain(agent.now))
+    agent.run(agent.engine.wake(agent.now + 600_000))
+
+    assert [one.lifetime for _, one in agent.advertisements()[before:]] == [0]
+
+
 def test_fa_24_after_seven_seconds_of_silence_78_is_said(agent):
     datagram = a_request("pc1")
     agent.take(datagram, source=0)
