@@ -199,7 +199,8 @@ def _judge_challenge(request: Request, policy: Policy, challenges: Challenges) -
         raise Denied(FA_POORLY_FORMED_REQUEST, "two challenges")
     request.challenge = challenges.find(request.node, found[0].challenge)
     answers = [one for one in find(extensions, MnAaaAuthentication) if one.at > found[0].at]
-    if not answers and request.association is None:
+    own = request.association is not None and find(extensions, MobileForeignAuthentication)[0].at > found[0].at
+    if not answers and not own:
         raise Unexpected("a challenge that nothing answers")
     known = policy.aaa.get(request.session[0])
     if not answers or known is None:

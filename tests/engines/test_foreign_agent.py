@@ -178,7 +178,7 @@ def test_a_request_is_denied_for(agent, check):
     code, request_ = DENIALS[check]
     request_ = dict(request_)
     ttl = request_.pop("ttl", 255)
-    datagram = a_request("" if "before" in request_ else "pc1", **request_)
+    datagram = a_request("" if "before" in request_ else "pc1", **{"lifetime": 500, **request_})
 
     reply = agent.denial(datagram, ttl=ttl)
 
@@ -429,8 +429,24 @@ def test_a_denial_goes_once_a_second_to_each_session(agent):
 
     assert [agent.denial(bad[0]) is not None, agent.denial(bad[0]) is not None] == [True, False]
     assert agent.denial(bad[1]) is not None
-    agent.world.now += 1000
+    agent.world.now += 999
+    assert agent.denial(bad[0]) is None
+    agent.world.now += 1
     assert agent.denial(bad[0]) is not None
+
+
+def test_who_is_looked_at_for_another_reason_does_not_advertise_for_that_and_never_again_once_it_drains():
+    agent = ForeignAgentAlone(advertise_interval=600_000)
+    agent.world.pass_time(seconds=100)
+    agent.take(a_request("pc1"))
+    before = len(agent.advertisements())
+
+    agent.world.pass_time(seconds=7)
+    assert len(agent.advertisements()) == before
+    agent.run(agent.engine.drain(agent.now))
+    agent.run(agent.engine.wake(agent.now + 600_000))
+
+    assert [one.lifetime for _, one in agent.advertisements()[before:]] == [0]
 
 
 def test_fa_24_after_seven_seconds_of_silence_78_is_said(agent):

@@ -19,6 +19,8 @@ from mip4.extensions import (
     MobileHomeAuthentication,
     Nai,
     NormalVendor,
+    RevocationSupport,
+    UdpTunnelRequest,
     find,
     find_host_configuration,
     host_configuration,
@@ -435,6 +437,21 @@ def test_ha_09_without_the_foreign_agents_signature_the_answer_is_132(request_):
 
     assert reply.code == 132
     assert agent.bindings() == {}
+
+
+@pytest.mark.parametrize(
+    "added", [RevocationSupport(True, 1), UdpTunnelRequest(True, False, 4), CRITICAL], ids=["137", "144", "38"]
+)
+def test_ha_09_what_somebody_put_behind_the_foreign_agents_signature_counts_for_nothing(added):
+    agent = HomeAgentAlone(foreign_agents={FA1: FOREIGN_HOME})
+    signed = a_request("pc1", foreign_home=FOREIGN_HOME)
+
+    reply = an_authentic_reply(agent.take(signed + octets_of(added)).datagram, to=signed)
+
+    assert reply.code == 0
+    assert find(reply.extensions, RevocationSupport) == []
+    (binding,) = agent.engine.bindings
+    assert (binding.revocation, binding.udp_remote) == (None, 0)
 
 
 def test_ha_09_a_deregistration_needs_no_signature_and_gets_none():

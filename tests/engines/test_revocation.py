@@ -134,6 +134,17 @@ def test_a_lost_revocation_is_sent_again_with_a_new_identifier(world):
     assert world.foreign_agents["fa1"].visitors() == {}
 
 
+def test_nor_is_one_of_a_foreign_agent_lost_for_good(world):
+    world.add_node()
+    world.pass_time(seconds=1)
+    world.lose_next("fa1", "ha")
+
+    world.foreign_agents["fa1"].run(world.foreign_agents["fa1"].engine.drain(world.now))
+    world.pass_time(seconds=1.1)
+
+    assert world.home_agent.bindings() == {}
+
+
 def test_a_lost_acknowledgement_is_given_again(world):
     world.add_node()
     world.pass_time(seconds=1)
@@ -301,6 +312,25 @@ def test_a_revocation_ends_the_session_and_is_acknowledged_as_often_as_it_is_ask
         assert message.informed == inform
         assert (answer.destination, answer.port) == (peer, 50100)
     assert _revoke(station, row.revocation, peer, after=1) == []  # of before what was carried out last
+
+
+@pytest.mark.parametrize("side", ["ha_r3", "fa_52"])
+def test_silence_for_a_revocation_while_it_is_not_certain_what_is_registered_and_it_is_asked_again(world, side):
+    _register(world)
+    station, peer = _station(world, side)
+    (row,) = station.rows.values()
+    station.commit_time = lambda: 1000
+    world.nodes[0].move("fa1")
+    world.pass_time(seconds=0.1)
+    assert station.engine._open
+
+    early = _revoke(station, row.revocation, peer)
+    world.pass_time(seconds=2)
+    assert (early, len(station.rows)) == ([], 1)
+    _revoke(station, row.revocation, peer, after=101)
+    world.pass_time(seconds=2)
+
+    assert station.rows == {}
 
 
 WRONG_ACKNOWLEDGEMENTS = {

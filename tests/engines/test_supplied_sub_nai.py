@@ -94,6 +94,7 @@ def test_no_sub_nai_is_added_to_a_request_that_is(request_):
     message = RegistrationRequest.decode(agent.take(a_request(**request_)))
 
     assert find(message.extensions, Experimental) == ([Experimental(1, b"pc1")] if "sub_nai" in request_ else [])
+    assert [one.session[1] for one in agent.engine.visitors.pending()] == [request_.get("sub_nai", "")]
 
 
 def test_a_sub_nai_behind_the_nodes_authenticator_is_not_the_nodes():
@@ -117,12 +118,14 @@ def test_fa_41_the_node_gets_its_reply_without_it_and_the_visitor_has_it():
     assert list(agent.engine.visitors.pending()) == []
 
 
-def test_fa_40_the_nodes_deregistration_ends_the_visit():
+@pytest.mark.parametrize("care_of_address", [FA1, HOME_ADDRESS], ids=["here", "wherever it is"])
+def test_fa_40_the_nodes_deregistration_ends_the_visit(care_of_address):
     agent = _supplying()
     datagram = a_request()
     agent.take(datagram)
     agent.answer(a_reply(datagram, home_address=HOME_ADDRESS, after=octets_of(SUPPLIED), foreign_home=FOREIGN_HOME))
-    goodbye = a_request(lifetime=0, home_address=HOME_ADDRESS, identification=an_identification(low=7))
+    known = {"home_address": HOME_ADDRESS, "care_of_address": care_of_address}
+    goodbye = a_request(lifetime=0, identification=an_identification(low=7), **known)
 
     assert agent.take(goodbye) == goodbye
     passed_on = agent.answer(a_reply(goodbye))

@@ -51,9 +51,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     up.add_argument(
         "--lifetime", type=whole(1, INFINITE), default=600, metavar="SECONDS", help="of registrations (default 600)"
     )
-    up.add_argument(
-        "--advertise-interval", type=real(0.1, 1800), default=1.0, metavar="SECONDS", help="default 1.0"
-    )
+    up.add_argument("--advertise-interval", type=real(0.1, 1800), default=1.0, metavar="SECONDS", help="default 1.0")
     up.add_argument("--dhcp", action="store_true", help="nodes ask for an uplink address on each visited link")
     up.add_argument("--home-link", action="store_true", help="a home network that is a real link, with the host home1")
     up.add_argument(

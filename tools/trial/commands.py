@@ -66,9 +66,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     lab = _add(commands, "lab", _lab, "a synthetic drive in the lab, its report, and whether it is true")
     lab.add_argument("--roams", type=whole(1, 10_000), default=20, metavar="N", help="default 20")
     # Sooner a node is not there where it hears no agent: it asks three times, and then for an address.
-    lab.add_argument(
-        "--stay", type=real(1.5, 3600), default=2.0, metavar="SECONDS", help="at each network (default 2)"
-    )
+    lab.add_argument("--stay", type=real(1.5, 3600), default=2.0, metavar="SECONDS", help="at each network (default 2)")
     lab.add_argument("--out", type=Path, default=Path("trial"), metavar="FOLDER", help="default trial")
     lab.add_argument("--pdf", action="store_true", help="the report as PDF, too")
 
