@@ -189,11 +189,16 @@ def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
 def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the daemon tells, until it ends. Raises OSError, ValueError as ask() does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
         client.connect(str(path))
         client.sendall(json.dumps(request).encode() + b"\n")
+        client.settimeout(None)  # nothing may happen for long
         with client.makefile("rb") as lines:
             for line in lines:
-                yield json.loads(line)
+                event = json.loads(line)
+                if not isinstance(event, dict):
+                    raise ValueError("not a JSON object")
+                yield event
 
 
 def _remove_stale(path: Path) -> None:

@@ -29,6 +29,7 @@ from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.routing import Fact
 from host_agents.runtime.telling import tell
+from host_agents.runtime.unended import Unended
 from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.group_commit import PATIENCE
 from host_agents.store.protocol import Row, Store
@@ -104,6 +105,9 @@ class Daemon:
             Dropped: self._drop,
         }
         self.alarm = Alarm(self.now, lambda: self.engine.deadline(), self._wake)
+        self.unended = Unended(
+            lambda rows, done: self.store.submit(rows, done), lambda turn: self.carry_out(turn, 0.0), self.is_due
+        )
         self._hung_up = asyncio.Event()
         self._stopped = asyncio.Event()
         self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
@@ -191,6 +195,7 @@ class Daemon:
         finally:
             watchdog.stop()
             self.alarm.stop()
+            self.unended.stop()
             reloading.cancel()
             await self._end()
 
@@ -312,8 +317,14 @@ class Daemon:
     def refuse(self, turn: Turn, kind: str, reason: str) -> None:
         """It could not run to its end. kind: what failed, as it is counted."""
         self.journal.failed(kind, reason, self.now())
-        if turn.session is not None:
+        if turn.session is None:
+            self.unended.put(turn)
+        else:
             self.take(self.engine.refused(turn.session, reason, self.now()))
+
+    def is_due(self, effect: object) -> bool:
+        """As of Unended."""
+        raise NotImplementedError
 
     def _wake(self) -> None:
         self.take(self.engine.wake(self.now()))

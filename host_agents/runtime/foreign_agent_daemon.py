@@ -9,7 +9,16 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn
+from host_agents.effects import (
+    InstallDelivery,
+    RemoveDelivery,
+    RemoveTunnel,
+    RemoveVisitor,
+    Said,
+    SendDatagram,
+    SendFrame,
+    Turn,
+)
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
@@ -156,6 +165,14 @@ class ForeignAgentDaemon(Daemon):
             "draining": self.engine.draining,
             "registration_required": self.engine.policy.registration_required,
         }
+
+    def is_due(self, effect: object) -> bool:
+        """As of Unended: not of an address that has a visitor by now. What a frame had to say is stale."""
+        if isinstance(effect, RemoveVisitor):
+            return self.engine.visitors.find(effect.visitor.home_address) is None
+        if isinstance(effect, RemoveDelivery | RemoveTunnel):
+            return self.engine.visitors.find(effect.home_address) is None
+        return isinstance(effect, Said | SendDatagram)
 
     async def reload(self) -> Document:
         read: ForeignAgentConfig = await self.read_again(load_foreign_agent)

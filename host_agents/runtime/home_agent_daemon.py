@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
@@ -41,7 +40,6 @@ from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
-_TRY_AGAIN = 1.0  # s, where the store would not have it
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
 
 
@@ -60,8 +58,6 @@ class HomeAgentDaemon(Daemon):
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
         self._upkeep: Upkeep | None = None
-        self._unended: deque[Turn] = deque()
-        self._ending: asyncio.TimerHandle | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
         if config.radius is not None and config.radius.server is not None:
             self.stranger = "no subscriber that is known yet has the NAI"
@@ -271,36 +267,8 @@ class HomeAgentDaemon(Daemon):
                 told = {"message": f"at the end of a turn of {one.session}", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
 
-    def refuse(self, turn: Turn, kind: str, reason: str) -> None:
-        """An end that no request has asked for, as that of a lifetime, is tried again: the engine has forgotten it."""
-        super().refuse(turn, kind, reason)
-        if turn.session is None and any(isinstance(effect, RemoveBinding) for effect in turn.effects):
-            self._unended.append(turn)
-            self._end_later()
-
-    def _end_later(self) -> None:
-        if self._ending is None:
-            self._ending = asyncio.get_running_loop().call_later(_TRY_AGAIN, self._end_again)
-
-    def _end_again(self) -> None:
-        """The first of them alone: while the disk is full there may be many."""
-        self._ending = None
-        if self._unended and not self._stopped.is_set():
-            turn = Turn([effect for effect in self._unended.popleft().effects if self._is_over(effect)])
-            rows = [effect for effect in turn.effects if isinstance(effect, RemoveBinding)]
-            self.store.submit(rows, partial(self._ended, turn))
-
-    def _ended(self, turn: Turn, failed: StoreFailed | None) -> None:
-        if failed is not None:
-            self._unended.appendleft(turn)
-            self._end_later()
-            return
-        self.carry_out(turn, 0.0)
-        if self._ending is None:
-            self._end_again()
-
-    def _is_over(self, effect: object) -> bool:
-        """Not of a session, or an address, that has a binding by now."""
+    def is_due(self, effect: object) -> bool:
+        """As of Unended: not of a session, or an address, that has a binding by now."""
         bindings = self.engine.bindings
         if isinstance(effect, RemoveBinding):
             return bindings.find((effect.binding.nai, effect.binding.sub_nai)) is None

@@ -390,6 +390,18 @@ def test_fa_21_more_than_five_requests_under_way_get_66(agent):
     assert agent.take(a_request("pc2")) is not None  # another session has five of its own
 
 
+def test_fa_21_each_node_without_nai_has_five_requests_under_way(agent):
+    for node in range(3):
+        at = {"nai": None, "home_address": parse("10.10.0.10") + node}
+        link = {"link_address": bytes((2, 0, 0, 0, 4, node))}
+
+        passed = [agent.take(a_request(identification=an_identification(low=low), **at), **link) for low in range(5)]
+
+        assert None not in passed
+        agent.world.now += 1000
+        assert agent.denial(a_request(identification=an_identification(low=5), **at), **link).code == 66
+
+
 def test_requests_of_a_session_are_limited_with_a_burst_of_five(agent):
     agent.engine.visitors.await_reply = lambda pending: None  # the limit of pending ones is another one
     passed = [agent.take(a_request(identification=an_identification(low=low))) is not None for low in range(100)]

@@ -42,6 +42,8 @@ def _signing():
 
 
 def _register(agent, sub_nai="pc1", home_address=HOME_ADDRESS, low=1, link_address=NODE_LINK, **request):
+    if request.get("nai", NAI) is None:
+        sub_nai, request["home_address"] = "", home_address
     datagram = a_request(sub_nai, identification=an_identification(low=low), **request)
     assert agent.take(datagram, link_address=link_address) is not None
     lifetime = request.get("lifetime", 600)
@@ -172,6 +174,30 @@ def test_a_deregistration_of_another_session_of_that_address_ends_nothing(agent)
 
     _register(agent, sub_nai="pc2", low=2, lifetime=0)
 
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
+
+
+@pytest.mark.parametrize("nai", [NAI, None])
+def test_a_home_agent_that_a_stranger_has_chosen_ends_nobody_elses_visit(agent, nai):
+    """He knows the names and the home address of his victim, and has a home agent that says yes to everything."""
+    _register(agent, nai=nai)
+    forged = {"nai": nai, "home_agent": OTHER_AGENT, "link_address": OTHER_LINK}
+
+    _register(agent, low=2, lifetime=0, **forged)
+    refused = _register(agent, low=3, **forged)
+    _register(agent, low=4, home_address=HOME_ADDRESS + 5, **forged)
+
+    assert [one.status for one in find(RegistrationReply.decode(refused.payload).extensions, ForeignAgentError)] == [66]
+    assert agent.engine.visitors.find(HOME_ADDRESS).home_agent == HOME_AGENT
+    assert agent.delivery(HOME_ADDRESS).link_address == NODE_LINK
+
+
+def test_a_node_that_has_changed_its_home_agent_is_served_at_once(agent):
+    _register(agent)
+
+    _register(agent, low=2, home_agent=OTHER_AGENT)
+
+    assert agent.engine.visitors.find(HOME_ADDRESS).home_agent == OTHER_AGENT
     assert agent.visitors() == {"pc1": "10.10.0.10"}
 
 
@@ -591,6 +617,20 @@ def test_a_reply_during_an_open_turn_of_its_session_waits_for_the_end_of_it(agen
 
     replies = [frame for frame in agent.frames if frame.link_address == NODE_LINK]
     assert len(replies) == 2
+    assert list(agent.engine.visitors.pending()) == []
+
+
+def test_replies_to_nodes_without_nai_do_not_wait_for_each_others_turns(agent):
+    agent.commit_time = lambda: 50
+    requests = [a_request(nai=None, home_address=HOME_ADDRESS + at) for at in range(3)]
+    for datagram in requests:
+        agent.take(datagram)
+    for datagram in requests:
+        agent.receive(a_reply(datagram), HOME_AGENT, 434)
+
+    agent.world.pass_time(seconds=0.2)
+
+    assert len(agent.engine.visitors) == 3
     assert list(agent.engine.visitors.pending()) == []
 
 

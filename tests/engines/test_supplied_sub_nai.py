@@ -2,7 +2,7 @@
 
 import pytest
 
-from mip4.address import parse
+from mip4.address import parse, show
 from mip4.const import FLAG_D
 from mip4.extensions import Experimental, ForeignHomeAuthentication, MobileHomeAuthentication, NormalVendor, find
 from mip4.messages import RegistrationReply, RegistrationRequest
@@ -12,7 +12,7 @@ from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI
 from tests.helpers.messages import FOREIGN_HOME, a_reply, a_request, an_identification, octets_of
 from tests.helpers.world import World
 
-FA1 = FOREIGN_AGENTS["fa1"]
+FA1, FA2 = FOREIGN_AGENTS["fa1"], FOREIGN_AGENTS["fa2"]
 LINK = "02:00:00:00:01:01"  # of NODE_LINK
 SUPPLIED = Experimental(1, LINK.encode())
 HOME_ADDRESS = parse("10.10.0.10")
@@ -150,6 +150,16 @@ def test_two_nodes_of_one_nai_are_two_visitors():
 
 
 # ---- the home agent
+
+
+def test_ha_18_only_who_leaves_is_known_by_the_home_address_of_a_session_that_its_agent_has_named():
+    home_agent = _believing()
+    home_address = _register(home_agent).home_address
+
+    taken_over = home_agent.ask(source=FA2, care_of_address=FA2, home_address=home_address)
+
+    assert taken_over.code == 129
+    assert home_agent.bindings() == {LINK: (show(home_address), show(FA1))}
 
 
 def test_ha_14_a_supplied_sub_nai_names_the_session_and_is_echoed_between_the_authenticators():
