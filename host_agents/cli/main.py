@@ -53,11 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; each thing that is wrong is one line on stderr."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        _take_any_terminal()
+        _take_any_streams()
         args = make_parser(words[0] if words else "").parse_args(words)
         code = int(args.handler(args))
-        if sys.stdout is not None:
-            sys.stdout.flush()  # while somebody can still be told that it could not be written
+        sys.stdout.flush()  # while somebody can still be told that it could not be written
         return code
     except ConfigurationError as error:
         return _fail(2, str(error))
@@ -70,8 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if isinstance(error, BrokenPipeError) else _fail(1, f"{error.filename or 'stdout'}: {error.strerror}")
 
 
-def _take_any_terminal() -> None:
-    """A terminal that has no word for a character shows a question mark."""
+def _take_any_streams() -> None:
+    """A terminal that has no word for a character shows a question mark; what was closed swallows what it is told."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # or a state file would get that number, and what is written there
+    os.close(handle)
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -57,7 +57,8 @@ def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], ti
     table = Table(title=title or None, title_justify="left", header_style="bold")
     columns = {key: heading for key, heading in columns.items() if not rows or key in rows[0]}
     for key, heading in columns.items():
-        justify: JustifyMethod = "right" if any(isinstance(row.get(key), int) for row in rows) else "left"
+        numbers = [isinstance(row[key], int) for row in rows if row.get(key) is not None]
+        justify: JustifyMethod = "right" if numbers and all(numbers) else "left"
         table.add_column(heading, justify=justify, overflow="fold", no_wrap=key not in _FOLDED)
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))

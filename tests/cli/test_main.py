@@ -67,6 +67,17 @@ def test_a_terminal_without_a_character_shows_a_question_mark() -> None:
     assert "K?the" in ended.stdout
 
 
+def test_streams_that_are_closed_are_no_files_of_ours(tmp_path: Path) -> None:
+    """The numbers of standard streams go to what is opened first, which is not to get what we say."""
+    shown = "import host_agents.cli.main as it, os; it.main(['decode', '%s']); print(os.readlink('/proc/self/fd/2'))"
+    closed = ["sh", "-c", 'exec "$@" 2>&- <&-', "sh", sys.executable, "-c", shown % MESSAGE]
+
+    ended = subprocess.run(closed, stdout=subprocess.PIPE, text=True, timeout=60)
+
+    assert ended.returncode == 0
+    assert ended.stdout.endswith("/dev/null\n")
+
+
 @pytest.mark.parametrize("words", [("ha", "show", "status"), ("fa", "drain"), ("node", "status"), ("ha", "reload")])
 def test_a_socket_of_somebody_else_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
