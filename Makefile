@@ -23,11 +23,12 @@ check: setup
 # are left in build/.
 BENCH ?=
 bench: setup
+	@tools/setup/packages.sh bench
 	@mkdir -p build
 	@$(PY) -m host_agents.cli.main bench $(BENCH) --json build/bench.json --plot build/bench.png
 
-# Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board;
-# then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board, a
+# lab of 200 nodes; then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup-tests
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
@@ -35,6 +36,8 @@ soak: setup-tests
 	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
 	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap
 	@$(PY) -m host_agents.cli.main trial lab --out build/trial
+	@$(PY) -m host_agents.cli.main lab up --nodes 200 --dir build/many >build/many.txt
+	@$(PY) -m host_agents.cli.main lab down --dir build/many
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; $(PY) -m pytest -q -x tests/lab || exit 1; done
 
 # docs/conformance.md, from the checklist's lines and the names of the tests; docs/metrics.md, from the table of RFC 2006.

@@ -39,6 +39,7 @@ class _Outstanding:
 
     message: RegistrationRevocation
     peer: int
+    until: int | None
     tries: int = 0
     again: int = 0
 
@@ -82,17 +83,18 @@ class Revocations:
         return RevocationSupport(True, self._clock(now) & 0xFFFFFFFF)
 
     def revoke(
-        self, home_address: int, peer: int, inform: bool, session: tuple[str, str], now: int
+        self, home_address: int, peer: int, inform: bool, session: tuple[str, str], until: int | None, now: int
     ) -> list[SendDatagram]:
         """Tell `peer`, again and again until it acknowledges, that the registration is over. inform: tell the node.
 
+        until: ms, when its lifetime would have ended and nobody needs to be told any more (RFC 3543 §4.1); None: never.
         Nothing is sent to an agent whose key the operator has taken away since the registration.
         """
         if peer not in self._peers:
             return []
         domains = (self._own, peer) if self._is_home_agent else (peer, self._own)
         message = RegistrationRevocation(self._is_home_agent, inform, home_address, *domains, 0, _naming(*session))
-        one = _Outstanding(message, peer)
+        one = _Outstanding(message, peer, until)
         if len(self._outstanding) < _OUTSTANDING:
             self._outstanding[peer, home_address] = one
         return [self._send(one, now)]
@@ -125,7 +127,7 @@ class Revocations:
         while (again := self.deadline()) is not None and again <= now:
             _, key = heapq.heappop(self._again)
             one = self._outstanding[key]
-            if one.tries < _TRIES:
+            if one.tries < _TRIES and (one.until is None or now < one.until):
                 sent.append(self._send(one, now))
             else:
                 del self._outstanding[key]

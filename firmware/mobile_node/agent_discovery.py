@@ -5,6 +5,7 @@ from mip4.compat import const
 from mip4.const import ADVERT_B, ADVERT_F, ADVERT_H, INFINITE, PROTO_ICMP
 from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, PrefixLengths
 from mip4.errors import Unexpected
+from mip4.identification import Noise
 from mip4.ip import Packet
 from mip4.record import Record
 
@@ -46,11 +47,13 @@ class AgentDiscovery:
     """Turns what is heard on the uplink into one agent to register with. `current` is None while there is none.
 
     unanswered: ms at which the third solicitation in a row counts as unanswered, None before it was sent.
-    home_agent: ours, whose advertisements say that we are at home.
+    home_agent: ours, whose advertisements say that we are at home. noise: of chance, so that nodes that lost power
+    together do not ask in step.
     """
 
-    def __init__(self, home_agent: int):
+    def __init__(self, home_agent: int, noise: Noise):
         self.home_agent = home_agent
+        self._noise = noise
         self.current = None
         self.up = False
         self._agents = []
@@ -95,8 +98,7 @@ class AgentDiscovery:
             return self._choose(now)
         if self.current.address == agent.address:
             self.current = agent
-            rebooted = agent.sequence < former.sequence and agent.sequence <= _REBOOTED
-            return rebooted or _way(agent) != _way(former)
+            return _has_rebooted(agent, former) or _way(agent) != _way(former)
         return self._has_moved(agent, now) and self._choose(now)
 
     def deadline(self) -> int | None:
@@ -118,7 +120,7 @@ class AgentDiscovery:
         if self._solicited == _ENOUGH:
             self.unanswered = now + _SOLICIT_FIRST
         wait = _SOLICIT_FIRST if self._solicited < _ENOUGH else min(500 << min(self._solicited - 2, 8), _SOLICIT_LAST)
-        self._solicit_at = now + wait
+        self._solicit_at = now + wait + wait * (self._noise.next()[0] - 128) // 1024  # within an eighth (§2.4)
         return True, moved
 
     def is_silent(self, now: int) -> bool:
@@ -215,6 +217,13 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
         co_located=0,
         home=home,
     )
+
+
+def _has_rebooted(agent: Agent, former: Agent) -> bool:
+    """Or has revoked one of our sessions, which it says with a 0 (RFC 3543 §4.1): as often as it likes in a row."""
+    if agent.sequence == 0:
+        return True
+    return agent.sequence < former.sequence and agent.sequence <= _REBOOTED
 
 
 def _way(agent: Agent) -> tuple:

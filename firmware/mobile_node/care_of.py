@@ -4,6 +4,7 @@
 """
 
 from mip4.const import ADVERT_R, ADVERT_T, INFINITE
+from mip4.identification import Noise
 from mobile_node.agent_discovery import Agent, AgentDiscovery
 
 FOREIGN_AGENT = "foreign-agent"
@@ -19,11 +20,12 @@ class CareOf:
     no agent's at all: the home agent is asked directly. One that is our home is taken in every mode.
     """
 
-    def __init__(self, mode: str, home_agent: int):
+    def __init__(self, mode: str, home_agent: int, noise: Noise):
+        """noise: as of AgentDiscovery."""
         self.current = None
         self._mode = mode
         self._home_agent = home_agent
-        self._discovery = AgentDiscovery(home_agent)
+        self._discovery = AgentDiscovery(home_agent, noise)
         self._address = 0
 
     def link_up(self, now: int) -> None:

@@ -144,8 +144,14 @@ def _drain(args: argparse.Namespace) -> int:
 
 
 def _debug(args: argparse.Namespace) -> int:
-    request = {"debug": args.nai, "on": not args.off}
-    return _told(args, request, "debugged", lambda reply: f"looked at: {', '.join(reply['debugged']) or 'nobody'}")
+    """A name that nobody has is looked at as well, since it may be new; a mistyped one is not to go unnoticed."""
+    reply = _ask(args, {"debug": args.nai, "on": not args.off}, "debugged")
+    if reply is None:
+        return 1
+    print(f"looked at: {', '.join(reply['debugged']) or 'nobody'}")
+    if "hint" in reply:
+        print(f"entourage: {reply['hint']}", file=sys.stderr)
+    return 0
 
 
 def _reload(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from host_agents.cli.numbers import real, whole
 from host_agents.decoder.pcapng_writer import PcapngWriter
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.session_capture import SessionCapture
@@ -26,10 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sub_nai", nargs="?", metavar="SUB_NAI", help='default: all its sessions; "": the node\'s own')
     parser.add_argument("--write", type=Path, metavar="FILE", help="instead of stdout")
     parser.add_argument(
-        "--seconds", type=float, metavar="N", help="for so long; default: until Ctrl-C or Wireshark ends"
+        "--seconds",
+        type=real(0.1, 1e6),
+        metavar="N",
+        help="for so long; default: until Ctrl-C or Wireshark ends",
     )
-    parser.add_argument("--packets", type=int, metavar="N", help="so many at most")
-    parser.add_argument("--megabytes", type=int, default=256, metavar="N", help="so much at most (default 256)")
+    parser.add_argument("--packets", type=whole(1, 10**9), metavar="N", help="so many at most")
+    parser.add_argument(
+        "--megabytes", type=whole(1, 10**6), default=256, metavar="N", help="so much at most (default 256)"
+    )
 
 
 def run(args: argparse.Namespace, sessions: Sessions) -> int:

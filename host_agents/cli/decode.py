@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from host_agents.cli.numbers import whole
 from host_agents.cli.show import print_json
 from host_agents.decoder.capture import read_packets
 from host_agents.decoder.discovery import describe_discovery
@@ -43,7 +44,11 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="with those of ha.toml, fa.toml, node.json",
     )
     decode.add_argument(
-        "--sub-nai-vendor", type=int, default=0, metavar="N", help="enterprise number that carries sub-NAIs (carrier B)"
+        "--sub-nai-vendor",
+        type=whole(0, 0xFFFFFFFF),
+        default=0,
+        metavar="N",
+        help="enterprise number that carries sub-NAIs (carrier B)",
     )
     decode.add_argument("--tunnel", action="store_true", help="a line for each tunnelled packet as well")
     decode.add_argument("--json", action="store_true", help="one JSON document on stdout")

@@ -11,8 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 from host_agents.cli.asking import default
-from host_agents.datapath.bpf.hooks import withdraw
+from host_agents.datapath.bpf import hooks as bpf
 from host_agents.datapath.device import is_held
+from host_agents.datapath.ipip import kernel as ipip
+from host_agents.datapath.ipip.kernel import aside_of
 from host_agents.runtime.config import Common, load_home_agent
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
@@ -34,13 +36,15 @@ def _withdraw(args: argparse.Namespace) -> int:
 
     agent's has the device: both have the same if their files name none.
     """
-    common, router = _foreign(args.config) if args.role == "fa" else _home(args.config)
+    home = args.role == "ha"
+    common, address, router = _home(args.config) if home else _foreign(args.config)
     lock = Lock(str(common.state))
     try:
         with closing(router):
-            if is_held(common.device):
+            if is_held(common.device) or is_held(aside_of(common.device)):
                 raise KernelRefused(f"withdraw {common.device}", "another agent has it")
-            withdraw(common.device)
+            bpf.withdraw(common.device)
+            ipip.withdraw(common.device, address, home)
             router.withdraw()
     except OSError as error:
         reason = error.strerror or os.strerror(error.errno or 0)
@@ -50,11 +54,12 @@ def _withdraw(args: argparse.Namespace) -> int:
     return 0
 
 
-def _home(path: Path) -> tuple[Common, HomeRouter]:
+def _home(path: Path) -> tuple[Common, int, HomeRouter]:
     config = load_home_agent(path)
-    return config.common, HomeRouter(config.common.device, [one.prefix for one in config.policy.networks])
+    router = HomeRouter(config.common.device, [one.prefix for one in config.policy.networks])
+    return config.common, config.policy.address, router
 
 
-def _foreign(path: Path) -> tuple[Common, VisitedRouter]:
+def _foreign(path: Path) -> tuple[Common, int, VisitedRouter]:
     config = load_foreign_agent(path)
-    return config.common, VisitedRouter(config.common.device, config.interfaces)
+    return config.common, config.care_of_address, VisitedRouter(config.common.device, config.interfaces)

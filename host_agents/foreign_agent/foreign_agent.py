@@ -22,7 +22,7 @@ from host_agents.foreign_agent.reply import (
     refuse_critical,
     verify,
 )
-from host_agents.foreign_agent.request import decode_request
+from host_agents.foreign_agent.request import decode_request, named
 from host_agents.foreign_agent.visitor_table import Full, Pending, Session
 from host_agents.foreign_agent.visits import Visits
 from host_agents.open_turns import OpenTurns
@@ -120,8 +120,8 @@ class ForeignAgent:
             session = (visitor.nai, visitor.sub_nai)
             effects += self._visits.forget(visitor, "drained")
             if visitor.revocation is not None:
-                peer = visitor.home_agent
-                effects += self._revocations.revoke(visitor.home_address, peer, False, session, now)
+                peer, until = visitor.home_agent, visitor.expires
+                effects += self._revocations.revoke(visitor.home_address, peer, False, session, until, now)
         return Turn(effects)
 
     # ---- revocation (RFC 3543)
@@ -145,7 +145,7 @@ class ForeignAgent:
     def _registration(self, home_address: int, peer: int) -> tuple[int, int | None] | None:
         """What Revocations asks about a home address. While its turn is open, nothing certain can be said."""
         visitor = self.visitors.find(home_address)
-        if visitor is None or (visitor.nai, visitor.sub_nai) in self._open:
+        if visitor is None or named(visitor.nai, visitor.sub_nai, home_address) in self._open:
             return None
         return visitor.home_agent, visitor.revocation
 
@@ -189,8 +189,8 @@ class ForeignAgent:
             verify(datagram, reply, pending, self.policy)
         except BadAuthenticator as error:
             return Turn([Dropped(error, source), *self._denials.doubt(pending, reply, kept, now)])
-        if pending.session in self._open:
-            self._open.hold(pending.session, datagram, source, port)
+        if pending.request.node in self._open:
+            self._open.hold(pending.request.node, datagram, source, port)
             return Turn([])
         self.visitors.answered(pending)
         self._challenge(pending, reply)
@@ -245,7 +245,8 @@ class ForeignAgent:
         visitor = self.visitors.find(reply.home_address)
         if not min(reply.lifetime, pending.request.message.lifetime):
             effects: list[object] = []
-            if visitor is not None and (visitor.nai, visitor.sub_nai) == pending.session:
+            whose = None if visitor is None else (visitor.nai, visitor.sub_nai, visitor.home_agent)
+            if visitor is not None and whose == (*pending.session, pending.request.home_agent):
                 effects = self._visits.forget(visitor, "deregistered")
             return Turn([*effects, pass_on(pending, kept, reply.home_address)])
         return self._admit(pending, reply, kept, now)
@@ -257,11 +258,11 @@ class ForeignAgent:
             former, effects = self._visits.admit(visitor, pass_on(pending, kept, visitor.home_address))
         except (Denied, Full) as error:
             return Turn(cannot(pending, kept, reply.home_address, str(error)))
-        self._open[pending.session] = _Open(pending, kept, visitor, former)
-        return Turn(effects, pending.session)
+        self._open[pending.request.node] = _Open(pending, kept, visitor, former)
+        return Turn(effects, pending.request.node)
 
     def settled(self, session: Session, now: int) -> Turn:
-        """The turn of `session` ran to its end. A reply that came for it meanwhile is looked at now."""
+        """The turn of `session`, as of named(), ran to its end. A reply that came for it meanwhile is looked at now."""
         held = self._open.end(session)
         return Turn([]) if held is None else self.receive(*held, now)
 

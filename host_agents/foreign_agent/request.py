@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,9 +75,14 @@ class Request:
         return self.association is not None or self.vouched
 
     @property
-    def node(self) -> Hashable:
-        """Whose it says it is, as challenges go."""
-        return self.session if self.session[0] else self.message.home_address
+    def node(self) -> tuple[str, str]:
+        """Whose it says it is: a session, or whoever has its home address where it names none (as of named())."""
+        return named(*self.session, self.message.home_address)
+
+
+def named(nai: str, sub_nai: str, home_address: int) -> tuple[str, str]:
+    """What tells sessions apart. Nodes without a NAI, of which there may be many, have but their home addresses."""
+    return (nai, sub_nai) if nai else ("", show(home_address))
 
 
 def decode_request(datagram: bytes, policy: Policy) -> Request:
@@ -195,7 +199,8 @@ def _judge_challenge(request: Request, policy: Policy, challenges: Challenges) -
         raise Denied(FA_POORLY_FORMED_REQUEST, "two challenges")
     request.challenge = challenges.find(request.node, found[0].challenge)
     answers = [one for one in find(extensions, MnAaaAuthentication) if one.at > found[0].at]
-    if not answers and request.association is None:
+    own = request.association is not None and find(extensions, MobileForeignAuthentication)[0].at > found[0].at
+    if not answers and not own:
         raise Unexpected("a challenge that nothing answers")
     known = policy.aaa.get(request.session[0])
     if not answers or known is None:

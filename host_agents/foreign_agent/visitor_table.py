@@ -108,11 +108,12 @@ class VisitorTable:
         """Raises Full when this session, or all of them together, have too many requests under way."""
         if len(self._pending) >= _PENDING:
             raise Full(f"{_PENDING} requests are pending")
-        if self._count.get(pending.session, 0) >= _PENDING_PER_SESSION:
+        node = pending.request.node
+        if self._count.get(node, 0) >= _PENDING_PER_SESSION:
             raise Full(f"{_PENDING_PER_SESSION} requests of this session are pending")
         self._pending[pending] = None
         self._by_low.setdefault(pending.low, []).append(pending)
-        self._count[pending.session] = self._count.get(pending.session, 0) + 1
+        self._count[node] = self._count.get(node, 0) + 1
 
     def find_pending(self, low: int, session: Session, home_address: int) -> Pending | None:
         """The request that a reply answers: by the low word it copies, then by its session or home address.
@@ -135,9 +136,10 @@ class VisitorTable:
         same.remove(pending)
         if not same:
             del self._by_low[pending.low]
-        self._count[pending.session] -= 1
-        if not self._count[pending.session]:
-            del self._count[pending.session]
+        node = pending.request.node
+        self._count[node] -= 1
+        if not self._count[node]:
+            del self._count[node]
 
     def first_pending(self) -> Pending | None:
         """The one that has waited longest."""

@@ -46,13 +46,14 @@ class Visits:
         former = self.visitors.find_session(session)
         effects: list[object] = []
         refuse_address(visitor.home_address, self._policy)
+        if holder is not None and _is_anothers(holder, visitor):
+            raise Denied(FA_RESOURCES, f"{show(visitor.home_address)} is another visitor's")
         if holder is not None and (holder.nai, holder.sub_nai) != session:
-            if holder.home_agent != visitor.home_agent:
-                raise Denied(FA_RESOURCES, f"{show(visitor.home_address)} is another visitor's")
             effects += self.forget(holder, "its home agent gave the address to another session")
             holder = None
         if former is not None and former.home_address != visitor.home_address:
-            effects += self.forget(former, "has another address now")
+            if not _is_anothers(former, visitor):
+                effects += self.forget(former, "has another address now")
             former = None
         self.visitors.put(visitor)
         effects.append(StoreVisitor(visitor))
@@ -89,3 +90,13 @@ class Visits:
                 break
             effects += self.forget(visitor, "lifetime over")
         return effects
+
+
+def _is_anothers(one: Visitor, visitor: Visitor) -> bool:
+    """Whether `one` is not for the home agent of `visitor` to end.
+
+    Anybody can name anybody's session, and find a home agent that agrees. A node that has changed its own home agent
+    is where it was.
+    """
+    same = (one.nai, one.sub_nai, one.link_address) == (visitor.nai, visitor.sub_nai, visitor.link_address)
+    return one.home_agent != visitor.home_agent and not same

@@ -51,7 +51,7 @@ class HomeAgent:
         self.occupied = self._pool.occupy  # who looks at a home link tells what is seen there
         self._revocations = Revocations(policy.address, policy.foreign_agents, True, self.clock(0))
         self._log_lines = LogLines()
-        self._plain = PlainRequests(policy, self.bindings, self._pool, self._replay, _UNBOUND)
+        self._plain = PlainRequests(policy, self.bindings, self._pool, self._replay, self._revocations, _UNBOUND)
         self._registrations = Registrations(
             policy, self._sessions, self._revocations, self._log_lines, self._open, _UNBOUND
         )
@@ -75,15 +75,16 @@ class HomeAgent:
         accepted = self._plain.find(datagram, source, port, now, self._open)
         if accepted is None:
             return None
-        binding, session = accepted.row.binding, accepted.session
+        binding, session, former = accepted.row.binding, accepted.session, accepted.former
         self._revocations.registered(binding.home_address, binding.care_of_address)
         self._open[session] = accepted
-        if accepted.former is not None:
+        if accepted.renews:
             self.bindings.renew(binding)
             return accepted
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
-        return accepted.but(further=(self._sessions.tunnel(binding), *self._log_lines.accepted(None, binding, now)))
+        said = self._log_lines.accepted(former, binding, now)
+        return accepted.but(further=(self._sessions.tunnel(binding), *said))
 
     def examine(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """The long way of receive()."""
@@ -199,7 +200,8 @@ class HomeAgent:
         for one in each(binding):
             if one.revocation is not None:
                 tell = inform and informs(one.revocation)
-                effects += self._revocations.revoke(one.home_address, one.care_of_address, tell, session, now)
+                until = None if one.expires is None else one.expires - self.clock(0)
+                effects += self._revocations.revoke(one.home_address, one.care_of_address, tell, session, until, now)
         return Turn(effects)
 
     # ---- revocation (RFC 3543)

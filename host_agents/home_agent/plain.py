@@ -1,9 +1,8 @@
-"""The short way, for what a home agent hears all day: a plain request of a session that is new, or renewed where it is.
+"""The short way, for what a home agent hears all day: a plain request of a session that is new, stays or has moved.
 
-Plain: NAI, sub-NAI in carrier A, perhaps the question for the home network's configuration, and the Mobile-Home
-Authentication, in this order and nothing else; relayed by a foreign agent that shares no key with us. That is read in
-one go, and the reply repeats octets of the request. Whatever is not so, or would not be accepted, takes the long way,
-which says why: this one says yes or nothing. tests/engines/test_plain.py compares the two over traffic of every kind.
+The reply repeats octets of the request. Whatever is not plain (plain_request.py), or would not be accepted, takes the
+long way, which says why: this one says yes or nothing. tests/engines/test_plain.py compares the two over traffic of
+every kind.
 """
 
 from __future__ import annotations
@@ -14,47 +13,38 @@ from struct import Struct
 from host_agents.effects import Accepted, MobilityBinding, RenewBinding, StoreBinding
 from host_agents.home_agent.address_pool import AddressPool
 from host_agents.home_agent.binding_table import MobilityBindingTable
+from host_agents.home_agent.plain_request import FIXED, HEADER, SHORTEST, SIZE, PlainRequest, read
 from host_agents.home_agent.policy import Policy, Subscriber
 from host_agents.home_agent.replay import Replay
 from host_agents.home_agent.reply import configuration, jittered
+from host_agents.revocation import Revocations
 from mip4.address import in_prefix, is_unicast
-from mip4.const import (
-    ACCEPTED,
-    ANY,
-    BROADCAST,
-    CONFIG_REQUEST,
-    EXPERIMENTAL_SKIPPABLE,
-    FLAG_T,
-    INFINITE,
-    MOBILE_HOME_AUTHENTICATION,
-    MOBILE_NODE_NAI,
-    REGISTRATION_REPLY,
-    REGISTRATION_REQUEST,
-)
+from mip4.const import ACCEPTED, ANY, BROADCAST, FLAG_T, INFINITE, REGISTRATION_REPLY, REGISTRATION_REQUEST
 from mip4.errors import MipError
-from mip4.extensions import encode_all, host_configuration
-from mip4.sub_nai import ALONE
+from mip4.extensions import encode_all
 
 Session = tuple[str, str]
 
-_REQUEST = Struct("!BBHIII8s")  # the fixed part (RFC 5944 §3.3)
-_REPLY = Struct("!BBHII8s")
-_SIZE = 16  # octets of an authenticator: that of the default algorithm
-_HEADER = Struct("!BBI")  # of the Mobile-Home Authentication, with its SPI
-_ASKS = host_configuration(CONFIG_REQUEST, b"").encode()
-_LONGEST = 64  # octets of a sub-NAI
+_REPLY = Struct("!BBHII8s")  # the fixed part (RFC 5944 §3.4)
 
 
 class PlainRequests:
     """Reads and judges them. unbound: sessions of a NAI, beyond those it may have, that may be without a binding."""
 
     def __init__(
-        self, policy: Policy, bindings: MobilityBindingTable, pool: AddressPool, replay: Replay, unbound: int
+        self,
+        policy: Policy,
+        bindings: MobilityBindingTable,
+        pool: AddressPool,
+        replay: Replay,
+        revocations: Revocations,
+        unbound: int,
     ) -> None:
         self._policy = policy
         self._bindings = bindings
         self._pool = pool
         self._timestamps = replay.timestamps
+        self._revocations = revocations
         self._unbound = unbound
         fine = [0] * (not policy.reverse_tunnel_required) + [FLAG_T] * policy.reverse_tunnel
         self._flags = frozenset(fine)
@@ -68,29 +58,16 @@ class PlainRequests:
         Else only the Identification is accepted already. now: monotonic ms. busy: the sessions whose last turn has not
         ended yet.
         """
-        end = len(datagram) - _SIZE - _HEADER.size
-        if end < _REQUEST.size or datagram[0] != REGISTRATION_REQUEST:
+        if len(datagram) < SHORTEST or datagram[0] != REGISTRATION_REQUEST:
             return None
-        kind, length, spi = _HEADER.unpack_from(datagram, end)
-        if kind != MOBILE_HOME_AUTHENTICATION or length != _SIZE + 4:
-            return None
-        _, flags, lifetime, asked, home_agent, care_of_address, identification = _REQUEST.unpack_from(datagram)
+        _, flags, lifetime, asked, home_agent, care_of_address, identification = FIXED.unpack_from(datagram)
         policy = self._policy
         if flags not in self._flags or not lifetime or home_agent != policy.address or source != care_of_address:
             return None
-        if policy.require_foreign_agent_key or source in policy.foreign_agents:
+        request = read(datagram, source, policy)
+        if request is None or request.session in busy:
             return None
-        read = _read(datagram, end)
-        if read is None:
-            return None
-        nai, sub_nai, named, asks = read
-        subscriber = policy.subscribers.get(nai)
-        if subscriber is None or subscriber.nonces:
-            return None
-        session = (subscriber.nai, sub_nai)
-        association = subscriber.associations.get(spi)
-        if association is None or session in busy or not association.holds(datagram[:-_SIZE], datagram[-_SIZE:]):
-            return None
+        session, subscriber = request.session, request.subscriber
         former, number = self._bindings.find(session), int.from_bytes(identification, "big")
         if former is None:
             home_address = self._new(session, asked, care_of_address, subscriber)
@@ -98,12 +75,14 @@ class PlainRequests:
                 return None
         else:
             home_address = former.home_address
-            if not _is_same(former, asked, care_of_address, flags) or not self._timestamps.renews(former, number, now):
+            if not _goes_on(former, asked, flags) or not self._may_be_at(care_of_address, home_address):
+                return None
+            if not self._timestamps.renews(former, number, now):
                 return None
         lifetime = jittered(min(lifetime, policy.lifetime), identification)
         binding = MobilityBinding(
             subscriber.nai,
-            sub_nai,
+            session[1],
             home_address,
             care_of_address,
             lifetime,
@@ -111,24 +90,39 @@ class PlainRequests:
             flags,
             number,
             False,
+            request.offer,
         )
-        told = self._configuration(home_address) if asks else b""
         fixed = _REPLY.pack(REGISTRATION_REPLY, ACCEPTED, lifetime, home_address, home_agent, identification)
-        reply = b"".join((fixed, datagram[_REQUEST.size : named], told, datagram[end : end + _HEADER.size]))
-        reply += association.authenticator(reply)
-        row = StoreBinding(binding) if former is None else RenewBinding(binding)
+        reply = self._signed(fixed, datagram, request, home_address, now)
+        stays = former is not None and former.care_of_address == care_of_address
+        row = RenewBinding(binding) if stays else StoreBinding(binding)
         return Accepted(session, datagram, source, port, former, row, reply)
+
+    def _signed(self, fixed: bytes, datagram: bytes, request: PlainRequest, home_address: int, now: int) -> bytes:
+        """The reply that begins with `fixed`: names and headers of authentications are those of the request."""
+        told = self._configuration(home_address) if request.asks else b""
+        end = request.end
+        reply: bytes = b"".join((fixed, datagram[FIXED.size : request.named], told, datagram[end : end + HEADER.size]))
+        reply += request.association.authenticator(reply)
+        if request.foreign is not None:
+            support = b"" if request.offer is None else self._revocations.support(now).encode()
+            reply += support + datagram[-SIZE - HEADER.size : -SIZE]
+            reply += request.foreign.authenticator(reply)
+        return reply
 
     def _new(self, session: Session, asked: int, care_of_address: int, subscriber: Subscriber) -> int:
         """The home address of a session without one; 0 where the long way has to say no."""
-        if asked in (BROADCAST, care_of_address) or not is_unicast(care_of_address):
-            return 0
-        if care_of_address == self._policy.address or self._bindings.sessions_of(session[0]) >= subscriber.sessions:
+        if asked in (BROADCAST, care_of_address) or self._bindings.sessions_of(session[0]) >= subscriber.sessions:
             return 0
         try:
-            return self._pool.choose(session, asked)
+            chosen = self._pool.choose(session, asked)
         except MipError:
             return 0
+        return chosen if self._may_be_at(care_of_address, chosen) else 0
+
+    def _may_be_at(self, care_of_address: int, home_address: int) -> bool:
+        """HA-15."""
+        return care_of_address not in (home_address, self._policy.address) and is_unicast(care_of_address)
 
     def _is_fresh(self, session: Session, identification: int, now: int, subscriber: Subscriber) -> bool:
         """Whether it is, of a new session; then it is accepted."""
@@ -146,31 +140,8 @@ class PlainRequests:
         return next(found, b"")
 
 
-def _is_same(former: MobilityBinding, asked: int, care_of_address: int, flags: int) -> bool:
-    """Whether nothing but times and Identification will differ from `former`."""
-    if former.care_of_address != care_of_address or former.flags != flags or asked not in (ANY, former.home_address):
+def _goes_on(former: MobilityBinding, asked: int, flags: int) -> bool:
+    """Whether nothing but times, Identification and where it is will differ from `former`."""
+    if former.flags != flags or asked not in (ANY, former.home_address):
         return False
-    return not (former.others or former.udp_remote or former.supplied) and former.revocation is None
-
-
-def _read(datagram: bytes, end: int) -> tuple[str, str, int, bool] | None:
-    """NAI, sub-NAI, where they end, whether the configuration is asked for. end: where the authentication begins."""
-    at = _REQUEST.size
-    after = at + 2 + datagram[at + 1]
-    if datagram[at] != MOBILE_NODE_NAI or after > end:
-        return None
-    nai, sub_nai = datagram[at + 2 : after], b""
-    at = named = after
-    if at < end and datagram[at] == EXPERIMENTAL_SKIPPABLE and datagram[at + 2] == ALONE:
-        named = at + 2 + datagram[at + 1]
-        sub_nai = datagram[at + 3 : named]
-        if not 1 <= len(sub_nai) <= _LONGEST or named > end:
-            return None
-    asks = datagram[named:end] == _ASKS
-    if not asks and named != end:
-        return None
-    try:
-        nai_text, text = nai.decode(), sub_nai.decode()
-    except UnicodeDecodeError:
-        return None
-    return (nai_text, text, named, asks) if text.isprintable() else None
+    return not (former.others or former.udp_remote or former.supplied)

@@ -16,7 +16,7 @@ from host_agents.home_agent.validity import judge
 from host_agents.open_turns import OpenTurns
 from host_agents.revocation import Revocations, agreed
 from mip4.address import show
-from mip4.const import ACCEPTED, ANY, FLAG_D, HA_PROHIBITED, HA_RESOURCES, INFINITE
+from mip4.const import ACCEPTED, ANY, FLAG_D, HA_POORLY_FORMED, HA_PROHIBITED, HA_RESOURCES, INFINITE
 from mip4.errors import Denied
 from mip4.extensions import RevocationSupport, find
 
@@ -73,6 +73,9 @@ class Registrations:
         if former is None and self._sessions.bindings.sessions_of(session[0]) >= request.subscriber.sessions:
             raise Denied(HA_RESOURCES, f"all {request.subscriber.sessions} sessions of this NAI are in use")
         home_address = self._address(message.home_address, session, former)
+        if home_address == message.care_of_address and not self._is_on_a_link(home_address):
+            # HA-15: the packets of both would go round in circles
+            raise Denied(HA_POORLY_FORMED, f"care-of address {show(home_address)} is the home address that it has")
         return self._bind(request, former, home_address, now)
 
     def _address(self, asked: int, session: Session, former: MobilityBinding | None) -> int:
@@ -80,6 +83,11 @@ class Registrations:
         if former is not None and asked in (ANY, former.home_address):
             return former.home_address
         return self._sessions.pool.choose(session, asked)
+
+    def _is_on_a_link(self, home_address: int) -> bool:
+        """Who wakes up at home may have been given this very address there, and asks from it which one is his."""
+        network = self._policy.network_of(home_address)
+        return network is not None and network.interface != ""
 
     def _bind(self, request: Request, former: MobilityBinding | None, home_address: int, now: int) -> Turn:
         message, session = request.message, request.session

@@ -132,9 +132,9 @@ def _subscriber(message: RegistrationRequest, nai: Nai | None, policy: Policy) -
 
 
 def verify_foreign(request: Request, policy: Policy) -> bool:
-    """HA-09: whether a foreign agent has signed it. Raises Denied 132 where it should have and did not.
+    """HA-09: whether a foreign agent has signed it, behind whose signature nothing counts.
 
-    Raises Unexpected for a Foreign-Home Authentication nobody can check.
+    Raises Denied 132 where it should have and did not, Unexpected for a Foreign-Home Authentication nobody can check.
     """
     message = request.message
     found = find(message.extensions, ForeignHomeAuthentication)
@@ -152,6 +152,7 @@ def verify_foreign(request: Request, policy: Policy) -> bool:
         request.foreign.verify(request.datagram, found[0])
     except BadAuthenticator:
         raise Denied(HA_FA_AUTHENTICATION, "Foreign-Home Authentication does not verify") from None
+    message.extensions = [one for one in message.extensions if one.at <= found[0].at]  # nobody vouches for the rest
     return True
 
 

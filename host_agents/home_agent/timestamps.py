@@ -131,11 +131,12 @@ class TimestampCheck:
     def forget(self, now: int) -> Iterator[Session]:
         """Sessions without a binding whose Identification is so old that the tolerance alone refuses it.
 
-        Not the largest of all, however old: a restart with a clock that was put back has nothing else to go by.
+        It has to do so after a restart with a clock that was put back as well, where the largest of all Identifications
+        is the only thing to go by: near that one none is forgotten, however old.
         """
         for session in self._unbound.due(now):
-            last = self._last[session]
-            if last == self._largest or self.clock(now) <= (seconds(last) + TOLERANCE + 1) * 1000:
+            last = seconds(self._last[session])
+            if self.clock(now) <= (last + TOLERANCE + 1) * 1000 or seconds(self._largest) < last + 2 * TOLERANCE:
                 self._unbound.put(session, now + _LET_GO)
                 continue
             del self._last[session]

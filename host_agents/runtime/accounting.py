@@ -97,14 +97,20 @@ class Accounting:
             self._tasks.append(asyncio.ensure_future(self._update()))
 
     async def close(self) -> None:
-        """Sessions go on without us, so nothing is told; what was carried is kept."""
+        """Sessions go on without us, so nothing more is told."""
         for task in self._tasks:
             task.cancel()
+        self._client.close()
+
+    def keep(self) -> None:
+        """What was carried, for who goes on with it. The last that is done here."""
         for account in self._accounts.values():
             self._count(account)
         self._put([StoreAccount(one.account_id, one.record()) for one in self._accounts.values()])
-        self._client.close()
-        self._store.close()
+        try:
+            self._store.close()
+        except StoreFailed as error:
+            self._hearing.failed(error)
 
     def stored(self, effect: StoreBinding) -> None:
         """A session begins, or is somewhere else."""

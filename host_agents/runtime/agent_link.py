@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from host_agents.effects import SendFrame
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.socket_filter import DROP_ALL, attach
-from host_agents.runtime.watching import watch_again
+from host_agents.runtime.watching import watch_again, watch_no_more
 from mip4.address import show
 from mip4.const import ICMP_SOLICITATION, PORT, PROTO_ICMP, PROTO_UDP
 
@@ -105,6 +105,13 @@ class AgentLink:
         except OSError as error:
             self.close()
             raise KernelRefused(f"listen on link {self._interface}", str(error.strerror)) from error
+
+    def read_no_more(self) -> None:
+        """What comes from now on is left where it is; what is sent still leaves."""
+        if self._look is not None:
+            self._look.cancel()
+        if self._frames is not None:
+            watch_no_more(self._loop, self._frames)
 
     def close(self) -> None:
         if self._look is not None:

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Protocol, get_args
 
@@ -29,7 +29,9 @@ from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.routing import Fact
 from host_agents.runtime.telling import tell
+from host_agents.runtime.unended import Unended
 from host_agents.runtime.upkeep import Upkeep
+from host_agents.store.group_commit import PATIENCE
 from host_agents.store.protocol import Row, Store
 from mip4.effects import Dropped
 
@@ -74,10 +76,12 @@ class Daemon:
 
     A subclass adds what there is besides rows, tunnels and log lines.
 
-    role: "ha" or "fa". beside: opened when the daemon is about to be ready.
+    role: "ha" or "fa". stranger: what is said of a NAI that is none of names(). beside: opened when the daemon is about
+    to be ready.
     """
 
     role: str
+    stranger: str
     engine: Engine
     datapath: Datapath
     store: Store[Any]
@@ -101,6 +105,9 @@ class Daemon:
             Dropped: self._drop,
         }
         self.alarm = Alarm(self.now, lambda: self.engine.deadline(), self._wake)
+        self.unended = Unended(
+            lambda rows, done: self.store.submit(rows, done), lambda turn: self.carry_out(turn, 0.0), self.is_due
+        )
         self._hung_up = asyncio.Event()
         self._stopped = asyncio.Event()
         self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
@@ -127,7 +134,15 @@ class Daemon:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go. Kernel state of live sessions stays."""
+        """Let go. Kernel state of live sessions stays. Raises StoreFailed: the disk hangs."""
+        raise NotImplementedError
+
+    def read_no_more(self) -> None:
+        """Leave to the kernel what comes from now on; what has come can be answered."""
+        raise NotImplementedError
+
+    def names(self) -> Collection[str]:
+        """NAIs whose messages can be expected."""
         raise NotImplementedError
 
     def status(self) -> Document:
@@ -180,11 +195,27 @@ class Daemon:
         finally:
             watchdog.stop()
             self.alarm.stop()
+            self.unended.stop()
             reloading.cancel()
-            for one in self.beside:
-                await one.close()
-            await self._control.close()
-            self.close()
+            await self._end()
+
+    async def _end(self) -> None:
+        """Whoever asked for what is about to be durable is to have his answer, be it a node or an operator."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        self.read_no_more()
+        await self._finish(until)
+        await self._control.close()
+        for one in self.beside:
+            await one.close()
+        await self._finish(until)  # what they began meanwhile
+        self.close()
+
+    async def _finish(self, until: float) -> None:
+        """Carry out what the store has still to make durable; the end of a turn can be the beginning of another."""
+        with contextlib.suppress(TimeoutError):  # close() says so
+            async with asyncio.timeout_at(until):
+                while hasattr(self, "store") and self.store.waiting:
+                    await self.durable()
 
     def _begin(self, first: Turn) -> None:
         """Nobody keeps it: of a million bindings it is as large as their table."""
@@ -286,8 +317,14 @@ class Daemon:
     def refuse(self, turn: Turn, kind: str, reason: str) -> None:
         """It could not run to its end. kind: what failed, as it is counted."""
         self.journal.failed(kind, reason, self.now())
-        if turn.session is not None:
+        if turn.session is None:
+            self.unended.put(turn)
+        else:
             self.take(self.engine.refused(turn.session, reason, self.now()))
+
+    def is_due(self, effect: object) -> bool:
+        """As of Unended."""
+        raise NotImplementedError
 
     def _wake(self) -> None:
         self.take(self.engine.wake(self.now()))

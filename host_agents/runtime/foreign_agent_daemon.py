@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn
+from host_agents.effects import (
+    InstallDelivery,
+    RemoveDelivery,
+    RemoveTunnel,
+    RemoveVisitor,
+    Said,
+    SendDatagram,
+    SendFrame,
+    Turn,
+)
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
@@ -48,6 +58,7 @@ class ForeignAgentDaemon(Daemon):
     """`entourage fa run`."""
 
     role = "fa"
+    stranger = "no visitor has the NAI"
     engine: ForeignAgent
     store: ForeignAgentStore
 
@@ -97,6 +108,11 @@ class ForeignAgentDaemon(Daemon):
         if self._router is not None:
             self._router.open()
 
+    def read_no_more(self) -> None:
+        self._socket.read_no_more()
+        for link in self._links.values():
+            link.read_no_more()
+
     def close(self) -> None:
         self._socket.close()
         for link in self._links.values():
@@ -134,6 +150,11 @@ class ForeignAgentDaemon(Daemon):
             self._router.remove(effect)
             self.datapath.unguard(effect)
 
+    def names(self) -> Collection[str]:
+        visitors = self.engine.visitors
+        there = {one.nai for one in visitors} | {one.session[0] for one in visitors.pending()}
+        return there | self.engine.policy.mobile_nodes.keys()
+
     def status(self) -> Document:
         return {
             "address": show(self.engine.policy.care_of_address),
@@ -144,6 +165,14 @@ class ForeignAgentDaemon(Daemon):
             "draining": self.engine.draining,
             "registration_required": self.engine.policy.registration_required,
         }
+
+    def is_due(self, effect: object) -> bool:
+        """As of Unended: not of an address that has a visitor by now. What a frame had to say is stale."""
+        if isinstance(effect, RemoveVisitor):
+            return self.engine.visitors.find(effect.visitor.home_address) is None
+        if isinstance(effect, RemoveDelivery | RemoveTunnel):
+            return self.engine.visitors.find(effect.home_address) is None
+        return isinstance(effect, Said | SendDatagram)
 
     async def reload(self) -> Document:
         read: ForeignAgentConfig = await self.read_again(load_foreign_agent)

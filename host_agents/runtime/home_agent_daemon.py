@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -41,7 +40,6 @@ from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
 _RELEASED_AT_ONCE = 256  # sessions before others have their turn
-_TRY_AGAIN = 1.0  # s, where the store would not have it
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
 
 
@@ -49,6 +47,7 @@ class HomeAgentDaemon(Daemon):
     """`entourage ha run`."""
 
     role = "ha"
+    stranger = "no subscriber has the NAI"
     engine: HomeAgent
     store: HomeAgentStore
 
@@ -59,9 +58,9 @@ class HomeAgentDaemon(Daemon):
         self._router: HomeRouter | None = None
         self._links: HomeLinks | None = None
         self._upkeep: Upkeep | None = None
-        self._unended: deque[Turn] = deque()
-        self._ending: asyncio.TimerHandle | None = None
         self._radius = None if config.radius is None else HomeRadius(self, config.radius, config.policy.address)
+        if config.radius is not None and config.radius.server is not None:
+            self.stranger = "no subscriber that is known yet has the NAI"
         self.does |= {SendDatagram: self._send, CameHome: self._came_home}
         HomeAnswers(self).add_to(self.answers)
 
@@ -124,9 +123,13 @@ class HomeAgentDaemon(Daemon):
         if self._router is not None:
             self._router.open()
 
+    def read_no_more(self) -> None:
+        self._socket.read_no_more()
+
     def close(self) -> None:
         self._socket.close()
         for one in (
+            self._radius,
             self._upkeep,
             self._links,
             getattr(self, "datapath", None),
@@ -178,6 +181,9 @@ class HomeAgentDaemon(Daemon):
         heard = self.datapath.counters(effect.home_address).heard if former else None
         gap = None if heard is None else max(0, since_boot() - heard)
         self.handoffs.came(binding.nai, show(binding.care_of_address), time.time(), gap)
+
+    def names(self) -> Collection[str]:
+        return self.engine.policy.subscribers.keys()
 
     def status(self) -> Document:
         said: Document = {"address": show(self.engine.policy.address), "bindings": len(self.engine.bindings)}
@@ -236,8 +242,8 @@ class HomeAgentDaemon(Daemon):
         if failed is not None:
             self._each(accepted, lambda one: self.refuse(one.turn(), "store-failed", str(failed)))
             return
-        self._each((one for one in accepted if one.former is None), lambda one: self.carry_out(one.turn(), since))
-        renewed, now = [one for one in accepted if one.former is not None], self.now()
+        self._each((one for one in accepted if not one.renews), lambda one: self.carry_out(one.turn(), since))
+        renewed, now = [one for one in accepted if one.renews], self.now()
         try:
             self.datapath.extend({one.row.binding.home_address: one.row.binding.expires for one in renewed})
         except KernelRefused as error:
@@ -261,36 +267,8 @@ class HomeAgentDaemon(Daemon):
                 told = {"message": f"at the end of a turn of {one.session}", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
 
-    def refuse(self, turn: Turn, kind: str, reason: str) -> None:
-        """An end that no request has asked for, as that of a lifetime, is tried again: the engine has forgotten it."""
-        super().refuse(turn, kind, reason)
-        if turn.session is None and any(isinstance(effect, RemoveBinding) for effect in turn.effects):
-            self._unended.append(turn)
-            self._end_later()
-
-    def _end_later(self) -> None:
-        if self._ending is None:
-            self._ending = asyncio.get_running_loop().call_later(_TRY_AGAIN, self._end_again)
-
-    def _end_again(self) -> None:
-        """The first of them alone: while the disk is full there may be many."""
-        self._ending = None
-        if self._unended and not self._stopped.is_set():
-            turn = Turn([effect for effect in self._unended.popleft().effects if self._is_over(effect)])
-            rows = [effect for effect in turn.effects if isinstance(effect, RemoveBinding)]
-            self.store.submit(rows, partial(self._ended, turn))
-
-    def _ended(self, turn: Turn, failed: StoreFailed | None) -> None:
-        if failed is not None:
-            self._unended.appendleft(turn)
-            self._end_later()
-            return
-        self.carry_out(turn, 0.0)
-        if self._ending is None:
-            self._end_again()
-
-    def _is_over(self, effect: object) -> bool:
-        """Not of a session, or an address, that has a binding by now."""
+    def is_due(self, effect: object) -> bool:
+        """As of Unended: not of a session, or an address, that has a binding by now."""
         bindings = self.engine.bindings
         if isinstance(effect, RemoveBinding):
             return bindings.find((effect.binding.nai, effect.binding.sub_nai)) is None

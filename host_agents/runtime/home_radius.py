@@ -77,6 +77,11 @@ class HomeRadius:
         if self._accounting is not None:
             self._accounting.restore(self._daemon.engine.bindings)
 
+    def close(self) -> None:
+        """No session begins or ends any more, and the data path can still be asked what it carried."""
+        if self._accounting is not None:
+            self._accounting.keep()
+
     def status(self) -> Document:
         said = {} if self._accounting is None else self._accounting.document()
         return {f"accounting_{key}": value for key, value in said.items()}

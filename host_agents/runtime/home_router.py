@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.routing import MAIN_TABLE, Fact, Route, Routing
@@ -59,14 +60,18 @@ class HomeRouter:
         self._routing.take(self._host(home_address))
 
     def mend(self, lost: Fact) -> bool:
-        """Put back what somebody took away; False: it is not wanted. Raises KernelRefused, as lead."""
-        if not isinstance(lost, Route) or lost.table != MAIN_TABLE:
+        """Put back what somebody took away, also if it had another's route in its place until now.
+
+        False: it is not wanted, or there is one. Raises KernelRefused, as lead.
+        """
+        if not isinstance(lost, Route) or lost.table != MAIN_TABLE or lost.metric:
             return False
         led = lost.length == 32 and lost.destination in self._led
         if not led and (lost.destination, lost.length) not in self._prefixes:
             return False
-        if lost.index != self._routing.index(self._device):  # of a former device
-            return False
+        index = self._routing.index(self._device)
+        if lost.index != index:  # another's, or of a former device
+            return self._routing.fill(replace(lost, index=index))
         self._routing.put(lost, exclusive=True)
         return True
 

@@ -97,7 +97,7 @@ class Journal:
 
     def look_at(self, nai: str, on: bool) -> None:
         """Have every message of a NAI told, or no longer. Raises BadRequest."""
-        if on and len(self.debugged) >= _DEBUGGED:
+        if on and nai not in self.debugged and len(self.debugged) >= _DEBUGGED:
             raise BadRequest(f"{_DEBUGGED} subscribers are looked at already")
         (self.debugged.add if on else self.debugged.discard)(nai)
         self.info(f"debug nai={nai} {'on' if on else 'off'}")

@@ -108,6 +108,8 @@ class VisitedRouter:
 
     def mend(self, lost: Fact) -> bool:
         """Put back what somebody took away; False: it is not wanted, or went with its link. Raises KernelRefused."""
+        if isinstance(lost, Route) and lost.table not in (self._visitors, self._reverse):
+            return False
         delivery = self._deliveries.get(lost.about)
         if not lost.about:
             wanted = self._frame()

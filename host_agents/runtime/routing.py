@@ -9,7 +9,7 @@ import errno
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host_agents.runtime import rtnetlink
 from host_agents.runtime.errors import KernelRefused
@@ -130,15 +130,28 @@ class Routing:
 
     def put(self, fact: Fact, exclusive: bool = False) -> None:
         """Make it so; what is so already stays untouched. exclusive: somebody else's route there is not replaced."""
-        kinds = {Route: rtnetlink.NEW_ROUTE, Neighbour: rtnetlink.NEW_NEIGHBOUR, Rule: rtnetlink.NEW_RULE}
-        head, attributes = _pack(fact)
-        only = exclusive or isinstance(fact, Rule)
-        flags = rtnetlink.CREATE | (rtnetlink.EXCLUSIVE if only else rtnetlink.REPLACE)
         try:
-            self._kernel.change(kinds[type(fact)], head, attributes, flags)
+            self._put(fact, exclusive or isinstance(fact, Rule))
         except OSError as error:
             if not (isinstance(fact, Rule) and error.errno == errno.EEXIST):
                 raise KernelRefused(f"put {fact}", _reason(error)) from error
+
+    def fill(self, route: Route) -> bool:
+        """Put it if nobody has one to the same place; whether nobody had."""
+        try:
+            self._put(route, exclusive=True)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise KernelRefused(f"put {route}", _reason(error)) from error
+            return False
+        return True
+
+    def _put(self, fact: Fact, exclusive: bool) -> None:
+        """Raises OSError."""
+        kinds = {Route: rtnetlink.NEW_ROUTE, Neighbour: rtnetlink.NEW_NEIGHBOUR, Rule: rtnetlink.NEW_RULE}
+        head, attributes = _pack(fact)
+        flags = rtnetlink.CREATE | (rtnetlink.EXCLUSIVE if exclusive else rtnetlink.REPLACE)
+        self._kernel.change(kinds[type(fact)], head, attributes, flags)
 
     def take(self, fact: Fact) -> None:
         """Undo put; what is not there is no error."""
@@ -187,8 +200,10 @@ class Routing:
 
 def _route(one: rtnetlink.Found) -> Route | None:
     """What the kernel says of a route; None: it is not ours. So are the next two."""
-    if one.head[5] != PROTOCOL:
-        return None
+    return _anybodys_route(one) if one.head[5] == PROTOCOL else None
+
+
+def _anybodys_route(one: rtnetlink.Found) -> Route:
     return Route(
         _number(one.attributes, _RTA_TABLE),
         int.from_bytes(one.attributes.get(_RTA_DST, b""), "big"),
@@ -221,14 +236,17 @@ def _rule(one: rtnetlink.Found) -> Rule | None:
 
 
 _TAKEN: dict[int, Callable[[rtnetlink.Found], Fact | None]] = {
-    rtnetlink.DEL_ROUTE: _route,
+    rtnetlink.DEL_ROUTE: _anybodys_route,
     rtnetlink.DEL_NEIGHBOUR: _neighbour,
     rtnetlink.DEL_RULE: _rule,
 }
 
 
 def taken_away(octets: bytes) -> Fact | None:
-    """Which fact of ours is there no longer, by a message of rtnetlink's that a route, neighbour or rule went."""
+    """Which fact of ours is there no longer, by a message of rtnetlink's that a route, neighbour or rule went.
+
+    A route may be somebody else's: nothing is said of ours when one takes its place.
+    """
     kind, one = rtnetlink.event_of(octets, _ROUTE.size)  # the fixed parts are equally long
     return _TAKEN[kind](one)
 
@@ -237,6 +255,8 @@ def is_gone(fact: Fact, lost: Fact) -> bool:
     """Whether `lost`, of taken_away(), is this one."""
     if isinstance(fact, Neighbour) and isinstance(lost, Neighbour):
         return (fact.index, fact.address) == (lost.index, lost.address)
+    if isinstance(fact, Route) and isinstance(lost, Route):  # or was where ours should be
+        return fact == replace(lost, index=fact.index)
     return fact == lost
 
 

@@ -36,7 +36,6 @@ class AccountStore:
     def close(self) -> None:
         """As Store.close."""
         self._commit.close()
-        self._connection.close()
 
 
 class _Rows:
@@ -59,3 +58,6 @@ class _Rows:
 
     def ended(self, committed: bool) -> None:
         """Nothing but the database remembers."""
+
+    def close(self) -> None:
+        """Nor is there anything to be put in order."""

@@ -4,6 +4,7 @@ company. N waiting requests cost one fsync; a lone one waits for nobody."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from host_agents.runtime.errors import StoreFailed
 from host_agents.store.protocol import Done, Row
 
 CAPACITY = 65536  # submissions that may wait for a disk that hangs; beyond it they are refused at once
+PATIENCE = 5.0  # s, for a disk that hangs when it is to be let go of
 
 _REFUSED = (sqlite3.IntegrityError, sqlite3.ProgrammingError, KeyError, TypeError, ValueError, OverflowError)
 
@@ -35,11 +37,16 @@ class Writer(Protocol):
         """The transaction is on the disk, or never was."""
         ...
 
+    def close(self) -> None:
+        """There will be no other one. Raises sqlite3.Error, after which all that was committed is there as well."""
+        ...
+
 
 class GroupCommit:
-    """Writes submissions to `connection`, one transaction for all that wait.
+    """Writes submissions to `connection`, one transaction for all that wait; closes it in the end.
 
-    path: of the file, for error lines. A submission whose rows the database refuses (an address given twice) fails
+    path: of the file, for error lines. commits: so far. waiting: submissions that nobody has been told of yet. A
+    submission whose rows the database refuses (an address given twice) fails
     alone; a transaction that fails (disk full) fails all that were in it.
     """
 
@@ -51,6 +58,7 @@ class GroupCommit:
         path: str,
     ) -> None:
         self.commits = 0
+        self.waiting = 0
         self._connection = connection
         self._writer = writer
         self._loop = loop
@@ -67,26 +75,36 @@ class GroupCommit:
         if reason is not None:
             self._loop.call_soon(done, StoreFailed(f"{self._path}: {reason}"))
             return
+        self.waiting += 1
         self._waiting.append((rows, done))  # without the lock: the writer takes what it sees, and is woken for the rest
         if not self._waking:  # once for all that came together: each time costs two changes of thread
             self._waking = True
             self._loop.call_soon(self._wake)
 
     def close(self) -> None:
-        """Commit what waits, then end the thread. The last `done`s still need a turn of the event loop."""
+        """Commit what waits and close the connection. Of what waited, only failures are told from now on.
+
+        Raises StoreFailed when the disk does not have it after PATIENCE: the thread, which does all of this, is left.
+        """
         with self._changed:
             self._closed = True
-        self._wake()
-        if self._thread is not None:
-            self._thread.join()
+        thread = self._woken()
+        thread.join(PATIENCE)
+        if thread.is_alive():
+            raise StoreFailed(f"{self._path}: the disk hangs; what waits for it was not acknowledged")
 
     def _wake(self) -> None:
         self._waking = False
-        if self._thread is None and self._waiting:  # not before: a daemon gives up its privileges while it has one
+        if self._waiting or self._thread is not None:
+            self._woken()
+
+    def _woken(self) -> threading.Thread:
+        if self._thread is None:  # not before there is work: a daemon gives up its privileges while it has one thread
             self._thread = threading.Thread(target=self._run, name=f"commit {self._path}", daemon=True)
             self._thread.start()
         with self._changed:
             self._changed.notify()
+        return self._thread
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= CAPACITY
@@ -99,6 +117,9 @@ class GroupCommit:
                 taken = self._waiting[:]
                 del self._waiting[: len(taken)]
             if not taken:
+                with contextlib.suppress(sqlite3.Error):
+                    self._writer.close()
+                self._connection.close()
                 return
             outcomes = self._commit(taken)
             try:
@@ -138,7 +159,10 @@ class GroupCommit:
 
     def _report(self, outcomes: list[_Outcome]) -> None:
         for done, failed in outcomes:
+            if failed is None and self._closed:  # whoever submitted it has ended
+                continue
             try:
                 done(failed)
             except Exception as error:  # one submitter's mistake must not silence the others
                 self._loop.call_exception_handler({"message": f"after a commit to {self._path}", "exception": error})
+        self.waiting -= len(outcomes)

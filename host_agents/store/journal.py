@@ -68,6 +68,10 @@ class Journal:
         self._folding = None
         self._written = 0
 
+    def close(self) -> None:
+        """As Writer.close."""
+        self.fold()
+
     def put(self, row: Row) -> None:
         """Raises KeyError, OverflowError for what is no row of a home agent's."""
         if type(row) is StoreBinding:

@@ -79,6 +79,14 @@ class Store(Protocol[Loaded]):
         """
         ...
 
+    @property
+    def waiting(self) -> int:
+        """Submissions whose `done` has not been called yet."""
+        ...
+
     def close(self) -> None:
-        """Commit what waits and let go of the database. Blocks for the last commit."""
+        """Commit what waits and let go of the database; of that, `done` is told failures only.
+
+        Blocks for it, though not for ever. Raises StoreFailed when the disk hangs.
+        """
         ...

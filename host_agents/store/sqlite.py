@@ -6,7 +6,6 @@ A home agent's rows pass a journal on their way (journal.py); a foreign agent's 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
@@ -84,10 +83,14 @@ class _SqliteStore:
         """As Store.submit."""
         self._commit.submit(rows, done)
 
+    @property
+    def waiting(self) -> int:
+        """As Store.waiting."""
+        return self._commit.waiting
+
     def close(self) -> None:
         """As Store.close."""
         self._commit.close()
-        self._connection.close()
 
     def _all(self, query: str) -> Iterator[Any]:
         try:
@@ -100,19 +103,7 @@ class HomeAgentStore(_SqliteStore):
     """Bindings, last Identifications, last owners of free addresses. Raises StoreFailed: the file cannot be used."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(path, loop, HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, self._journalled)
-
-    def _journalled(self, connection: sqlite3.Connection) -> Journal:
-        self._journal = Journal(connection)
-        self._journal.recover()
-        return self._journal
-
-    def close(self) -> None:
-        """As Store.close. Whatever becomes of the last folding, the journal has it all."""
-        self._commit.close()
-        with contextlib.suppress(sqlite3.Error):
-            self._journal.fold()
-        self._connection.close()
+        super().__init__(path, loop, HOME_AGENT_FILE, _HOME_AGENT_SCHEMA, _journalled)
 
     def load(self) -> Snapshot:
         """As Store.load."""
@@ -128,6 +119,12 @@ class HomeAgentStore(_SqliteStore):
                 nonces[nai, sub_nai] = nonce
         owners = {row[0]: Owner(*row[1:]) for row in self._all("SELECT address, nai, sub_nai, released FROM owner")}
         return Snapshot(restored, identifications, nonces, owners)
+
+
+def _journalled(connection: sqlite3.Connection) -> Journal:
+    journal = Journal(connection)
+    journal.recover()
+    return journal
 
 
 class ForeignAgentStore(_SqliteStore):
@@ -166,3 +163,6 @@ class _ForeignAgentRows:
 
     def ended(self, committed: bool) -> None:
         """Nothing but the database remembers."""
+
+    def close(self) -> None:
+        """Nor is there anything to be put in order."""

@@ -14,7 +14,7 @@ import pytest
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
 from mip4.const import ACCEPTED, FLAG_T, HA_IDENTIFICATION
-from mip4.extensions import MobileHomeAuthentication, Nai, find
+from mip4.extensions import ForeignHomeAuthentication, MobileHomeAuthentication, Nai, RevocationSupport, find
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.sub_nai import find_sub_nai
 from tools.bench import registrants
@@ -24,6 +24,8 @@ from tools.bench.registrants import SPI, Answers, Population
 
 HOME = parse("10.0.1.7")
 EACH = 3
+SECRET = b"foreign agent and home agent"
+FOREIGN_HOME = SecurityAssociation(512, SECRET)
 POPULATION = Population(5, EACH)
 
 
@@ -62,12 +64,17 @@ class Agent:
 
 
 @contextlib.contextmanager
-def asked(program: Path, *phases: str, sessions: int = 1, rate: int = 0, home: str = "0.0.0.0") -> Iterator[Agent]:
+def asked(
+    program: Path, *phases: str, sessions: int = 1, rate: int = 0, home: str = "0.0.0.0", secret: str = ""
+) -> Iterator[Agent]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(10)
-        where = ("127.0.0.1", str(server.getsockname()[1]), "127.0.0.2", str(EACH), str(sessions), "1", str(rate), home)
-        with subprocess.Popen([program, *where, *phases], stdout=subprocess.PIPE, text=True) as load:
+        where = ("127.0.0.1", str(server.getsockname()[1]), "127.0.0.2")
+        numbers = map(str, (EACH, sessions, 1, rate))
+        with subprocess.Popen(
+            [program, *where, *numbers, home, secret, *phases], stdout=subprocess.PIPE, text=True
+        ) as load:
             try:
                 yield Agent(server, load)
             finally:
@@ -89,6 +96,30 @@ def test_a_request_is_as_a_foreign_agent_relays_it_and_holds_under_the_key_of_it
     assert (show(request.home_agent), show(request.care_of_address)) == ("127.0.0.1", "127.0.0.2")
     assert (nai.decode(), find_sub_nai(request.extensions, 0, nai).sub_nai.decode()) == POPULATION.session(0)
     SecurityAssociation(SPI, key_of(0)).verify(datagram, authenticator)
+
+
+def test_an_agent_with_a_key_signs_what_it_relays_and_says_that_it_can_revoke(program):
+    with asked(program, "new:0", secret=SECRET.decode()) as agent:
+        request, datagram = agent.hears()
+
+    offer, signature = request.extensions[-2:]
+    assert (offer.inform, offer.timestamp) == (True, request.identification >> 32)
+    assert isinstance(signature, ForeignHomeAuthentication)
+    FOREIGN_HOME.verify(datagram, signature)
+
+
+@pytest.mark.parametrize("missing", ["signature", "agreement"])
+def test_and_wants_its_offer_taken_and_the_reply_signed_for_itself_too(program, missing):
+    with asked(program, "new:0", secret=SECRET.decode()) as agent:
+        request, _ = agent.hears()
+        fields = (ACCEPTED, request.lifetime, HOME, request.home_agent, request.identification, [])
+        reply = SecurityAssociation(SPI, key_of(0)).sign(RegistrationReply(*fields).encode(), MobileHomeAuthentication)
+        whole = reply + RevocationSupport(True, 1).encode()
+        agent.says(whole if missing == "signature" else FOREIGN_HOME.sign(reply, ForeignHomeAuthentication))
+        agent.says(FOREIGN_HOME.sign(whole, ForeignHomeAuthentication))
+        (answers,) = agent.answers
+
+    assert (answers.answers, answers.bad) == (1, 1)
 
 
 def test_every_session_asks_once_and_renews_what_it_was_given(program):
@@ -166,7 +197,7 @@ def test_nobody_to_talk_to_is_an_error(program):
         nobody.bind(("127.0.0.1", 0))
         port = str(nobody.getsockname()[1])
 
-    words = [program, "127.0.0.1", port, "127.0.0.2", "1", "1", "1", "0", "0.0.0.0", "new:0"]
+    words = [program, "127.0.0.1", port, "127.0.0.2", "1", "1", "1", "0", "0.0.0.0", "", "new:0"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=10)
 
     assert (done.returncode, done.stdout) == (1, "")

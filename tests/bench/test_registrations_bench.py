@@ -38,6 +38,7 @@ def test_a_quick_run_of_registrations_has_its_keys_and_leaves_nothing(tmp_path, 
     found = json.loads((tmp_path / "bench.json").read_text())["registrations"]
     assert 0 < found["renew_over_echo"] < 1
     assert 0 < found["new_over_echo"] < 1
+    assert 0 < found["renew_signed_over_echo"] < 1
     assert found["renew_over_store"] > 0
     assert list(found["renew_per_second"]) == [str(size) for size in registrations.QUICK_SIZES]
     assert _left_over() == before

@@ -10,7 +10,7 @@ from tests.conformance.page import PAGE, by_line, collected, faults, page
 def shown(request):
     """Of the tests that this run has collected, where those are all."""
     config = request.config
-    some = [config.getoption(one, None) for one in ("keyword", "markexpr", "deselect", "lf")]
+    some = [config.getoption(one, None) for one in ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")]
     if config.args != config.getini("testpaths") or any(some):
         return by_line(collected())
     return by_line([item.nodeid for item in request.session.items])

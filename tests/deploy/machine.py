@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ def why_not() -> str | None:
         return "this kernel has no overlayfs or no cgroup2"
     if not _SYSTEMD.exists() or not Path("/var/lib/dpkg/status").exists():
         return "this is no Debian with systemd"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    query = ["dpkg-query", "--show", "--showformat=${Version}", "python3"]
+    theirs = subprocess.run(query, capture_output=True, text=True).stdout
+    if not theirs.startswith(f"{python}."):
+        return f"the package would be for Python {python}, and this Debian's is {theirs or 'none'}"
     return None
 
 

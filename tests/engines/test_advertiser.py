@@ -155,6 +155,17 @@ def test_a_solicitation_from_off_the_link_is_not_answered(ttl):
     assert not ForeignAgentAlone().solicited(ttl=ttl)
 
 
+@pytest.mark.parametrize(
+    "octets", ["0800f7ff00000000", "0a01f5fe00000000", "0a00f5fe00000000"], ids=["an echo", "code", "checksum"]
+)
+def test_nor_is_what_is_no_solicitation(octets):
+    agent = ForeignAgentAlone()
+
+    agent.heard(NODE_LINK, Packet(0, parse("224.0.0.2"), PROTO_ICMP, 1, bytes.fromhex(octets)).encode())
+
+    assert agent.frames == []
+
+
 def test_every_visited_link_has_its_own_advertisements():
     interfaces = tuple(VisitedInterface(f"vis{at}", parse(f"10.99.{at}.1"), 24) for at in range(2))
     agent = ForeignAgentAlone(interfaces=interfaces)

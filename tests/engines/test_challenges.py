@@ -275,6 +275,14 @@ def test_fa_07_a_node_that_we_share_a_key_with_may_leave_the_challenge_out_but_n
     assert _code(agent, _asked(challenge, mobile_foreign=SecurityAssociation(768, b"no"), low=4)) == 67
 
 
+def test_fa_08_a_challenge_that_somebody_put_behind_its_authenticator_is_met_with_silence():
+    agent = _agent(**FRIENDS)
+    signed = a_request(mobile_foreign=MOBILE_FOREIGN)
+
+    assert agent.take(signed + octets_of(MobileForeignChallenge(_advertised(agent)[-1]))) is None
+    assert agent.take(signed) is not None
+
+
 def test_its_challenge_and_its_authenticator_stay_here(agent):
     agent = _agent(**FRIENDS)
 

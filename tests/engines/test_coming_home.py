@@ -1,5 +1,6 @@
 """Stories of a node that comes home and leaves again (RFC 5944 §2.4.3, §3.6.1.2, §4.6)."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from mip4.const import ADVERT_F, ADVERT_H, ALL_SYSTEMS, FLAG_D, PROTO_ICMP
 from mip4.discovery import AgentAdvertisement, MobilityAgent
 from mip4.effects import AnswerDhcp, Attach, Detach, LeaveHomeLink, Send, UseAgent, UseHomeLink
 from mip4.ip import Packet
-from tests.helpers.builders import GATEWAY, HOME_AGENT, PC1, PC2
+from tests.helpers.builders import GATEWAY, HOME_AGENT, NAI, PC1, PC2, a_home_agent_policy, a_subscriber
 from tests.helpers.driven_node import HOME_ADDRESS, DrivenNode
 from tests.helpers.world import World
 
@@ -234,6 +235,24 @@ def test_a_node_that_wakes_up_at_home_asks_with_the_address_that_its_uplink_has(
     world.pass_time(seconds=2)
 
     assert states(node) == {"home"}
+    assert world.home_agent.bindings() == {}
+
+
+def test_a_node_that_wakes_up_at_home_with_the_address_that_is_reserved_for_it_may_ask_from_that():
+    """Both servers know it by this address: that of DHCP on its home link, and the home agent."""
+    own = parse("10.10.0.7")
+    network = replace(a_home_agent_policy().networks[0], interface="home0")
+    subscribers = {NAI: a_subscriber(addresses={"": own})}
+    world = World(home_agent={"networks": (network,), "subscribers": subscribers})
+    node = world.add_node(at=None)
+    node.move("home")
+    world.pass_time(seconds=2)
+
+    node.run(node.engine.address(own, node.now))
+    node.address = own
+    world.pass_time(seconds=2)
+
+    assert node.sessions()[""] == ("home", "10.10.0.7")
     assert world.home_agent.bindings() == {}
 
 

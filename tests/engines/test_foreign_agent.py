@@ -178,7 +178,7 @@ def test_a_request_is_denied_for(agent, check):
     code, request_ = DENIALS[check]
     request_ = dict(request_)
     ttl = request_.pop("ttl", 255)
-    datagram = a_request("" if "before" in request_ else "pc1", **request_)
+    datagram = a_request("" if "before" in request_ else "pc1", **{"lifetime": 500, **request_})
 
     reply = agent.denial(datagram, ttl=ttl)
 
@@ -390,6 +390,18 @@ def test_fa_21_more_than_five_requests_under_way_get_66(agent):
     assert agent.take(a_request("pc2")) is not None  # another session has five of its own
 
 
+def test_fa_21_each_node_without_nai_has_five_requests_under_way(agent):
+    for node in range(3):
+        at = {"nai": None, "home_address": parse("10.10.0.10") + node}
+        link = {"link_address": bytes((2, 0, 0, 0, 4, node))}
+
+        passed = [agent.take(a_request(identification=an_identification(low=low), **at), **link) for low in range(5)]
+
+        assert None not in passed
+        agent.world.now += 1000
+        assert agent.denial(a_request(identification=an_identification(low=5), **at), **link).code == 66
+
+
 def test_requests_of_a_session_are_limited_with_a_burst_of_five(agent):
     agent.engine.visitors.await_reply = lambda pending: None  # the limit of pending ones is another one
     passed = [agent.take(a_request(identification=an_identification(low=low))) is not None for low in range(100)]
@@ -417,8 +429,24 @@ def test_a_denial_goes_once_a_second_to_each_session(agent):
 
     assert [agent.denial(bad[0]) is not None, agent.denial(bad[0]) is not None] == [True, False]
     assert agent.denial(bad[1]) is not None
-    agent.world.now += 1000
+    agent.world.now += 999
+    assert agent.denial(bad[0]) is None
+    agent.world.now += 1
     assert agent.denial(bad[0]) is not None
+
+
+def test_who_is_looked_at_for_another_reason_does_not_advertise_for_that_and_never_again_once_it_drains():
+    agent = ForeignAgentAlone(advertise_interval=600_000)
+    agent.world.pass_time(seconds=100)
+    agent.take(a_request("pc1"))
+    before = len(agent.advertisements())
+
+    agent.world.pass_time(seconds=7)
+    assert len(agent.advertisements()) == before
+    agent.run(agent.engine.drain(agent.now))
+    agent.run(agent.engine.wake(agent.now + 600_000))
+
+    assert [one.lifetime for _, one in agent.advertisements()[before:]] == [0]
 
 
 def test_fa_24_after_seven_seconds_of_silence_78_is_said(agent):

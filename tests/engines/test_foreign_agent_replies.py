@@ -17,6 +17,7 @@ from mip4.extensions import (
     MobileForeignAuthentication,
     MobileForeignChallenge,
     Nai,
+    RevocationSupport,
     find,
 )
 from mip4.ip import Datagram
@@ -42,6 +43,8 @@ def _signing():
 
 
 def _register(agent, sub_nai="pc1", home_address=HOME_ADDRESS, low=1, link_address=NODE_LINK, **request):
+    if request.get("nai", NAI) is None:
+        sub_nai, request["home_address"] = "", home_address
     datagram = a_request(sub_nai, identification=an_identification(low=low), **request)
     assert agent.take(datagram, link_address=link_address) is not None
     lifetime = request.get("lifetime", 600)
@@ -175,6 +178,30 @@ def test_a_deregistration_of_another_session_of_that_address_ends_nothing(agent)
     assert agent.visitors() == {"pc1": "10.10.0.10"}
 
 
+@pytest.mark.parametrize("nai", [NAI, None])
+def test_a_home_agent_that_a_stranger_has_chosen_ends_nobody_elses_visit(agent, nai):
+    """He knows the names and the home address of his victim, and has a home agent that says yes to everything."""
+    _register(agent, nai=nai)
+    forged = {"nai": nai, "home_agent": OTHER_AGENT, "link_address": OTHER_LINK}
+
+    _register(agent, low=2, lifetime=0, **forged)
+    refused = _register(agent, low=3, **forged)
+    _register(agent, low=4, home_address=HOME_ADDRESS + 5, **forged)
+
+    assert [one.status for one in find(RegistrationReply.decode(refused.payload).extensions, ForeignAgentError)] == [66]
+    assert agent.engine.visitors.find(HOME_ADDRESS).home_agent == HOME_AGENT
+    assert agent.delivery(HOME_ADDRESS).link_address == NODE_LINK
+
+
+def test_a_node_that_has_changed_its_home_agent_is_served_at_once(agent):
+    _register(agent)
+
+    _register(agent, low=2, home_agent=OTHER_AGENT)
+
+    assert agent.engine.visitors.find(HOME_ADDRESS).home_agent == OTHER_AGENT
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
+
+
 def test_an_accepted_deregistration_of_who_never_had_an_address_is_passed_on(agent):
     passed_on = _register(agent, home_address=0, lifetime=0)
 
@@ -207,6 +234,10 @@ def test_a_visitor_for_ever_where_the_operator_allows_it():
 
     assert agent.rows[HOME_ADDRESS].expires is None
     assert agent.visitors() == {"pc1": "10.10.0.10"}
+    agent.kill()
+    agent.start()
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
+    assert agent.engine.visitors.next_expiry() is None
 
 
 # ---- FA-35: what an accepting reply lacks
@@ -302,6 +333,49 @@ def test_fa_36_a_critical_extension_for_the_node_is_passed_on(agent):
     reply = _reply(REQUEST, before=[Nai(NAI.encode()), Experimental(1, b"pc1"), CRITICAL])
 
     assert agent.answer(reply).payload == reply
+
+
+def test_fa_36_nor_is_one_of_a_home_agent_that_has_not_signed_for_the_node_for_us(agent):
+    agent.take(REQUEST)
+    reply = _reply(REQUEST, code=128, before=[Nai(NAI.encode()), Experimental(1, b"pc1"), CRITICAL], home=None)
+
+    assert agent.answer(reply).payload == reply
+
+
+def test_fa_41_what_a_home_agent_has_signed_for_us_alone_is_for_us():
+    agent = _signing()
+    agent.take(REQUEST)
+    denial = _reply(REQUEST, code=132, home=None)
+
+    passed_on = agent.answer(_reply(REQUEST, code=132, home=None, foreign_home=FOREIGN_HOME))
+
+    assert passed_on.payload == denial
+
+
+def test_a_home_agent_without_a_key_can_offer_what_it_likes(agent):
+    agent.take(REQUEST)
+
+    agent.answer(_reply(REQUEST, after=RevocationSupport(True, 1).encode()))
+
+    assert [one.revocation for one in agent.engine.visitors] == [None]
+
+
+def test_of_two_requests_with_one_low_word_an_unnamed_reply_answers_neither(agent):
+    for name in ("pc1", "pc2"):
+        agent.take(a_request(name))
+
+    assert agent.answer(_reply(REQUEST, before=[Nai(NAI.encode())])) is None
+
+
+def test_nothing_is_left_of_requests_that_were_answered_or_given_up(agent):
+    for number in range(20):
+        agent.take(a_request(f"pc{number}", identification=an_identification(low=number)))
+    agent.answer(_reply(a_request("pc0", identification=an_identification(low=0))))
+
+    agent.world.pass_time(seconds=8)
+
+    table = agent.engine.visitors
+    assert (table._pending, table._by_low, table._count) == ({}, {}, {})
 
 
 def test_a_reply_to_nothing_is_silence(agent):
@@ -469,10 +543,22 @@ def test_the_visitor_list_is_bounded_and_says_so_in_advertisements():
     assert agent.denial(a_request("pc3")).code == 66
     agent.solicited()
     assert agent.advertisements()[-1][1].agent().flags & 0x4000
-    assert _register(agent, sub_nai="pc0", low=2) is not None  # a renewal, a goodbye
+    renewal = _register(agent, sub_nai="pc0", low=2)  # that, and a goodbye
+    assert find(RegistrationReply.decode(renewal.payload).extensions, ForeignAgentError) == []
     assert _register(agent, sub_nai="elsewhere", low=3, lifetime=0, home_address=0) is not None
+    assert _register(agent, sub_nai="by itself", low=6, flags=FLAG_D, care_of_address=NODE, home_address=0) is not None
     assert _register(agent, sub_nai="pc1", low=4, lifetime=0, home_address=HOME_ADDRESS + 1) is not None
     assert _register(agent, sub_nai="pc3", low=5, home_address=HOME_ADDRESS + 3) is not None
+
+
+def test_a_full_list_renews_whoever_is_on_it_without_a_nai_too():
+    agent = ForeignAgentAlone(visitors=1)
+    _register(agent, nai=None)
+
+    renewal = _register(agent, nai=None, low=2)
+
+    assert find(RegistrationReply.decode(renewal.payload).extensions, ForeignAgentError) == []
+    assert agent.denial(a_request(nai=None, home_address=HOME_ADDRESS + 1)).code == 66
 
 
 def test_the_last_place_goes_to_the_first_reply():
@@ -493,6 +579,19 @@ def test_a_session_with_a_new_address_gives_up_the_old_one(agent):
     _register(agent, low=2, home_address=HOME_ADDRESS + 5)
 
     assert agent.visitors() == {"pc1": "10.10.0.15"}
+    assert agent.engine.visitors.find(HOME_ADDRESS) is None
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["", "after it was given back"])
+def test_who_has_an_address_that_was_anothers_keeps_it_when_that_one_comes_back_with_a_new_one(agent, left):
+    _register(agent, sub_nai="pc1")
+    if left:
+        _register(agent, sub_nai="pc1", low=2, lifetime=0)
+    _register(agent, sub_nai="pc2", low=3, link_address=OTHER_LINK)
+
+    _register(agent, sub_nai="pc1", low=4, home_address=HOME_ADDRESS + 5)
+
+    assert agent.visitors() == {"pc1": "10.10.0.15", "pc2": "10.10.0.10"}
 
 
 def test_a_visitor_that_appears_behind_another_link_address_is_delivered_there(agent):
@@ -552,12 +651,14 @@ def test_fa_39_a_visitor_that_cannot_be_carried_is_none_and_the_node_gets_66(age
     assert agent.visitors() == {"pc1": "10.10.0.10"}
 
 
+@pytest.mark.parametrize("nai", [NAI, None])
 @pytest.mark.parametrize("what", ["failing", "refusing"])
-def test_a_renewal_that_cannot_be_carried_leaves_the_former_visitor(agent, what):
-    _register(agent)
-    former = agent.rows[HOME_ADDRESS]
+def test_a_renewal_that_cannot_be_carried_leaves_the_former_visitor(agent, what, nai):
+    _register(agent, nai=nai)
+    former, before = agent.rows[HOME_ADDRESS], agent.visitors()
     agent.world.now += 1000
-    datagram = a_request("pc1", identification=an_identification(low=2))
+    known = {"sub_nai": "pc1"} if nai else {"nai": None, "home_address": HOME_ADDRESS}
+    datagram = a_request(identification=an_identification(low=2), **known)
     agent.take(datagram, link_address=OTHER_LINK)
     _refuse_once(agent, what)
 
@@ -565,7 +666,7 @@ def test_a_renewal_that_cannot_be_carried_leaves_the_former_visitor(agent, what)
 
     assert passed_on.payload.endswith(octets_of(ForeignAgentError(66)))
     assert agent.rows[HOME_ADDRESS] == former
-    assert agent.visitors() == {"pc1": "10.10.0.10"}
+    assert agent.visitors() == before
 
 
 def test_a_visitor_whose_removal_is_refused_too_is_given_up(agent):
@@ -594,6 +695,20 @@ def test_a_reply_during_an_open_turn_of_its_session_waits_for_the_end_of_it(agen
     assert list(agent.engine.visitors.pending()) == []
 
 
+def test_replies_to_nodes_without_nai_do_not_wait_for_each_others_turns(agent):
+    agent.commit_time = lambda: 50
+    requests = [a_request(nai=None, home_address=HOME_ADDRESS + at) for at in range(3)]
+    for datagram in requests:
+        agent.take(datagram)
+    for datagram in requests:
+        agent.receive(a_reply(datagram), HOME_AGENT, 434)
+
+    agent.world.pass_time(seconds=0.2)
+
+    assert len(agent.engine.visitors) == 3
+    assert list(agent.engine.visitors.pending()) == []
+
+
 # ---- expiry and restart
 
 
@@ -604,6 +719,17 @@ def test_a_visit_ends_with_its_lifetime(agent):
     assert agent.visitors() == {"pc1": "10.10.0.10"}
     agent.world.pass_time(seconds=0.001)
 
+    assert agent.visitors() == {}
+
+
+def test_a_visit_that_is_renewed_goes_on_until_the_lifetime_of_the_renewal_is_over(agent):
+    _register(agent)
+    agent.world.pass_time(seconds=400)
+    _register(agent, low=2)
+
+    agent.world.pass_time(seconds=599)
+    assert agent.visitors() == {"pc1": "10.10.0.10"}
+    agent.world.pass_time(seconds=1)
     assert agent.visitors() == {}
 
 

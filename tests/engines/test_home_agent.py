@@ -1,5 +1,7 @@
 """Every Reply code and every silence of the home agent. HA-nn: the lines of docs/conformance.md."""
 
+from dataclasses import replace
+
 import pytest
 
 from host_agents.home_agent.policy import Subscriber
@@ -17,6 +19,8 @@ from mip4.extensions import (
     MobileHomeAuthentication,
     Nai,
     NormalVendor,
+    RevocationSupport,
+    UdpTunnelRequest,
     find,
     find_host_configuration,
     host_configuration,
@@ -25,7 +29,7 @@ from mip4.extensions import (
 from mip4.messages import RegistrationReply
 from mip4.sub_nai import SubNai
 from tests.helpers.alone import HomeAgentAlone, an_authentic_reply, sub_nai_in
-from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, KEY, NAI, SPI, a_subscriber
+from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, KEY, NAI, SPI, a_home_agent_policy, a_subscriber
 from tests.helpers.messages import FOREIGN_HOME, HOME, a_request, an_identification, octets_of
 
 FA1 = FOREIGN_AGENTS["fa1"]
@@ -78,6 +82,13 @@ def test_a_binding_for_ever_where_the_operator_allows_it():
     assert agent.rows[NAI, ""].expires is None
     agent.world.pass_time(seconds=100 * 86400)
     assert agent.bindings() == {"": ("10.10.0.10", "203.0.113.2")}
+
+
+def test_nor_does_one_end_that_plain_does_not_see():
+    agent = HomeAgentAlone(lifetime=0xFFFF)
+
+    assert agent.ask(lifetime=0xFFFF, flags=FLAG_S).lifetime == 0xFFFF
+    assert [one.expires for one in agent.engine.bindings] == [None]
 
 
 def test_ha_26_where_simultaneous_bindings_are_not_supported_none_is_kept_and_code_1_says_so():
@@ -230,6 +241,20 @@ def test_an_authentic_request_is_denied_for(check):
         assert reply.identification == changes["identification"]
 
 
+@pytest.mark.parametrize("binding", [False, True], ids=["without a binding", "with one"])
+def test_ha_15_a_home_address_that_turns_out_to_be_the_care_of_address_gets_134(binding):
+    """Its packets would go round in circles, and the reply with them: who asks for any address cannot have that one."""
+    only = parse("10.10.0.10")
+    network = replace(a_home_agent_policy().networks[0], pool=((only, only),))
+    agent = HomeAgentAlone(networks=(network,))
+    before = [agent.ask("pc1")] if binding else []
+
+    reply = agent.ask("pc1", care_of_address=only, source=only)
+
+    assert reply.code == 134
+    assert list(agent.bindings()) == ["pc1"][: len(before)]
+
+
 def test_every_text_of_a_denial_is_for_people_and_the_log_says_who_was_denied_and_why(agent):
     agent.ask("pc1", flags=FLAG_r)
 
@@ -255,6 +280,7 @@ def test_ha_24_where_there_are_no_reverse_tunnels_who_asks_for_one_gets_137():
     assert agent.ask(flags=FLAG_T | FLAG_r).code == 134  # whatever else is wrong is told first
     assert agent.ask(flags=FLAG_T, lifetime=0).code == 0
     assert agent.ask().code == 0
+    assert agent.ask(flags=FLAG_S).code == 0  # as plain.py does not see it
 
 
 NOT_DONE = {
@@ -413,6 +439,21 @@ def test_ha_09_without_the_foreign_agents_signature_the_answer_is_132(request_):
     assert agent.bindings() == {}
 
 
+@pytest.mark.parametrize(
+    "added", [RevocationSupport(True, 1), UdpTunnelRequest(True, False, 4), CRITICAL], ids=["137", "144", "38"]
+)
+def test_ha_09_what_somebody_put_behind_the_foreign_agents_signature_counts_for_nothing(added):
+    agent = HomeAgentAlone(foreign_agents={FA1: FOREIGN_HOME})
+    signed = a_request("pc1", foreign_home=FOREIGN_HOME)
+
+    reply = an_authentic_reply(agent.take(signed + octets_of(added)).datagram, to=signed)
+
+    assert reply.code == 0
+    assert find(reply.extensions, RevocationSupport) == []
+    (binding,) = agent.engine.bindings
+    assert (binding.revocation, binding.udp_remote) == (None, 0)
+
+
 def test_ha_09_a_deregistration_needs_no_signature_and_gets_none():
     agent = _with_keys()
     agent.ask(foreign_home=FOREIGN_HOME)
@@ -430,6 +471,7 @@ def test_ha_09_where_every_foreign_agent_must_have_a_key_a_stranger_gets_132_and
 
     assert agent.ask().code == 132
     assert agent.ask(flags=FLAG_D).code == 0
+    assert agent.ask(lifetime=0).code == 0  # which nobody signs (RFC 5944 §3.5.4)
 
 
 class Octets:

@@ -56,6 +56,17 @@ def test_ha_07_a_request_is_accepted_whose_authenticators_all_hold(agent, aaa):
     assert agent.bindings() == {"pc1": ("10.10.0.10", "203.0.113.2")}
 
 
+def test_ha_05_silence_for_what_nothing_authorises_and_for_a_stranger_of_another_server(agent):
+    unsigned = a_request("pc1", home=None)
+    stranger = CHAP.sign(a_request("pc1", nai="stranger@example.net", home=None), b"")
+
+    assert [agent.take(unsigned), agent.take(stranger)] == [None, None]
+    assert [str(error) for _, error in agent.world.dropped] == [
+        "nothing in it authorises it",
+        "no subscriber of that NAI or home address",
+    ]
+
+
 def test_with_a_care_of_address_of_its_own_a_node_has_no_challenge_to_answer(agent):
     assert _reply(agent, _request(challenge=None, answers=b"")).code == 0
 

@@ -134,6 +134,7 @@ def test_no_recorded_request_is_ever_believed_again_whenever_it_comes(agent):
 def test_identifications_of_sessions_that_are_gone_are_forgotten_when_the_tolerance_refuses_them(agent):
     agent.ask("pc1")
     agent.ask("pc1", lifetime=0)
+    agent.world.pass_time(seconds=15)
     agent.ask("pc2")
 
     agent.world.pass_time(seconds=30)
@@ -152,6 +153,23 @@ def test_a_clock_that_was_put_back_starts_where_the_last_request_was(agent):
 
     assert -7000 <= late <= 0
     assert agent.ask("pc1", identification=an_identification(61_000)).code == 0
+
+
+@pytest.mark.parametrize("later", [1, 7, 13, 14])
+def test_nor_is_one_close_to_the_largest_forgotten_for_the_same_day(agent, later):
+    """The clock begins a little below the largest then, where the tolerance lets a while of before that pass."""
+    datagram = a_request("pc1", identification=an_identification(low=0))
+    agent.take(datagram)
+    assert agent.ask("pc1", lifetime=0).code == 0
+    agent.world.pass_time(seconds=later)
+    agent.ask("pc2")
+    agent.world.pass_time(seconds=300)
+    agent.kill()
+    agent.start(NTP_2026 - DAY)
+
+    for _ in range(20):
+        assert _code(agent, datagram) == 133
+        agent.world.pass_time(seconds=1)
 
 
 def test_the_largest_identification_is_remembered_for_the_day_when_the_clock_is_put_back(agent):
@@ -177,8 +195,9 @@ def test_a_nai_that_tries_one_sub_nai_after_another_fills_no_table():
     assert sum(answer is not None for answer in answers) == 66  # its sessions and 64 more
     assert len(agent.identifications) == 68
     assert type(agent.world.dropped[-1][1]) is TooManySessions
+    agent.world.pass_time(seconds=15)
     assert agent.ask("pc1").code == 0
-    agent.world.pass_time(seconds=30)
+    agent.world.pass_time(seconds=15)
     assert agent.take(a_request("x999", flags=FLAG_r, identification=an_identification(30_000))) is not None
 
 

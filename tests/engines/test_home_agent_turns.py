@@ -255,6 +255,14 @@ def test_ha_26_a_deregistration_through_another_care_of_address_is_accepted_and_
 
     assert (reply.code, reply.lifetime) == (0, 0)
     assert set(agent.bindings()) == {"pc1"}
+    assert [text for _, text in agent.world.said if text.startswith("unbound")] == []
+
+
+def test_ha_18_a_deregistration_of_an_address_that_is_free_ends_no_other_one(agent):
+    home_address = agent.ask("pc1").home_address
+
+    assert agent.ask("pc1", lifetime=0, home_address=home_address + 1).code == 129
+    assert set(agent.bindings()) == {"pc1"}
 
 
 def test_a_deregistration_without_home_address_is_told_which_one_it_was(agent):

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_agents.effects import ExtendTunnel, RenewBinding, StoreBinding, Turn
+from host_agents.effects import (
+    ExtendTunnel,
+    InstallTunnel,
+    MobilityBinding,
+    RenewBinding,
+    Said,
+    StoreBinding,
+    Turn,
+)
 from host_agents.home_agent.home_agent import HomeAgent
+from mip4.authentication import SecurityAssociation
 from mip4.const import CONFIG_REQUEST, FLAG_D, FLAG_S, FLAG_T, PORT
-from mip4.extensions import RevocationSupport, UdpTunnelRequest, host_configuration
+from mip4.extensions import (
+    ForeignHomeAuthentication,
+    RevocationSupport,
+    UdpTunnelRequest,
+    find,
+    host_configuration,
+)
+from mip4.sub_nai import SubNai
 from tests.helpers.alone import HomeAgentAlone
 from tests.helpers.builders import FOREIGN_AGENTS, NAI, NTP_2026, a_home_agent_policy, a_subscriber
-from tests.helpers.messages import FOREIGN_HOME, a_request, an_identification
+from tests.helpers.messages import FOREIGN_HOME, a_request, an_identification, octets_of
 
 FA1, FA2 = FOREIGN_AGENTS["fa1"], FOREIGN_AGENTS["fa2"]
 ASKS = [host_configuration(CONFIG_REQUEST, b"")]
+OFFER = RevocationSupport(True, 9).encode()
+OF_AGENTS = [
+    RevocationSupport(False, 2**32 - 1),
+    UdpTunnelRequest(True, False, 0),
+    SubNai(b"pc2", 0, None).extension(),
+]
 
 
 def _home_agent(**changes: Any) -> HomeAgent:
@@ -33,6 +56,12 @@ def _plain(turn: Turn) -> tuple[list[object], object]:
             effects.append(one)
     shown = [(type(one), str(one.error)) if hasattr(one, "error") else one for one in effects]
     return shown, turn.session
+
+
+def _is_renewal(binding: MobilityBinding, before: dict[int, MobilityBinding]) -> bool:
+    """As the store and the data path believe of a RenewBinding."""
+    new = {name: getattr(binding, name) for name in ("lifetime", "expires", "identification", "revocation")}
+    return before[binding.home_address].but(**new) == binding
 
 
 def _took_the_short_way(turn: Turn) -> bool:
@@ -52,17 +81,71 @@ def test_the_second_request_of_a_session_that_says_the_same_is_a_renewal():
     assert replies[0].extensions[:-1] == replies[2].extensions[:-1]  # the last one `ask` has verified
 
 
+def test_a_session_that_is_new_stays_or_moves_goes_the_short_way_and_its_tunnel_and_its_line_in_the_log_are_the_same():
+    agent = HomeAgentAlone()
+    accepted = []
+    accept = agent.engine.accept
+    agent.engine.accept = lambda *args: accepted.append(accept(*args)) or accepted[-1]
+
+    for place in (FA1, FA1, FA2, FA2):
+        agent.ask("pc1", care_of_address=place, source=place)
+
+    rows = [type(one.row) for one in accepted]
+    further = [[type(effect) for effect in one.further] for one in accepted]
+    assert rows == [StoreBinding, RenewBinding, StoreBinding, RenewBinding]
+    assert further == [[InstallTunnel, Said], [], [InstallTunnel, Said], []]
+    assert accepted[2].further[1].text.startswith("moved ")
+
+
+@pytest.mark.parametrize("offer", [b"", OFFER], ids=["without an offer", "with one"])
+def test_what_an_agent_with_a_key_relays_goes_the_short_way_too(offer):
+    agent = HomeAgentAlone(foreign_agents={FA1: FOREIGN_HOME})
+    turns = []
+    receive = agent.engine.receive
+    agent.engine.receive = lambda *args: turns.append(receive(*args)) or turns[-1]
+
+    replies = [agent.ask("pc1", after=offer, foreign_home=FOREIGN_HOME) for _ in range(2)]
+
+    assert [_took_the_short_way(turn) for turn in turns] == [False, True]
+    for sent, reply in zip(agent.sent, replies, strict=True):
+        (signature,) = find(reply.extensions, ForeignHomeAuthentication)
+        FOREIGN_HOME.verify(sent.datagram, signature)
+        assert len(find(reply.extensions, RevocationSupport)) == bool(offer)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"sub_nai": "pc2", "flags": FLAG_T},
+        {"sub_nai": "pc2", "after": octets_of(UdpTunnelRequest(True, False, 0))},
+        {"sub_nai": "", "after": octets_of(SubNai(b"pc2", 0, None).extension())},
+        {"sub_nai": "pc2", "care_of_address": FA2, "source": FA2},
+    ],
+    ids=["reverse tunnel", "UDP tunnel", "named by its agent", "elsewhere"],
+)
+def test_a_session_that_was_something_else_before_is_no_renewal(first):
+    agent = HomeAgentAlone(foreign_agents={FA1: FOREIGN_HOME, FA2: FOREIGN_HOME})
+    turns = []
+    receive = agent.engine.receive
+    agent.engine.receive = lambda *args: turns.append(receive(*args)) or turns[-1]
+
+    for request in (first, {"sub_nai": "pc2"}, {"sub_nai": "pc2"}):
+        assert agent.ask(**request, foreign_home=FOREIGN_HOME).code == 0
+
+    assert [_took_the_short_way(turn) for turn in turns] == [False, False, True]
+
+
+OTHERS = SecurityAssociation(512, b"another key"), SecurityAssociation(513, b"foreign agent and home agent")
 SESSIONS = st.sampled_from(["", "pc1", "pc2"])
 REQUESTS = st.fixed_dictionaries(
     {
         "sub_nai": SESSIONS,
         "lifetime": st.sampled_from([600, 600, 600, 600, 60, 0, 65535]),
         "flags": st.sampled_from([0, 0, 0, 0, FLAG_T, FLAG_D, FLAG_S]),
-        "care_of_address": st.sampled_from([FA1, FA1, FA1, FA2]),
+        "care_of_address": st.sampled_from([None, None, None, FA1, FA2]),  # None: of who relays it
         "home_address": st.sampled_from([0, 0, 0, 0x0A0A000A]),
         "before": st.sampled_from([[], [], [], ASKS, [UdpTunnelRequest(True, False, 0)]]),
-        "after": st.sampled_from([b"", b"", b"", RevocationSupport(True, 9).encode()]),
-        "foreign_home": st.sampled_from([None, None, None, FOREIGN_HOME]),
+        "after": st.sampled_from([b"", b"", OFFER, OFFER, *(octets_of(one) for one in OF_AGENTS), OFFER * 2]),
     }
 )
 EVENTS = st.tuples(
@@ -71,31 +154,42 @@ EVENTS = st.tuples(
     st.sampled_from([1, 1, 1, 1, 1, 0, -1, 20_000]),  # by how much its Identification is above the last, ms
     st.sampled_from([0, 0, 500, 40_000, 700_000]),  # ms that pass before
     st.sampled_from(["settled", "settled", "settled", "settled", "refused", "later"]),
-    st.integers(-200, 80),  # an octet that is damaged on the way; below 0: none
+    st.one_of(st.none(), st.none(), st.integers(0, 100), st.integers(-30, -1)),  # an octet that is damaged on the way
+    st.sampled_from(
+        [*[FOREIGN_HOME] * 5, None, *OTHERS]
+    ),  # how an agent with a key signs it; one without: the contrary
 )
+KEYS = st.sampled_from([{}, {FA2: FOREIGN_HOME}, {FA1: FOREIGN_HOME, FA2: FOREIGN_HOME}])
 
 
-@settings(max_examples=60, deadline=None)
-@given(events=st.lists(EVENTS, max_size=25), keys=st.booleans())
-def test_both_ways_lead_to_the_same_turns_over_traffic_of_every_kind(events, keys):
-    changes = {"subscribers": {NAI: a_subscriber(sessions=2)}, "foreign_agents": {FA2: FOREIGN_HOME} if keys else {}}
-    short, long = _home_agent(**changes), _home_agent(**changes)
+@settings(max_examples=150, deadline=None)
+@given(events=st.lists(EVENTS, max_size=25), keys=KEYS, required=st.booleans())
+def test_both_ways_lead_to_the_same_turns_over_traffic_of_every_kind(events, keys, required):
+    def home_agent() -> HomeAgent:
+        subscribers = {NAI: a_subscriber(sessions=2)}
+        return _home_agent(subscribers=subscribers, foreign_agents=dict(keys), require_foreign_agent_key=required)
+
+    short, long = home_agent(), home_agent()
     long._plain.find = lambda *_: None  # type: ignore[method-assign]
     now = sent = 0
     open_sessions: list[tuple[str, str]] = []
-    for request, source, ahead, passed, end, damaged in events:
+    for request, source, ahead, passed, end, damaged, signature in events:
         now += passed
         for engine in (short, long):
             if (due := engine.deadline()) is not None and due <= now:
                 engine.wake(now)
         sent = max(sent, now) + ahead
-        datagram = bytearray(a_request(identification=an_identification(sent), **request))
-        if 0 <= damaged < len(datagram):
+        signed = signature if source in keys else FOREIGN_HOME if signature is None else None
+        changes = {**request, "care_of_address": request["care_of_address"] or source, "foreign_home": signed}
+        datagram = bytearray(a_request(identification=an_identification(sent), **changes))
+        if damaged is not None and damaged < len(datagram):
             datagram[damaged] ^= 0x10
+        before = {one.home_address: one for one in short.bindings}
 
         turns = [engine.receive(bytes(datagram), source, PORT, now) for engine in (short, long)]
 
         assert _plain(turns[0]) == _plain(turns[1])
+        assert all(_is_renewal(one.binding, before) for one in turns[0].effects if isinstance(one, RenewBinding))
         if turns[0].session is not None:
             open_sessions.append(turns[0].session)
         while end != "later" and open_sessions:

@@ -10,9 +10,11 @@ from mip4.address import parse
 from mip4.authentication import SecurityAssociation
 from mip4.const import FOREIGN_HOME_AUTHENTICATION, REGISTRATION_REVOCATION
 from mip4.effects import Dropped
-from mip4.extensions import ForeignHomeAuthentication, RevocationSupport, find
+from mip4.extensions import ForeignHomeAuthentication, Nai, RevocationSupport, find
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.revocation import RegistrationRevocation, RevocationAcknowledgement
+from mip4.sub_nai import SubNai
+from tests.helpers.alone import HomeAgentAlone
 from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI, NTP_2026
 from tests.helpers.world import World
 
@@ -73,6 +75,19 @@ def test_a_node_that_is_told_registers_anew_and_gets_its_address_back(world):
     assert node.sessions()[""][0] == "registered"
 
 
+def test_a_node_is_told_of_one_session_after_another_though_its_agent_says_nothing_else_in_between(world):
+    """Each time with a sequence number of 0, the second as the first (RFC 3543 §4.1)."""
+    world.add_node(applications=["telemetry", "camera"])
+    world.pass_time(seconds=20)
+    before = world.home_agent.bindings()
+
+    for name in ("telemetry", "camera"):
+        world.home_agent.run(world.home_agent.engine.release((NAI, name), True, world.home_agent.now))
+        world.pass_time(seconds=2)
+
+    assert world.home_agent.bindings() == before
+
+
 def test_a_foreign_agent_that_tells_no_node_is_not_asked_to(world):
     """The I bit is for agents that have both set it when the session was registered (RFC 3543 §3.1)."""
     world.add_node()
@@ -119,6 +134,17 @@ def test_a_lost_revocation_is_sent_again_with_a_new_identifier(world):
     assert world.foreign_agents["fa1"].visitors() == {}
 
 
+def test_nor_is_one_of_a_foreign_agent_lost_for_good(world):
+    world.add_node()
+    world.pass_time(seconds=1)
+    world.lose_next("fa1", "ha")
+
+    world.foreign_agents["fa1"].run(world.foreign_agents["fa1"].engine.drain(world.now))
+    world.pass_time(seconds=1.1)
+
+    assert world.home_agent.bindings() == {}
+
+
 def test_a_lost_acknowledgement_is_given_again(world):
     world.add_node()
     world.pass_time(seconds=1)
@@ -144,6 +170,56 @@ def test_nobody_answers_for_ever(world):
 
     assert len(sent) == 5
     assert min(later - earlier for earlier, later in pairwise(sent)) >= 1000
+
+
+def test_nobody_is_told_of_an_end_that_the_lifetime_has_brought_meanwhile(world):
+    world.add_node(lifetime=10)
+    world.pass_time(seconds=4)
+    world.foreign_agents["fa1"].kill()
+    sent = []
+    world.watch = lambda source, destination, datagram: sent.append(world.now) if source == "ha" else None
+
+    world.home_agent.run(world.home_agent.engine.release((NAI, ""), False, world.home_agent.now))
+    world.pass_time(seconds=600)
+
+    assert [at - sent[0] for at in sent] == [0, 1000, 3000]  # and not after 7 s
+
+
+def test_a_session_that_is_registered_anew_is_not_revoked_once_more(world):
+    """It would end what was registered since: each repetition says that it is later than all before."""
+    node = world.add_node()
+    world.pass_time(seconds=1)
+    sent = []
+    world.watch = lambda source, destination, datagram: sent.append(datagram[:1])
+    world.lose_next("ha", "fa1")
+    world.home_agent.run(world.home_agent.engine.release((NAI, ""), True, world.home_agent.now))
+    node.move("fa1")
+
+    world.pass_time(seconds=60)
+
+    assert set(world.home_agent.bindings()) == set(world.foreign_agents["fa1"].visitors()) == {""}
+    assert sent.count(bytes((REGISTRATION_REVOCATION,))) == 1
+
+
+def test_who_is_looked_at_for_another_reason_is_not_asked_again_before_the_time(world):
+    world.add_node()
+    world.pass_time(seconds=1)
+    world.foreign_agents["fa1"].kill()
+    world.home_agent.run(world.home_agent.engine.release((NAI, ""), False, world.home_agent.now))
+
+    assert world.home_agent.engine.wake(world.home_agent.now + 999).effects == []
+    (again,) = world.home_agent.engine.wake(world.home_agent.now + 1000).effects
+    assert RegistrationRevocation.decode(again.datagram).home_address == HOME_ADDRESS
+
+
+def test_a_revocation_names_its_session_for_whoever_reads_along(world):
+    world.add_node(applications=["telemetry"])
+    world.pass_time(seconds=1)
+
+    ended = world.home_agent.engine.release((NAI, "telemetry"), False, world.home_agent.now)
+
+    sent = next(RegistrationRevocation.decode(one.datagram) for one in ended.effects if isinstance(one, SendDatagram))
+    assert sent.extensions[:-1] == [Nai(NAI.encode()), SubNai(b"telemetry", 0, None).extension()]
 
 
 @pytest.mark.parametrize("at_first", [NTP_2026, ((1 << 32) - 2) * 1000], ids=["", "when an era of NTP ends"])
@@ -173,6 +249,8 @@ SILENCES = {
     "R1 signed twice": {"behind": ForeignHomeAuthentication(512, bytes(16)).encode()},
     "R1 an unknown extension below 128": {"more": b"\x7e\x00"},
     "R1 of an agent without a key": {"sender": STRANGER, "claims": STRANGER},
+    "R1 that speaks of another agent than this one": {"ours": parse("192.0.2.77")},
+    "R1 that speaks of none": {"ours": 0},
     "R2 our own come back": {"reflected": True},
     "R2 older than the registration": {"after": -1},
     "R2 as old as the registration": {"after": 0},
@@ -233,6 +311,26 @@ def test_a_revocation_ends_the_session_and_is_acknowledged_as_often_as_it_is_ask
         assert (message.home_address, message.identifier) == (HOME_ADDRESS, (row.revocation + after) & 0xFFFFFFFF)
         assert message.informed == inform
         assert (answer.destination, answer.port) == (peer, 50100)
+    assert _revoke(station, row.revocation, peer, after=1) == []  # of before what was carried out last
+
+
+@pytest.mark.parametrize("side", ["ha_r3", "fa_52"])
+def test_silence_for_a_revocation_while_it_is_not_certain_what_is_registered_and_it_is_asked_again(world, side):
+    _register(world)
+    station, peer = _station(world, side)
+    (row,) = station.rows.values()
+    station.commit_time = lambda: 1000
+    world.nodes[0].move("fa1")
+    world.pass_time(seconds=0.1)
+    assert station.engine._open
+
+    early = _revoke(station, row.revocation, peer)
+    world.pass_time(seconds=2)
+    assert (early, len(station.rows)) == ([], 1)
+    _revoke(station, row.revocation, peer, after=101)
+    world.pass_time(seconds=2)
+
+    assert station.rows == {}
 
 
 WRONG_ACKNOWLEDGEMENTS = {
@@ -281,21 +379,23 @@ def _station(world, side):
 
 def _revoke(
     station, registered, peer, *, sender=None, claims=None, home_address=HOME_ADDRESS, after=100, reflected=False,
-    inform=False, key=KEY, more=b"", behind=b"", cut=None,
+    inform=False, key=KEY, more=b"", behind=b"", cut=None, ours=None,
 ):  # fmt: skip
     """What `station` answers to a revocation of what was registered at that time.
 
-    sender: where it comes from; claims: whose it says it is. Both are `peer` if nothing else is said.
+    sender: where it comes from; claims: whose it says it is. Both are `peer` if nothing else is said. ours: the address
+    of `station` in it, if it is to be another.
     """
     at_home = station.name == "ha"
+    own = (HOME_AGENT if at_home else FOREIGN_AGENTS["fa1"]) if ours is None else ours
     named = {None: peer, ANOTHER: FOREIGN_AGENTS["fa2"] if at_home else OTHER_HOME_AGENT}
     sender, claims = named.get(sender, sender), named.get(claims, claims)
     message = RegistrationRevocation(
         from_home_agent=at_home == reflected,
         inform=inform,
         home_address=home_address,
-        home_domain=HOME_AGENT if at_home else claims,
-        foreign_domain=claims if at_home else FOREIGN_AGENTS["fa1"],
+        home_domain=own if at_home else claims,
+        foreign_domain=claims if at_home else own,
         identifier=(registered + after) & 0xFFFFFFFF,
         extensions=[],
     )
@@ -345,3 +445,12 @@ def test_without_a_common_key_there_is_nothing_to_negotiate():
     (binding,) = world.home_agent.rows.values()
     assert binding.revocation is None
     assert [find(RegistrationReply.decode(datagram).extensions, RevocationSupport) for datagram in seen] == [[]]
+
+
+def test_ha_r3_who_shares_no_key_can_offer_what_he_likes():
+    agent = HomeAgentAlone()
+
+    reply = agent.ask("pc1", after=RevocationSupport(True, 1).encode())
+
+    assert (reply.code, find(reply.extensions, RevocationSupport)) == (0, [])
+    assert [one.revocation for one in agent.engine.bindings] == [None]

@@ -175,6 +175,27 @@ def test_a_restart_keeps_them_all_and_the_last_identification_is_not_taken_twice
     assert _care_ofs(agent) == [THIRD]
 
 
+def test_where_lifetimes_never_end_they_stay_together_over_a_restart():
+    agent = HomeAgentAlone(lifetime=0xFFFF)
+    for care_of_address in (FA1, FA2, FA1):
+        assert _ask(agent, care_of_address, lifetime=0xFFFF).lifetime == 0xFFFF
+    agent.kill()
+    agent.start(NTP_2026)
+
+    agent.world.pass_time(seconds=1_000_000)
+
+    assert _care_ofs(agent) == [FA1, FA2]
+    assert agent.engine.deadline() is None
+
+
+@pytest.mark.parametrize(("flags", "code"), [(FLAG_S, 1), (FLAG_D, 0)])
+def test_ha_26_where_one_is_the_most_code_1_is_for_those_that_wanted_more(flags, code):
+    agent = HomeAgentAlone(simultaneous_bindings=1)
+
+    assert [_ask(agent, one, flags=flags).code for one in (FA1, FA2)] == [code, code]
+    assert _care_ofs(agent) == [FA2]
+
+
 def test_a_clock_that_was_put_back_lengthens_the_lifetime_of_none_of_them(agent):
     _ask(agent, FA1, lifetime=100)
     _ask(agent, FA2, lifetime=600)

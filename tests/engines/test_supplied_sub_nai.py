@@ -2,7 +2,7 @@
 
 import pytest
 
-from mip4.address import parse
+from mip4.address import parse, show
 from mip4.const import FLAG_D
 from mip4.extensions import Experimental, ForeignHomeAuthentication, MobileHomeAuthentication, NormalVendor, find
 from mip4.messages import RegistrationReply, RegistrationRequest
@@ -12,7 +12,7 @@ from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NAI
 from tests.helpers.messages import FOREIGN_HOME, a_reply, a_request, an_identification, octets_of
 from tests.helpers.world import World
 
-FA1 = FOREIGN_AGENTS["fa1"]
+FA1, FA2 = FOREIGN_AGENTS["fa1"], FOREIGN_AGENTS["fa2"]
 LINK = "02:00:00:00:01:01"  # of NODE_LINK
 SUPPLIED = Experimental(1, LINK.encode())
 HOME_ADDRESS = parse("10.10.0.10")
@@ -94,6 +94,7 @@ def test_no_sub_nai_is_added_to_a_request_that_is(request_):
     message = RegistrationRequest.decode(agent.take(a_request(**request_)))
 
     assert find(message.extensions, Experimental) == ([Experimental(1, b"pc1")] if "sub_nai" in request_ else [])
+    assert [one.session[1] for one in agent.engine.visitors.pending()] == [request_.get("sub_nai", "")]
 
 
 def test_a_sub_nai_behind_the_nodes_authenticator_is_not_the_nodes():
@@ -117,12 +118,14 @@ def test_fa_41_the_node_gets_its_reply_without_it_and_the_visitor_has_it():
     assert list(agent.engine.visitors.pending()) == []
 
 
-def test_fa_40_the_nodes_deregistration_ends_the_visit():
+@pytest.mark.parametrize("care_of_address", [FA1, HOME_ADDRESS], ids=["here", "wherever it is"])
+def test_fa_40_the_nodes_deregistration_ends_the_visit(care_of_address):
     agent = _supplying()
     datagram = a_request()
     agent.take(datagram)
     agent.answer(a_reply(datagram, home_address=HOME_ADDRESS, after=octets_of(SUPPLIED), foreign_home=FOREIGN_HOME))
-    goodbye = a_request(lifetime=0, home_address=HOME_ADDRESS, identification=an_identification(low=7))
+    known = {"home_address": HOME_ADDRESS, "care_of_address": care_of_address}
+    goodbye = a_request(lifetime=0, identification=an_identification(low=7), **known)
 
     assert agent.take(goodbye) == goodbye
     passed_on = agent.answer(a_reply(goodbye))
@@ -150,6 +153,16 @@ def test_two_nodes_of_one_nai_are_two_visitors():
 
 
 # ---- the home agent
+
+
+def test_ha_18_only_who_leaves_is_known_by_the_home_address_of_a_session_that_its_agent_has_named():
+    home_agent = _believing()
+    home_address = _register(home_agent).home_address
+
+    taken_over = home_agent.ask(source=FA2, care_of_address=FA2, home_address=home_address)
+
+    assert taken_over.code == 129
+    assert home_agent.bindings() == {LINK: (show(home_address), show(FA1))}
 
 
 def test_ha_14_a_supplied_sub_nai_names_the_session_and_is_echoed_between_the_authenticators():

@@ -135,6 +135,7 @@ def test_ha_21_what_a_known_foreign_agent_relays_for_a_co_located_address_is_acc
 
     assert ask(source=FA1, port=434)[:2] == (0, None)
     assert ask.end() == f"ipip {show(OWN)}:0"
+    assert ask(source=FA1, port=434, flags=FLAG_T, keys=FOREIGN_HOME)[:2] == (129, None)  # which is an agent's, then
 
 
 def test_ha_20_a_routed_request_waits_for_the_first_keepalive_from_that_very_address(ask):

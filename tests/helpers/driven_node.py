@@ -47,9 +47,9 @@ def an_advertisement(
 class DrivenNode:
     """now: ms. effects: everything it answered with so far. requests: what it sent, (when, datagram)."""
 
-    def __init__(self, ntp_ms: int = NTP_2026, **config: Any) -> None:
+    def __init__(self, ntp_ms: int = NTP_2026, seed: bytes = b"seed", **config: Any) -> None:
         self.now = 0
-        self.engine = MobileNode(a_node_config(**config), ntp_ms, b"seed", [])
+        self.engine = MobileNode(a_node_config(**config), ntp_ms, seed, [])
         self.effects: list[Any] = []
         self.requests: list[tuple[int, bytes]] = []
         self.adverts: dict[str, dict[str, Any]] = {}

@@ -30,7 +30,6 @@ class NodeStation(Station):
         self.gateway = GATEWAY
         self.remembered: list[list[str]] = []
         self.at: str | None = None
-        self.address = 0
         self.boot()
 
     def boot(self) -> None:
@@ -39,6 +38,7 @@ class NodeStation(Station):
         ntp_ms = self.clock + self.world.now if self.clock else 0
         self.attached: dict[int, str] = {}
         self.router: int = 0
+        self.address = 0
         self.dhcp_answers: list[bytes] = []
         self.engine = MobileNode(self.config, ntp_ms, b"%s %d" % (self.name.encode(), self.world.now), self.remembered)
         self.tunnel: Any = None

@@ -66,7 +66,7 @@ def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab:
     assert refused.returncode == 1
     assert "make it with `lab up --home-link`" in refused.stderr
     wait = ["sh", "-c", "until ip -br address show up0 | grep 192.168.7.; do sleep 0.05; done"]
-    assert "192.168.7.1" in lab("exec", "mn", "--", "timeout", "10", *wait).stdout
+    assert "192.168.7." in lab("exec", "mn", "--", "timeout", "10", *wait).stdout
     assert lab("down").returncode == 0
 
 

@@ -429,6 +429,24 @@ def test_a_broken_file_keeps_the_former_one_in_force_and_says_so(home: Home) -> 
     assert home.bindings()["camera"] == address
 
 
+def test_who_is_to_be_looked_at_and_is_no_subscriber_is_looked_at_and_said_to_be_none(home: Home) -> None:
+    home.start()
+    mistyped, sure = NAI.decode().replace("eu", "ue"), NAI.decode()
+
+    known = home.run("ha", "debug", sure)
+    unknown = home.run("ha", "debug", mistyped)
+    impossible = home.run("ha", "debug", "kleung@")
+    off = [home.run("ha", "debug", name, "--off") for name in (mistyped, mistyped, sure)]
+
+    assert (known.returncode, known.stdout, known.stderr) == (0, f"looked at: {sure}\n", "")
+    assert (unknown.returncode, unknown.stdout) == (0, f"looked at: {sure}, {mistyped}\n")
+    assert unknown.stderr == f"entourage: no subscriber has the NAI {mistyped}; is {sure} meant?\n"
+    assert (impossible.returncode, impossible.stdout) == (1, "")
+    assert impossible.stderr == "entourage: debug: NAI realm of one label: kleung@\n"
+    assert [one.stdout for one in off] == [f"looked at: {sure}\n"] * 2 + ["looked at: nobody\n"]
+    assert [one.stderr for one in off] == ["", f"entourage: {mistyped} was not looked at\n", ""]
+
+
 def test_a_removed_subscribers_bindings_are_gone_and_an_added_one_is_known_at_once(home: Home) -> None:
     home.start()
     home.ask("camera")

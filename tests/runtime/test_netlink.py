@@ -92,9 +92,13 @@ def test_a_home_router_withdraws_its_routes_and_its_device_only(router):
     assert "mip0" not in router.ip("r", "link", "show")
 
 
-@pytest.mark.parametrize("words", ["route delete 10.10.0.0/24", "route delete 10.20.0.9"])
-def test_what_somebody_takes_away_from_a_home_network_is_put_back(router, words):
-    """The prefix of a virtual one, the host route of who is away from one that is a real link."""
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("route", ["10.10.0.0/24", "10.20.0.9"])
+def test_what_somebody_takes_away_from_a_home_network_is_put_back(router, route, replaced):
+    """The prefix of a virtual one, the host route of who is away from one that is a real link.
+
+    Of a route that takes the place of another the kernel says nothing, and when it goes, it is not ours.
+    """
 
     async def story() -> None:
         gone: asyncio.Queue[bool] = asyncio.Queue()
@@ -103,13 +107,31 @@ def test_what_somebody_takes_away_from_a_home_network_is_put_back(router, words)
             home.open()
             home.lead(parse("10.20.0.9"))
             before = router.ip("r", "route", "show")
+            if replaced:
+                router.ip("r", "route", "replace", route, "via", "10.99.1.2")
 
-            router.ip("r", *words.split())
+            router.ip("r", "route", "delete", route)
 
             assert await asyncio.wait_for(gone.get(), 5)
             assert router.ip("r", "route", "show") == before
             home.release(parse("10.20.0.9"))
             assert not await asyncio.wait_for(gone.get(), 5)
+
+    asyncio.run(story())
+
+
+def test_another_route_to_a_home_network_that_goes_is_nobodys_concern(router):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(HomeRouter("mip0", [HOME])) as home, closing(heard(home, gone)):
+            home.open()
+            before = router.ip("r", "route", "show")
+            for metric in ("7", "0"):  # beside ours; behind ours, with the same metric
+                router.ip("r", "route", "append", "10.10.0.0/24", "via", "10.99.1.2", "metric", metric)
+                router.ip("r", "route", "delete", "10.10.0.0/24", "via", "10.99.1.2")
+
+                assert not await asyncio.wait_for(gone.get(), 5)
+                assert router.ip("r", "route", "show") == before
 
     asyncio.run(story())
 
@@ -213,6 +235,7 @@ TAKERS = [
     f"rule delete iif mip0 lookup {VISITORS}",
     f"route flush table {VISITORS}",
     f"route delete blackhole default table {REVERSE}",
+    f"route replace 10.10.0.10 via 10.99.2.2 table {VISITORS}; route delete 10.10.0.10 table {VISITORS}",
     "neigh delete 10.10.0.10 dev vis0",
 ]
 
@@ -225,7 +248,8 @@ def test_what_somebody_takes_away_from_a_visitor_is_put_back(router, words):
             visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
             before = visitors(router)
 
-            router.ip("r", *words.split())
+            for command in words.split(";"):
+                router.ip("r", *command.split())
 
             assert visitors(router) != before
             assert await asyncio.wait_for(gone.get(), 5)

@@ -132,8 +132,12 @@ def own_session(home: Home) -> str:
 def test_a_subscriber_of_the_server_registers_with_its_key_and_gets_its_address(home, server):
     server.start()
     home.start()
+    unknown = home.run("ha", "debug", NAI.decode()).stderr
+    home.run("ha", "debug", NAI.decode(), "--off")
 
     assert own_session(home) == "10.10.0.77"
+    assert unknown == f"entourage: no subscriber that is known yet has the NAI {NAI.decode()}\n"
+    assert home.run("ha", "debug", NAI.decode()).stderr == ""
     home.ask("camera")
     assert home.answer()[:2] == ("camera", 0)
     assert server.log.read_text().count("Received Access-Request") == 1

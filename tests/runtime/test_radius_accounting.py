@@ -212,6 +212,7 @@ def accounted(
             while accounting.document()["waiting"]:
                 await asyncio.sleep(0.01)
         await accounting.close()
+        accounting.keep()
         assert said == []
 
     with home._network.inside("ha"):

@@ -169,8 +169,9 @@ def test_a_refused_row_takes_no_renewal_of_the_same_commit_with_it(tmp_path):
         for rows in ([StoreBinding(PC1)], [RenewBinding(LATER)], [StoreBinding(thief)], [RenewBinding(LATER)]):
             outcomes.append(loop.create_future())
             store.submit(rows, outcomes[-1].set_result)
+        told = await asyncio.gather(*outcomes)
         store.close()
-        return [type(one) for one in await asyncio.gather(*outcomes)]
+        return [type(one) for one in told]
 
     outcomes = asyncio.run(put())
 

@@ -27,6 +27,7 @@ from host_agents.effects import (
     Visitor,
 )
 from host_agents.runtime.errors import StoreFailed
+from host_agents.store import group_commit
 from host_agents.store.protocol import Owner, Snapshot
 from host_agents.store.sqlite import ForeignAgentStore, HomeAgentStore
 
@@ -67,8 +68,9 @@ def keep(path: Path, *rows: object, kind: type = HomeAgentStore) -> list[StoreFa
     async def told() -> list[StoreFailed | None]:
         store = kind(str(path), asyncio.get_running_loop())
         futures = [put(store, row) for row in rows]
+        outcomes = await asyncio.gather(*futures)
         store.close()
-        return await asyncio.gather(*futures)
+        return outcomes
 
     return asyncio.run(told())
 
@@ -176,9 +178,9 @@ def test_one_address_is_never_given_to_two_sessions_and_only_the_second_is_told(
 def test_a_submission_is_kept_whole_or_not_at_all(tmp_path):
     async def told() -> StoreFailed | None:
         store = HomeAgentStore(str(tmp_path / "s"), asyncio.get_running_loop())
-        outcome = put(store, StoreBinding(PC1), StoreIdentification(NAI, "pc9", 1 << 64))
+        outcome = await put(store, StoreBinding(PC1), StoreIdentification(NAI, "pc9", 1 << 64))
         store.close()
-        return await outcome
+        return outcome
 
     assert isinstance(asyncio.run(told()), StoreFailed)
     assert loaded(tmp_path / "s") == Snapshot([], {}, {}, {})
@@ -214,6 +216,25 @@ def test_a_lone_request_waits_for_nobody(tmp_path):
         assert isinstance(await put(store, StoreIdentification(NAI, "", 9)), StoreFailed)
 
     asyncio.run(told())
+
+
+def test_a_disk_that_hangs_holds_nobody_up_who_wants_to_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(group_commit, "PATIENCE", 0.1)
+
+    async def told() -> None:
+        store = HomeAgentStore(str(tmp_path / "s"), asyncio.get_running_loop())
+        held = Held(1)
+        outcomes = [put(store, StoreIdentification(NAI, "held", held)), put(store, StoreBinding(PC1))]
+        await asyncio.to_thread(held.reached.wait)
+        with pytest.raises(StoreFailed, match="s: the disk hangs; what waits for it was not acknowledged"):
+            store.close()
+
+        held.let_go.set()
+        store.close()
+        assert not any(one.done() for one in outcomes)
+
+    asyncio.run(told())
+    assert loaded(tmp_path / "s").bindings == [PC1]
 
 
 def test_no_thread_runs_before_the_first_submission_so_that_privileges_can_be_given_up(tmp_path):

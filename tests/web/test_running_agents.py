@@ -15,6 +15,7 @@ from tools.lab import plan
 from tools.lab.crew import wait_until
 from tools.lab.world import World
 
+_NAI = "kleung@example.net"
 _FA1, _FA2 = (plan.NETWORKS[name][0] for name in ("fa1", "fa2"))
 
 
@@ -54,6 +55,16 @@ def test_filters_choose_and_nothing_found_is_said_in_words(world: World) -> None
     assert at_home["sub_nai"] == "KleungPC2"
     assert (none.returncode, none.stdout) == (0, "nothing matches that\n")
     assert (bad.returncode, bad.stdout, bad.stderr) == (1, "", "entourage: not an IPv4 address: 10.10.0\n")
+
+
+def test_who_is_looked_at_where_he_is_no_visitor_is_said_to_be_none(world: World, roam: Roam) -> None:
+    roam("fa2")
+    there, nowhere = (world.run("fa2", command(world, "fa2", "debug", nai)) for nai in (_NAI, "nobody@example.org"))
+    off = [world.run("fa2", command(world, "fa2", "debug", nai, "--off")) for nai in (_NAI, "nobody@example.org")]
+
+    assert (there.stderr, nowhere.stderr) == ("", "entourage: no visitor has the NAI nobody@example.org\n")
+    assert [one.returncode for one in (there, nowhere, *off)] == [0] * 4
+    assert off[-1].stdout == "looked at: nobody\n"
 
 
 def test_pools_peers_and_status_are_told_as_they_are(world: World) -> None:

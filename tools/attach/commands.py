@@ -8,6 +8,7 @@ import ipaddress
 import signal
 import sys
 
+from host_agents.cli.numbers import whole
 from tools.attach.errors import AttachFailed
 
 _ABOUT = """Be a device on a node's serial line: a board on USB, or the node on another machine.
@@ -24,18 +25,25 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser = subparsers.add_parser("attach", help="this machine on a node's serial line", description=_ABOUT)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("device", metavar="DEVICE", help="a serial port or a pseudo-terminal")
-    parser.add_argument("--baud", type=int, default=115200, metavar="RATE", help="default 115200; USB has none")
+    parser.add_argument(
+        "--baud", type=whole(50, 12_000_000), default=115200, metavar="RATE", help="default 115200; USB has none"
+    )
     parser.add_argument("--interface", default="slip%d", metavar="NAME", help="of the TUN device (default slip0, ...)")
     parser.add_argument(
         "--route", action="append", type=_prefix, default=[], metavar="PREFIX", help="only this goes by the node"
     )
-    parser.add_argument("--metric", type=int, default=50, metavar="N", help="of the routes (default 50)")
+    parser.add_argument(
+        "--metric", type=whole(0, 0xFFFFFFFF), default=50, metavar="N", help="of the routes (default 50)"
+    )
     parser.add_argument("--no-dns", action="store_true", help="leave the machine's DNS servers as they are")
     parser.set_defaults(handler=_attach)
 
 
 def _prefix(text: str) -> str:
-    return str(ipaddress.IPv4Network(text))
+    try:
+        return str(ipaddress.IPv4Network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _attach(args: argparse.Namespace) -> int:

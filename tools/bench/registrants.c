@@ -1,10 +1,11 @@
 /* The load of the benches `registrations` and `scale`: the sessions of many mobile nodes behind one foreign agent.
  *
- *   registrants AGENT PORT CARE_OF EACH SESSIONS OUTSTANDING RATE HOME PHASE...
+ *   registrants AGENT PORT CARE_OF EACH SESSIONS OUTSTANDING RATE HOME SECRET PHASE...
  *
  * Sends from CARE_OF to AGENT for SESSIONS, EACH of them of one node, in strides, as if by chance. At most OUTSTANDING
  * requests are unanswered; RATE a second are sent, 0: as fast as answers come. HOME: the home address of session 0, whose
- * successors have the next ones; 0.0.0.0: none has one yet. A PHASE is
+ * successors have the next ones; 0.0.0.0: none has one yet. SECRET: the key that the foreign agent shares with AGENT, ""
+ * for none. A PHASE is
  *
  *   new:S     registers every session, and again, deregistered meanwhile and untimed, until that has taken S seconds
  *   renew:S   renews one session after another for S seconds, or until SIGTERM
@@ -25,7 +26,7 @@
 
 #include "registration.h"
 
-enum { LIFETIME = 1800, BATCH = 64, MOST_SLOTS = 4096, MOST_US = 1 << 24, STRIDE = 7919, ARGUMENTS = 9 };
+enum { LIFETIME = 1800, BATCH = 64, MOST_SLOTS = 4096, MOST_US = 1 << 24, STRIDE = 7919, ARGUMENTS = 10 };
 static const int64_t SECOND = 1000000000, LOOK_AGAIN = 100000000; /* ns */
 
 struct slot { /* for a request that waits for its reply */
@@ -51,6 +52,7 @@ static bool *asking; /* by session */
 static struct slot slots[MOST_SLOTS];
 static uint32_t agent, care_of, count, outstanding, waiting;
 static double rate;
+static struct key shared, *foreign; /* the agent's, if it has one */
 static int sock;
 static volatile sig_atomic_t stopped;
 static uint8_t octets[BATCH][LARGEST];
@@ -77,7 +79,7 @@ static void take(const struct pass *pass, const uint8_t *reply, size_t size) {
     struct slot *slot = &slots[(low & 0xffff) % MOST_SLOTS];
     struct session *session = &sessions[slot->session];
     if (!slot->waits || slot->low != low) return; /* it has been asked again since */
-    if (!pass->echo && !authentic(reply, size, session->key)) {
+    if (!pass->echo && !authentic(reply, size, session->key, pass->lifetime ? foreign : NULL)) {
         seen.bad++;
         return;
     }
@@ -126,7 +128,9 @@ static void ask(struct pass *pass) {
         }
         struct session *session = &sessions[slot->session];
         slot->sent = at;
-        parts[filled].iov_len = write_request(session, agent, care_of, pass->lifetime, slot - slots, octets[filled]);
+        uint8_t *request = octets[filled];
+        uint16_t mark = slot - slots;
+        parts[filled].iov_len = write_request(session, agent, care_of, pass->lifetime, mark, foreign, request);
         slot->low = session->identification & 0xffffffff;
         filled++;
     }
@@ -187,7 +191,7 @@ static void stop(int number) { stopped = number; }
 int main(int argc, char **argv) {
     count = argc > ARGUMENTS ? atoi(argv[5]) : 0;
     if (count % STRIDE == 0) { /* then not everybody would get a turn */
-        fprintf(stderr, "registrants AGENT PORT CARE_OF EACH SESSIONS OUTSTANDING RATE HOME PHASE...\n");
+        fprintf(stderr, "registrants AGENT PORT CARE_OF EACH SESSIONS OUTSTANDING RATE HOME SECRET PHASE...\n");
         return 2;
     }
     uint32_t each = atoi(argv[4]), home = ntohl(inet_addr(argv[8])), wanted = atoi(argv[6]);
@@ -195,6 +199,7 @@ int main(int argc, char **argv) {
     outstanding = wanted < count ? wanted : count;
     if (outstanding > MOST_SLOTS) outstanding = MOST_SLOTS;
     sessions = calloc(count, sizeof *sessions), asking = calloc(count, sizeof *asking);
+    if (*argv[9]) make_key(foreign = &shared, (uint8_t *)argv[9], strlen(argv[9]));
     struct key *keys = calloc(count / each + 1, sizeof *keys);
     for (uint32_t i = 0; i <= count / each; i++) {
         uint8_t secret[16] = {[12] = i >> 24, i >> 16, i >> 8, i};

@@ -28,6 +28,12 @@ prefix = "10.0.0.0/8"
 pool = ["{FIRST_HOME}-10.255.255.250"]
 gateway = "10.0.0.1"
 """
+_FOREIGN_AGENT = f"""
+[[foreign_agent]]
+address = "{CARE_OF}"
+spi = 512
+key = "text:%s"
+"""
 _SUBSCRIBER = f"""
 [[subscriber]]
 nai = "n%d@example.net"
@@ -44,10 +50,15 @@ def key(nai: int) -> bytes:
 
 @dataclass(slots=True, frozen=True)
 class Population:
-    """nais nodes with `each` sessions. registrants.c numbers them as session() does."""
+    """nais nodes with `each` sessions. registrants.c numbers them as session() does.
+
+    secret: the key that their foreign agent shares with the home agent; "": none. With one it signs what it relays, and
+    says that it can revoke (RFC 3543), as ours do.
+    """
 
     nais: int
     each: int
+    secret: str = ""
 
     @property
     def sessions(self) -> int:
@@ -60,9 +71,9 @@ class Population:
 
     def configuration(self, datapath: str) -> str:
         """ha.toml."""
-        return _HOME_AGENT % datapath + "".join(
-            _SUBSCRIBER % (nai, key(nai).hex(), self.each) for nai in range(self.nais)
-        )
+        foreign_agent = _FOREIGN_AGENT % self.secret if self.secret else ""
+        subscribers = (_SUBSCRIBER % (nai, key(nai).hex(), self.each) for nai in range(self.nais))
+        return _HOME_AGENT % datapath + foreign_agent + "".join(subscribers)
 
 
 @dataclass(slots=True, frozen=True)
@@ -114,9 +125,9 @@ class Load:
             compiled(Path(__file__).with_suffix(".c"), room.folder)
         home = FIRST_HOME if known else "0.0.0.0"
         numbers = (population.each, sessions, outstanding, rate)
-        argv: list[str | Path] = [program, AGENT, str(port), CARE_OF, *map(str, numbers), home, *phases]
+        argv: list[str | Path] = [program, AGENT, str(port), CARE_OF, *map(str, numbers), home]
         self._room = room
-        self._process = room.begin("registrants", argv)
+        self._process = room.begin("registrants", [*argv, population.secret, *phases])
 
     def stop(self) -> None:
         """End the phase that it is in; what waits is still waited for."""

@@ -26,6 +26,7 @@ _EACH = 8  # sessions of a node
 _WAITING = 64  # requests, where there are so many sessions
 _RENEWAL_GOAL, _NEW_GOAL = Goal.at_least(0.30), Goal.at_least(0.15)
 _PLAIN, _STORE = KINDS[0], "store alone"
+_SIGNED, _SECRET = ", signed by its agent", "foreign agent and home agent"
 _BOTTLENECK = 0.98  # of its core: a load that needs it all may be slower than what it measures
 
 
@@ -58,21 +59,23 @@ class _Turn:
         for size in sizes:
             yield f"home agent, {size:,} sessions", partial(self._home_agent, size)
             yield f"echo, {min(size, _WAITING)} at a time", partial(self._echo, _PLAIN, size)
+        yield f"home agent{_SIGNED}", partial(self._home_agent, sizes[0], _SECRET)
         for kind in KINDS[1:]:
             yield f"{kind} echo", partial(self._echo, kind, sizes[0])
         for kind in SIGNING_KINDS:
             yield f"{kind} server", partial(self._serve, kind, sizes[0], "renew")
         yield _STORE, partial(self._store, sizes[0])
 
-    def _home_agent(self, size: int) -> None:
-        population = _population(size)
+    def _home_agent(self, size: int, secret: str = "") -> None:
+        """secret: of a foreign agent that signs what it relays, "" where it has no key."""
+        population, signed = _population(size, secret), _SIGNED if secret else ""
         with HomeAgent(self._room, self._room.folder / "ha", population):
             # Longer, since a store that writes first and tidies up later has to tidy up now and then meanwhile.
             phases = (f"new:{self._seconds}", f"renew:{2 * self._seconds}")
             load = Load(self._room, population, *phases, sessions=size, outstanding=_WAITING)
             for what, answers in zip(("new", "renewal"), load.answers(), strict=True):
-                answers.check(f"{what}, {size} sessions")
-                self._note((what, size), answers)
+                answers.check(f"{what}{signed}, {size} sessions")
+                self._note((f"{what}{signed}", size), answers)
         shutil.rmtree(self._room.folder / "ha")
 
     def _echo(self, kind: str, size: int) -> None:
@@ -102,8 +105,8 @@ class _Turn:
         self.found.setdefault((f"{what[0]} p99", what[1]), []).append(answers.p99 / 1000)
 
 
-def _population(sessions: int) -> Population:
-    return Population(-(-sessions // _EACH), _EACH)
+def _population(sessions: int, secret: str = "") -> Population:
+    return Population(-(-sessions // _EACH), _EACH, secret)
 
 
 def _record(turn: _Turn, sizes: tuple[int, ...]) -> Record:
@@ -114,6 +117,8 @@ def _record(turn: _Turn, sizes: tuple[int, ...]) -> Record:
             beside = samples[_PLAIN, size]
             name = f"{what}, {_sessions(size)}"
             rows.append(Row(name, "a second", samples[what, size], beside, goal if size == first else None, "echo"))
+    for what in (f"renewal{_SIGNED}", f"new{_SIGNED}"):
+        rows.append(Row(what, "a second", samples[what, first], samples[_PLAIN, first], beside="echo"))
     for kind in KINDS[1:]:
         rows.append(Row(f"{kind} echo", "a second", samples[kind, first], samples[_PLAIN, first], beside="echo"))
     for kind in SIGNING_KINDS:
@@ -125,6 +130,7 @@ def _record(turn: _Turn, sizes: tuple[int, ...]) -> Record:
         "renew_over_echo": renewals.over(samples[_PLAIN, first]).median,
         **{f"{kind}_over_echo": samples[kind, first].over(samples[_PLAIN, first]).median for kind in SIGNING_KINDS},
         "new_over_echo": new.over(samples[_PLAIN, first]).median,
+        "renew_signed_over_echo": samples[f"renewal{_SIGNED}", first].over(samples[_PLAIN, first]).median,
         "renew_over_store": renewals.over(store).median,
         "renew_per_second": {str(size): samples["renewal", size].median for size in sizes},
         "new_per_second": {str(size): samples["new", size].median for size in sizes},

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from host_agents.cli.numbers import real, whole
 from tools.board.errors import BoardFailed
 
 Handler = Callable[[argparse.Namespace], int]
@@ -36,7 +37,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     flash = _add(commands, "flash", _flash, "write an image to a board's flash, and verify it", port=True)
     flash.add_argument("image", type=Path, metavar="IMAGE", help="bootloader, partition table and program in one file")
     flash.add_argument("--erase", action="store_true", help="everything first: at first, or to forget a configuration")
-    flash.add_argument("--baud", type=int, default=460800, metavar="RATE", help="default 460800")
+    flash.add_argument("--baud", type=whole(1200, 12_000_000), default=460800, metavar="RATE", help="default 460800")
 
     deploy = _add(commands, "deploy", _deploy, "bring the firmware on a board to what this tree has", port=True)
     deploy.add_argument("--config", type=Path, metavar="FILE", help="a node's JSON file, for the board's config.json")
@@ -52,9 +53,14 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     provision.add_argument("--access-point", default="", metavar="SSID", help="for devices; its password is made")
     provision.add_argument("--slip", default="", choices=("usb", "uart"), help="a device on this serial port")
     provision.add_argument(
-        "--sessions", type=int, default=8, metavar="N", help="devices, applications, itself (default 8)"
+        "--sessions", type=whole(1, 65536), default=8, metavar="N", help="devices, applications, itself (default 8)"
     )
-    provision.add_argument("--spi", type=int, metavar="N", help="without --ha: default 256, or the next with --rekey")
+    provision.add_argument(
+        "--spi",
+        type=whole(256, 0xFFFFFFFF),
+        metavar="N",
+        help="without --ha: default 256, or the next with --rekey",
+    )
     provision.add_argument("--rekey", action="store_true", help="a node that is there gets another key")
     provision.add_argument("--out", type=Path, metavar="FILE", help="the node's configuration (default NAI.json)")
     provision.add_argument("--no-board", action="store_true", help="write files only")
@@ -62,7 +68,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     _add(commands, "console", _console, "type at the board: Ctrl-] leaves", port=True)
 
     logs = _add(commands, "logs", _logs, "what the board writes; it is not disturbed", port=True)
-    logs.add_argument("--seconds", type=float, metavar="N", help="default: until Ctrl-C")
+    logs.add_argument("--seconds", type=real(0.1, 1e6), metavar="N", help="default: until Ctrl-C")
 
     status = _add(commands, "status", _status, "what is on the board", port=True)
     status.add_argument("--json", action="store_true", help="one JSON document")

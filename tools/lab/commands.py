@@ -9,14 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from host_agents.cli.numbers import real, whole
 from host_agents.runtime.errors import KernelRefused
+from mip4.const import INFINITE
 from tools.lab import anchor, demo
 from tools.lab.errors import LabFailed
-from tools.lab.plan import ATTACHMENTS, WorldPlan, usual_nodes
+from tools.lab.plan import ATTACHMENTS, MOST_NODES, WorldPlan, usual_nodes
 from tools.lab.world import World
 
 Handler = Callable[[argparse.Namespace], int]
 
+_MANY = 10  # nodes, which take some seconds
 _PLACES = """The world in namespaces of this machine. Its places:
 
   cn          a correspondent node, 198.51.100.2
@@ -38,12 +41,22 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     commands = lab.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
 
     up = _add(commands, "up", _up, "make the lab; it stays until `down`")
-    up.add_argument("--nodes", type=_count, default=1, metavar="N", help="mobile nodes mn, mn2, ... (default 1)")
-    up.add_argument("--lifetime", type=_count, default=600, metavar="SECONDS", help="of registrations (default 600)")
-    up.add_argument("--advertise-interval", type=float, default=1.0, metavar="SECONDS", help="default 1.0")
+    up.add_argument(
+        "--nodes",
+        type=whole(1, MOST_NODES),
+        default=1,
+        metavar="N",
+        help=f"mobile nodes mn, mn2, ... (default 1, {MOST_NODES} at most)",
+    )
+    up.add_argument(
+        "--lifetime", type=whole(1, INFINITE), default=600, metavar="SECONDS", help="of registrations (default 600)"
+    )
+    up.add_argument("--advertise-interval", type=real(0.1, 1800), default=1.0, metavar="SECONDS", help="default 1.0")
     up.add_argument("--dhcp", action="store_true", help="nodes ask for an uplink address on each visited link")
     up.add_argument("--home-link", action="store_true", help="a home network that is a real link, with the host home1")
-    up.add_argument("--delay", type=_delay, default=0.0, metavar="MS", help="one way between inet and ha (default 0)")
+    up.add_argument(
+        "--delay", type=real(0, 10_000), default=0.0, metavar="MS", help="one way between inet and ha (default 0)"
+    )
     up.add_argument("--bare", action="store_true", help="only namespaces, links, routes, NAT: no agents, nodes, DHCP")
 
     _add(commands, "demo", _demo, "tell and check the whole story, in a lab of its own (default DIRECTORY: demo)")
@@ -79,20 +92,6 @@ def _add(
     return parser
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
-
-
-def _delay(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 10_000:
-        raise argparse.ArgumentTypeError("outside 0..10000 ms")
-    return value
-
-
 def _path(arguments: argparse.Namespace) -> Path:
     path: Path | None = arguments.dir
     return path or World.default_path()
@@ -107,7 +106,7 @@ def _up(arguments: argparse.Namespace) -> int:
         delay=arguments.delay,
     )
     world = World(_path(arguments), plan, stays=True)
-    world.up(programs=not arguments.bare)
+    world.up(programs=not arguments.bare, say=_say if arguments.nodes >= _MANY else lambda _: None)
     try:
         for device in () if arguments.bare else plan.devices():
             print(f"{device} has {world.await_address(device)}")
@@ -116,6 +115,10 @@ def _up(arguments: argparse.Namespace) -> int:
         raise
     print(f"the lab is up in {world.directory.path}")
     return 0
+
+
+def _say(what: str) -> None:
+    print(f"making {what}", file=sys.stderr)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

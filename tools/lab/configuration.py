@@ -46,8 +46,8 @@ def _home_agent(plan: WorldPlan, keys: Mapping[str, str], agent_keys: Mapping[st
         **plan.home_agent,
     }
     network: Table = {
-        "prefix": places.HOME_PREFIX,
-        "pool": [places.POOL_BESIDE_HOST if plan.home_link else places.POOL],
+        "prefix": plan.home_prefix,
+        "pool": plan.pool,
         "gateway": places.HOME_GATEWAY,
         "dns": [places.DNS_SERVER],
         **({"interface": "home0"} if plan.home_link else {}),
@@ -90,8 +90,8 @@ def _dhcp_server(name: str) -> str:
     network = router.rpartition(".")[0]
     lines = [
         "interface vis0",
-        f"start {network}.100",
-        f"end {network}.199",
+        f"start {network}.20",
+        f"end {network}.250",
         "lease_file udhcpd.leases",
         f"pidfile {DHCP_PID}",
         f"option subnet {ipaddress.ip_network(prefix).netmask}",

@@ -28,6 +28,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
     sender.sendto(sys.argv[1].encode(), ("255.255.255.255", 9))
 """
 _PATIENCE = 10.0  # seconds a program has to become ready, to end, or to give its address back
+_EACH = 0.25  # seconds more to become ready for each that starts beside it
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
@@ -62,36 +63,32 @@ class Crew:
     def start(self, names: Iterable[str]) -> None:
         """Together, then wait for each to be ready. Raises LabFailed with what one that ended said last."""
         with contextlib.ExitStack() as sockets:
-            ready = [self._start(name, sockets) for name in names]
-            for wait in ready:
-                wait()
+            ready = {name: self._start(name, sockets) for name in names}
+            for name, is_ready in ready.items():
+                self._await(name, is_ready, _PATIENCE + _EACH * len(ready))
 
-    def _start(self, name: str, sockets: contextlib.ExitStack) -> Callable[[], None]:
-        """Returns what waits until the program is ready."""
+    def _start(self, name: str, sockets: contextlib.ExitStack) -> Callable[[], bool]:
+        """Returns what says whether the program is ready."""
         if self.process(name) is not None:
             raise LabFailed(f"the program of {name} runs already")
         program = self.program(name)
         environment = {"HOME": str(self._directory / name)}
         if not program.notifies:
             self._spawn(name, "program", program.argv, environment)
-            return lambda: self._await_status(name, program)
+            return lambda: self._tells_status(program)
         path = self._directory / f"{name}/notify"
         waiting = sockets.enter_context(programs.notify_socket(path))
         self._spawn(name, "program", program.argv, environment | {"NOTIFY_SOCKET": str(path)})
-        return lambda: self._await(name, lambda: programs.told_ready(waiting, 0.05))
+        return lambda: programs.told_ready(waiting, 0.05)
 
-    def _await_status(self, name: str, program: Program) -> None:
+    def _tells_status(self, program: Program) -> bool:
         """A node is ready when it tells its status; a DHCP client has nothing to wait for."""
+        try:
+            return program.control is None or bool(programs.ask_node(program.control))
+        except LabFailed:
+            return False
 
-        def answers() -> bool:
-            try:
-                return program.control is None or bool(programs.ask_node(program.control))
-            except LabFailed:
-                return False
-
-        self._await(name, answers)
-
-    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+    def _await(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
         def done() -> bool:
             if ready():
                 return True
@@ -99,7 +96,7 @@ class Crew:
                 raise LabFailed(f"{name} ended with {self._children[name].returncode}: {self._last_words(name)}")
             return False
 
-        wait_until(done, _PATIENCE, f"{name} ready")
+        wait_until(done, seconds, f"{name} ready")
 
     def _last_words(self, name: str) -> str:
         lines = self.log(name).read_text(errors="replace").split("\n")

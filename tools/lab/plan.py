@@ -15,6 +15,9 @@ HOME_GATEWAY = "10.10.0.1"
 HOME_HOST = "10.10.0.200"  # of the place home1, a plain neighbour; the pool ends before it
 POOL = "10.10.0.10-10.10.0.250"
 POOL_BESIDE_HOST = "10.10.0.10-10.10.0.199"
+_ROOM = 190  # addresses in the smaller of them; for more sessions the home network is a larger one
+_WIDE_HOME_PREFIX, _WIDE_POOL = "10.10.0.0/22", "10.10.1.0-10.10.3.250"
+MOST_NODES = 200  # each with its own octet in link addresses, and an address from each visited link's DHCP server
 
 # Name: its address on net0, the address of `inet` on the same link (the last host), prefix length.
 NETWORKS = {
@@ -92,6 +95,19 @@ class WorldPlan:
 
     def devices(self) -> list[str]:
         return [device for node in self.nodes for device in node.devices]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there are more sessions than the usual home network has addresses for."""
+        return len(self.nodes) + len(self.devices()) > _ROOM
+
+    @property
+    def home_prefix(self) -> str:
+        return _WIDE_HOME_PREFIX if self.is_wide else HOME_PREFIX
+
+    @property
+    def pool(self) -> list[str]:
+        return [POOL_BESIDE_HOST if self.home_link else POOL, *([_WIDE_POOL] if self.is_wide else [])]
 
     def is_serial(self, device: str) -> bool:
         return any(device in node.serial for node in self.nodes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 from pathlib import Path
 
 from tools.lab.errors import LabFailed
@@ -15,6 +16,7 @@ from tools.lab.errors import LabFailed
 TUN = Path("/dev/net/tun")
 _NEEDED = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 21: "CAP_SYS_ADMIN"}
 _CLONE_NEWUSER = 0x10000000
+_FILES, _FILES_EACH = 100, 5  # open in this process: of its own, and for each place
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,6 +42,16 @@ def outer_uid() -> int:
         if inside <= uid < inside + count:
             return outside + uid - inside
     return uid
+
+
+def open_files(places: int) -> None:
+    """Be allowed as many as a world of so many places takes: shells allow 1024. Raises LabFailed."""
+    wanted = _FILES + _FILES_EACH * places
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < wanted:
+        raise LabFailed(f"{places} places take {wanted} open files, and {most} are allowed here: ulimit -Hn")
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def acquire() -> None:

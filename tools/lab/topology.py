@@ -24,7 +24,7 @@ def build(links: Links, plan: WorldPlan) -> None:
         links.address(name, "net0", f"{address}/{length}")
         links.address("inet", f"net-{name}", f"{router}/{length}")
         links.route(name, "0.0.0.0/0", router)
-    links.route("inet", places.HOME_PREFIX, places.HOME_AGENT)
+    links.route("inet", plan.home_prefix, places.HOME_AGENT)
     for number, (name, (address, prefix)) in enumerate(places.VISITED_LINKS.items(), start=1):
         links.bridge(name, "vis0", f"02:00:00:00:02:{number:02x}")
         links.keep_carrier(name, "vis0")
@@ -32,14 +32,14 @@ def build(links: Links, plan: WorldPlan) -> None:
         if name in places.FOREIGN_AGENTS:
             links.route("inet", prefix, places.NETWORKS[name][0])
     if plan.home_link:
-        _build_home(links)
+        _build_home(links, plan.home_prefix)
     for node in plan.nodes:
         _build_node(links, node)
 
 
-def _build_home(links: Links) -> None:
+def _build_home(links: Links, prefix: str) -> None:
     """The home network as a link: its router is the home agent, and a host lives there that never moves."""
-    length = places.HOME_PREFIX.split("/")[1]
+    length = prefix.split("/")[1]
     links.bridge("ha", "home0", "02:00:00:00:04:01")
     links.keep_carrier("ha", "home0")
     links.address("ha", "home0", f"{places.HOME_GATEWAY}/{length}")

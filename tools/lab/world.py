@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from tools.lab.plan import FOREIGN_AGENTS, VISITED_LINKS, WorldPlan
 from tools.lab.processes import Process
 from tools.lab.topology import Flap
 
+_PATIENCE, _EACH = 15.0, 0.25  # seconds for a device to have its address; more for each that asks beside it
 _TOOLS = ("busybox", "ip", "mount", "nft", "nsenter", "unshare", "dumpcap")
 
 
@@ -59,6 +60,7 @@ class World:
         if state is None:
             raise LabFailed(f"no lab is up in {path}")
         world = cls(path, state.plan)
+        privilege.open_files(len(state.plan.names()))
         world._enter()
         return world
 
@@ -84,16 +86,17 @@ class World:
 
     # Making and removing
 
-    def up(self, programs: bool = True) -> None:
+    def up(self, programs: bool = True, say: Callable[[str], None] = lambda _: None) -> None:
         """Everything there, every daemon ready, and the devices have begun to ask for addresses.
 
         programs: False leaves the places empty: only namespaces, links, routes and the capture. What crashed labs
-        left, here or elsewhere, is removed first.
+        left, here or elsewhere, is removed first. say: told what is next.
         """
         for tool in _TOOLS:
             if shutil.which(tool, path=anchor.environment()["PATH"]) is None:
                 raise LabFailed(f"{tool} is not installed")
         directory.remove_crashed()
+        privilege.open_files(len(self.plan.names()))
         self.directory.create()
         with self.directory.locked():
             self._remove_former()
@@ -102,18 +105,25 @@ class World:
             state = State(self.plan, Process.current(), self._names(rootless), self._temporary)
             self.directory.claim(state)
             try:
+                say(f"{len(self.plan.names())} places")
                 self._build(state)
                 if programs:
-                    self.crew.start_dhcp_servers(VISITED_LINKS)
-                    self.start("ha", *FOREIGN_AGENTS)
-                    self.crew.start_cables()
-                    self.start(*(node.name for node in self.plan.nodes))
-                    self.start(*self.plan.devices())
+                    self._start_all(say)
             except BaseException:
                 self._forget(replace(state, temporary=False))
                 raise
             if self._stays:
                 self.directory.save(replace(state, owner=None))
+
+    def _start_all(self, say: Callable[[str], None]) -> None:
+        say("agents")
+        self.crew.start_dhcp_servers(VISITED_LINKS)
+        self.start("ha", *FOREIGN_AGENTS)
+        self.crew.start_cables()
+        say(f"{len(self.plan.nodes)} nodes")
+        self.start(*(node.name for node in self.plan.nodes))
+        say(f"{len(self.plan.devices())} devices")
+        self.start(*self.plan.devices())
 
     def down(self, keep_files: bool = False) -> None:
         """End it and remove every trace but log/ and *.pcap; those too if the directory is our own and not kept."""
@@ -261,8 +271,8 @@ class World:
         if self.plan.node(node) is None:
             raise LabFailed(f"no node is named {node}")
 
-    def await_address(self, device: str, seconds: float = 15) -> str:
-        """The address its DHCP client has got, without prefix length.
+    def await_address(self, device: str, seconds: float | None = None) -> str:
+        """The address its DHCP client has got, without prefix length. seconds: None: as long as so many may take.
 
         The client sets it before the route by which the device can answer, so that one is waited for too.
         """
@@ -270,6 +280,8 @@ class World:
         def settled() -> bool:
             return bool(self.links.addresses(device)) and self.links.has_default_route(device)
 
+        if seconds is None:
+            seconds = _PATIENCE + _EACH * len(self.plan.devices())
         wait_until(settled, seconds, f"an address for {device}")
         return self.links.addresses(device)["net0"][0].split("/")[0]
 

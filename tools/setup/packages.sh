@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that the programs which the lab runs are here; of `packages.sh tests`, those of the tests too. apt installs them
-# as root, otherwise one line asks.
+# Makes sure that the programs which the lab runs are here; of `packages.sh tests` or `bench`, those of the tests or benches
+# too. apt installs them as root, otherwise one line asks.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "$0")/../.."
@@ -11,6 +11,9 @@ need() { # PROGRAM PACKAGE
 }
 has() { # FILE PACKAGE
     [ -r "$1" ] || need "$1" "$2"
+}
+installs() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1
 }
 apt() {
     DEBIAN_FRONTEND=noninteractive apt-get "$@" >/dev/null
@@ -29,10 +32,15 @@ need dhclient isc-dhcp-client
 need dumpcap wireshark-common
 need nft nftables
 need ethtool ethtool
-need cc gcc
-has /usr/include/stdio.h libc6-dev
-need clang clang
-has /usr/include/bpf/bpf_helpers.h libbpf-dev
+if installs; then # for the bpf data path, which only root has, and which there is another one for: see bpf.sh
+    need clang clang
+    has /usr/include/bpf/bpf_helpers.h libbpf-dev
+    has /usr/include/stdio.h libc6-dev
+fi
+if [ -n "${1:-}" ]; then # what makes the load
+    need cc gcc
+    has /usr/include/stdio.h libc6-dev
+fi
 tools/setup/python.sh >/dev/null || missing="$missing python3 python3-venv"
 if [ "${1:-}" = tests ]; then
     need tshark tshark
@@ -43,7 +51,7 @@ if [ "${1:-}" = tests ]; then
 fi
 
 if [ -n "$missing" ]; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    if ! installs; then
         echo "entourage needs these Debian packages:$missing" \
             "(as root: apt-get install -y --no-install-recommends$missing)" >&2
         exit 1
@@ -56,7 +64,7 @@ if [ -n "$missing" ]; then
         exit 1
     }
 fi
-[ "${1:-}" = tests ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || exit 0
+[ "${1:-}" = tests ] && installs || exit 0
 
 # What some tests do without, saying so: not every release has all of these. Asked for once in a tree.
 missing=

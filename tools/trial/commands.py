@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from host_agents.cli.numbers import real, whole
 from host_agents.cli.show import print_json
 from tools.trial import clocks, flight, importing, page, pdf, speed, tables, trial_file
 from tools.trial.errors import TrialFailed
@@ -63,8 +64,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     report.add_argument("--pdf", action="store_true", help="also OUT.pdf, printed by Chromium")
 
     lab = _add(commands, "lab", _lab, "a synthetic drive in the lab, its report, and whether it is true")
-    lab.add_argument("--roams", type=int, default=20, metavar="N", help="default 20")
-    lab.add_argument("--stay", type=float, default=2.0, metavar="SECONDS", help="at each network (default 2)")
+    lab.add_argument("--roams", type=whole(1, 10_000), default=20, metavar="N", help="default 20")
+    # Sooner a node is not there where it hears no agent: it asks three times, and then for an address.
+    lab.add_argument("--stay", type=real(1.5, 3600), default=2.0, metavar="SECONDS", help="at each network (default 2)")
     lab.add_argument("--out", type=Path, default=Path("trial"), metavar="FOLDER", help="default trial")
     lab.add_argument("--pdf", action="store_true", help="the report as PDF, too")
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
+from host_agents.cli.numbers import whole
 from host_agents.cli.show import print_table
 from mip4.address import parse, show
 from tools.trial.echo import Echo
@@ -42,7 +43,9 @@ class Hop:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("home_agent", type=_address, metavar="HOME_AGENT", help="its address")
-    parser.add_argument("--train", type=int, default=48, metavar="N", help="large echoes at once (default 48)")
+    parser.add_argument(
+        "--train", type=whole(8, 1000), default=48, metavar="N", help="large echoes at once (default 48)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 

@@ -18,7 +18,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from host_agents.datapath.ipip.kernel import InKernel
+from host_agents.datapath.ipip.kernel import InKernel, aside_of
 from host_agents.datapath.ipip.unheard import only
 from host_agents.datapath.path_mtu import PathMtu
 from host_agents.datapath.protocol import Counters, Rebound
@@ -43,7 +43,7 @@ class IpipDatapath:
         loop: asyncio.AbstractEventLoop,
         home_prefixes: Iterable[tuple[int, int]] = (),
     ) -> None:
-        aside = device[:10] + "-slow"
+        aside = aside_of(device)
         self._home = side == HOME
         self._slow = TunDatapath(aside, local, side, loop, home_prefixes)
         self._kernel = InKernel(device, aside, local, self._home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 from host_agents.datapath.device import TUNNEL_MTU
@@ -13,7 +14,7 @@ from host_agents.datapath.protocol import Counters
 from host_agents.datapath.traffic_control import EGRESS, INGRESS, Request, filters_on, no_filters_on
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.netlink import tables_of
-from host_agents.runtime.routing import BLACKHOLE_RULE, Route, Routing, Rule
+from host_agents.runtime.routing import BLACKHOLE_RULE, Fact, Route, Routing, Rule
 from host_agents.runtime.rtnetlink import Attributes, Rtnetlink
 from host_agents.runtime.sysctl import accept_tunnelled_sources
 
@@ -23,6 +24,27 @@ _ONE = 1  # handle of a filter that is alone with its priority
 # Priorities of rules, around those of runtime/netlink.py. A home agent's come last: what leaves a tunnel for a visitor
 # of this machine's foreign agent is not to be tunnelled again by its home agent.
 _FROM_ASIDE, _FROM_ASIDE_ELSE, _FROM_VISITOR, _TO_HOME_ADDRESS = 20431, 20432, 20433, 20438
+
+
+def aside_of(device: str) -> str:
+    """Name of the TUN device of what the kernel does not carry."""
+    return device[:10] + "-slow"
+
+
+def withdraw(device: str, local: int, home: bool) -> None:
+    """Take away what an agent that does not run has left beside its ipip device, and the routes into that.
+
+    As of InKernel; without ipip in the kernel, and without that device, too. Raises KernelRefused.
+    """
+    left = InKernel(device, aside_of(device), local, home)
+    with closing(Routing()) as routing:
+        try:
+            index = routing.index(device)
+        except KernelRefused:
+            index = 0
+        for fact in [*left.rules(), *left.left_by_a_run(routing, index)]:
+            routing.take(fact)
+        routing.delete_interface(aside_of(device))
 
 
 class InKernel:
@@ -68,13 +90,13 @@ class InKernel:
         aside = self._routing.index(self._aside)
         self._run(messages.redirect(self._index, EGRESS, _ELSE, _ONE, Match(), aside))
         accept_tunnelled_sources(self._aside)
-        for rule in self._rules():
+        for rule in self.rules():
             self._routing.put(rule)
 
     def close(self) -> None:
         """Everything stays but the device aside, for which nobody is there any more."""
         if not self._home:
-            for rule in self._rules():
+            for rule in self.rules():
                 self._routing.take(rule)
         self._routing.delete_interface(self._aside)
         self._held.close()
@@ -131,7 +153,7 @@ class InKernel:
         except OSError:
             return 0, 0
 
-    def _rules(self) -> list[Rule]:
+    def rules(self) -> list[Rule]:
         """Those of no session: into the home agent's tunnels; to visitors, from the device aside as from our own."""
         if self._home:
             return [Rule(_TO_HOME_ADDRESS, "", self._local)]
@@ -159,15 +181,23 @@ class InKernel:
         return self._routing.index(self._device)
 
     def _sweep(self) -> None:
-        """With the discipline go the filters. A rule of ours is one whose table has routes into our device, or none."""
+        """With the discipline go the filters."""
         self._run(no_filters_on(self._index), errno.ENOENT, errno.EINVAL)
-        for rule in self._routing.rules():
+        for fact in self.left_by_a_run(self._routing, self._index):
+            self._routing.take(fact)
+
+    def left_by_a_run(self, routing: Routing, index: int) -> Iterator[Fact]:
+        """Rules to tables with routes into our device, and those routes. index: of that device.
+
+        A foreign agent's rule that leads nowhere has lost its device; another home agent's is there before it has
+        bindings.
+        """
+        for rule in routing.rules():
             if rule.priority == (_TO_HOME_ADDRESS if self._home else _FROM_VISITOR):
-                routes = self._routing.routes(rule.table)
-                if all(route.index == self._index for route in routes):
-                    self._routing.take(rule)
-                    for route in routes:
-                        self._routing.take(route)
+                routes = routing.routes(rule.table)
+                if all(route.index == index for route in routes) and (routes or not self._home):
+                    yield rule
+                    yield from routes
 
     def _get(self, request: Request) -> Attributes:
         return self._kernel.get(request.kind, request.head, request.attributes).attributes
