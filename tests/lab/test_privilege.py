@@ -26,7 +26,7 @@ _REMEDY = "give it these capabilities" if os.geteuid() == 0 else "run it as root
 _WITHOUT = "without CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN the lab needs"
 
 
-# A user namespace grants its root less than the machine's: what a node of its own care-of address needs is granted there
+# The root of a user namespace may less than the machine's; what a node needs for an address of its own it may
 _BEHIND_A_NAT = """
 from tools.lab.crew import wait_until
 from tools.lab.plan import WorldPlan, usual_nodes
