@@ -29,7 +29,7 @@ from mip4.const import (
 from mip4.cursor import pack
 
 _ETH_P_ALL, _ETH_P_IP = 3, 0x0800
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
+_SO_TIMESTAMPNS = 35
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _QUEUE = 16 << 20  # octets of packets that may wait for us
 _LONGEST = 65535

@@ -134,5 +134,5 @@ def test_the_slow_hop_is_found_from_a_device(recorded: World) -> None:
 def test_a_node_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = entourage("trial", "start", "--config", tmp_path / "none.json")
 
-    assert done.returncode == 1
-    assert done.stderr == f"entourage trial start: {tmp_path / 'none.json'}: No such file or directory\n"
+    assert done.returncode == 2
+    assert done.stderr == f"entourage: {tmp_path / 'none.json'}: No such file or directory\n"
