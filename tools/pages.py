@@ -15,7 +15,7 @@ from pathlib import Path
 import shtab
 from argparse_manpage.manpage import Manpage
 
-from host_agents.cli.main import make_parser
+from host_agents.cli.main import EXITS, make_parser
 
 COMPLETIONS = {
     "bash": "bash-completion/completions/entourage",
@@ -23,7 +23,6 @@ COMPLETIONS = {
     "fish": "fish/vendor_completions.d/entourage.fish",
 }
 _DAEMONS = ("ha", "fa")
-_EXITS = "0: done. 1: what was asked for failed, or no daemon answers. 2: usage or configuration error."
 
 
 def write(folder: Path) -> list[Path]:
@@ -46,8 +45,10 @@ def _completions() -> dict[str, str]:
 
 def _manual() -> dict[str, str]:
     parser = make_parser()
+    parser.epilog = None  # which has a section of its own
     pages = {"entourage": (parser, 1)}
     for name, command in _commands(parser).items():
+        _say_once(command)
         pages[f"entourage-{name}"] = command, 8 if name in _DAEMONS else 1
     texts = {}
     for name, (command, section) in pages.items():
@@ -59,17 +60,23 @@ def _manual() -> dict[str, str]:
         page = Manpage(command, about, format="single-commands-section")
         page.prog = name
         text = str(page).replace(f".SH NAME\n{command.prog} ", f".SH NAME\n{name} ")
-        texts[f"man/man{section}/{name}.{section}"] = f"{text.rstrip()}\n.SH EXIT STATUS\n{_EXITS}\n"
+        texts[f"man/man{section}/{name}.{section}"] = f"{text.rstrip()}\n.SH EXIT STATUS\n{EXITS}\n"
     return texts
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Of one level, each described by what its parent says of it."""
+def _say_once(parser: argparse.ArgumentParser) -> None:
+    """A page says what the parent says of a command, and then what the command says itself."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            said = {one.dest: one.help for one in action._choices_actions}
-            for name, command in action.choices.items():
-                command.description = command.description or said.get(name)
+            for one in action._choices_actions:
+                command = action.choices[one.dest]
+                command.description = None if command.description == one.help else command.description
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Of one level."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     return {}
 

@@ -47,7 +47,7 @@ def add_commands(commands: Commands, role: str, name: str) -> None:
     if role == "ha":
         release = _add(commands, role, "release", _release, "end a session here and at its foreign agent")
         release.add_argument("nai", nargs="?", metavar="NAI", help="the node's own session, unless a SUB_NAI follows")
-        release.add_argument("sub_nai", nargs="?", default="", metavar="SUB_NAI")
+        release.add_argument("sub_nai", nargs="?", default="", metavar="SUB_NAI", help="that session of the node")
         release.add_argument("--all", action="store_true", help="every session of every node")
         release.add_argument(
             "--quietly", action="store_true", help="do not have the node told, which would register anew"

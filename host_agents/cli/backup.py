@@ -14,12 +14,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add them to `ha`."""
     usual = default("ha")
     texts = {
-        _backup: ("backup", "copy the state file, also of a running home agent"),
-        _restore: ("restore", "put a copy in the place of the state file of a home agent that does not run"),
+        _backup: ("backup", "copy the state file, also of a running home agent", "the copy, in place of what is there"),
+        _restore: (
+            "restore",
+            "put a copy in the place of the state file of a home agent that does not run",
+            "the copy; what is replaced is kept as STATE.replaced",
+        ),
     }
-    for handler, (name, text) in texts.items():
+    for handler, (name, text, file) in texts.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument("file", type=Path, metavar="FILE")
+        command.add_argument("file", type=Path, metavar="FILE", help=file)
         command.add_argument("--config", type=Path, default=usual, metavar="FILE", help=f"default {usual}")
         command.set_defaults(handler=handler)
 

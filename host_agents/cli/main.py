@@ -26,17 +26,30 @@ _COMMANDS = {
 
 
 _INTERRUPTED = 130  # by Ctrl-C, as a shell has it
+EXITS = "0: done. 1: what was asked for failed, or no daemon answers. 2: usage or configuration error."
 
 
 def make_parser(command: str = "") -> argparse.ArgumentParser:
     """Of one command; of all of them where there is no such command."""
     parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
+    parser.epilog = f"Exit code {EXITS}"
     parser.add_argument("--version", action=_Version, nargs=0, help="show this program's version and exit")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     wanted = _COMMANDS.get(command)
     for module in dict.fromkeys(_COMMANDS.values()) if wanted is None else (wanted,):
         importlib.import_module(module).add_commands(subparsers)
+    _describe(subparsers)
     return parser
+
+
+def _describe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Each is described by what its parent says of it, unless it has more to say."""
+    for one in commands._choices_actions:
+        command = commands.choices[one.dest]
+        command.description = command.description or one.help
+        for action in command._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                _describe(action)
 
 
 class _Version(argparse.Action):
