@@ -73,10 +73,10 @@ def _check_tunnel(config: dict) -> None:
 
 def _folder(path: str) -> str:
     """The absolute folder that the paths in this file start from."""
-    folder = path[: path.rindex("/")] if "/" in path else "."
+    folder = path[: path.rindex("/")] if "/" in path else ""
     if path.startswith("/"):
         return folder
-    return os.getcwd().rstrip("/") + "/" + folder
+    return (os.getcwd().rstrip("/") + "/" + folder).rstrip("/")
 
 
 def _home_agent(value, folder: str) -> int:
