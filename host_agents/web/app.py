@@ -24,7 +24,6 @@ from host_agents.web.ticker import Ticker
 
 _LONGEST = 4096  # octets of a request's body
 _HERE = Path(__file__).parent
-_FILTERS = ("nai", "sub_nai", "address", "search")
 
 
 def make_app(daemon: Daemon, ticker: Ticker, token: str, names: Collection[str]) -> ASGIApp:
@@ -36,7 +35,8 @@ def make_app(daemon: Daemon, ticker: Ticker, token: str, names: Collection[str])
 
     async def rows(request: Request) -> Response:
         query = request.query_params
-        return _html(await page.rows(query.get("search", ""), _number(query.get("offset", "0"))))
+        offset = _number(query.get("offset", "0"))
+        return _html(await page.rows(query.get("search", ""), offset if isinstance(offset, int) else 0))
 
     async def live(request: Request) -> Response:
         return StreamingResponse(ticker.stream(), media_type="text/event-stream")
@@ -45,10 +45,12 @@ def make_app(daemon: Daemon, ticker: Ticker, token: str, names: Collection[str])
         return Response(await exposition(daemon), media_type=CONTENT_TYPE)
 
     async def show(request: Request) -> Response:
-        query = request.query_params
-        where = {key: query[key] for key in _FILTERS if key in query}
-        numbers = {key: _number(query[key]) for key in ("limit", "offset") if key in query}
-        return await _answer(daemon, {"show": request.path_params["what"], "where": where, **numbers}, False)
+        where: dict[str, Any] = dict(request.query_params)  # of which whoever answers refuses what is no filter
+        asked: dict[str, Any] = {"show": request.path_params["what"], "where": where}
+        for key in ("limit", "offset"):
+            if key in where:
+                asked[key] = _number(where.pop(key))
+        return await _answer(daemon, asked, False)
 
     async def api(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
@@ -104,5 +106,6 @@ def _html(text: str) -> Response:
     return Response(text, media_type="text/html; charset=utf-8")
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
+def _number(text: str) -> int | str:
+    """What is none stays what it is, for whoever answers to refuse."""
+    return int(text) if text.isdecimal() and len(text) < 10 else text

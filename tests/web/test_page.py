@@ -201,3 +201,17 @@ def test_what_the_api_shows_is_what_the_control_socket_shows(world: World, page:
     (theirs,) = (one for one in world.entourage("ha", "show", "bindings")["bindings"] if one["sub_nai"] == "KleungPC1")
     assert ours["home_address"] == theirs["home_address"]
     assert ours.keys() == theirs.keys()
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("subnai=KleungPC1", "where takes address, nai, search, sub_nai"),
+        ("limit=some", "limit is a number from 0 up"),
+    ],
+)
+def test_an_api_that_is_asked_for_what_it_has_not_says_so(world: World, page: Page, query: str, reason: str) -> None:
+    answer = page.goto(f"{HOME}/api/show/bindings?{query}")
+
+    assert answer is not None
+    assert (answer.status, answer.json()) == (400, {"error": reason})
