@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tools.lab import directory
-from tools.lab.anchor import environment
+from tools.lab.anchor import PROJECT, environment
+from tools.lab.crew import wait_until
 from tools.lab.directory import RunDirectory
 from tools.lab.errors import LabFailed
 from tools.lab.processes import Process
@@ -54,6 +55,20 @@ def test_an_up_that_is_killed_in_the_middle_is_swept_by_the_next_down(path: Path
 
     World(path).down()
 
+    assert [process for process in left if process.alive()] == []
+    assert RunDirectory(path).load() is None
+
+
+def test_an_up_that_is_interrupted_leaves_nothing_and_says_nothing(path: Path) -> None:
+    argv = [sys.executable, "-m", "host_agents.cli.main", "lab", "up", "--dir", str(path)]
+    up = subprocess.Popen(argv, env=environment(), cwd=PROJECT, stdout=-1, stderr=-1, text=True)
+    wait_until(lambda: len(recorded(path)) > 3, 10, "the first places are there")
+    left = recorded(path)
+
+    up.send_signal(signal.SIGINT)
+
+    assert up.communicate(timeout=30) == ("", "")
+    assert up.returncode == 130
     assert [process for process in left if process.alive()] == []
     assert RunDirectory(path).load() is None
 
