@@ -139,6 +139,10 @@ def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str
         section.reverse_tunnel or not section.reverse_tunnel_required,
         "there are none: reverse_tunnel is false",
     )
+    control = reader.beside(section.control)
+    reader.need(
+        f"{name}.control", len(os.fsencode(control)) < 108, f"{control}: a socket's path has at most 107 octets"
+    )
     reader.need(f"{name}.log", section.log in LOGS, f"{section.log} is none of {', '.join(LOGS)}")
     http = reader.value(f"{name}.http", None, _http, section.http)
     warnings = []
@@ -147,7 +151,7 @@ def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str
     return Common(
         reader.path,
         reader.beside(section.state),
-        reader.beside(section.control),
+        control,
         section.group_may_read,
         http,
         reader.beside(section.http_token or f"{section.state}.token"),

@@ -52,6 +52,7 @@ FOREIGN_AGENT = """
 [foreign_agent]
 care_of_address = "0.0.0.0"
 advertise_interval = 5000
+control = "/run/a-folder-of-a-name-that-is-so-very-long/and-another-one-below-it-that-is-not-much-shorter/than-that/fa.sock"
 sub_nai_from_link = true
 
 [[mobile_node]]
@@ -101,7 +102,7 @@ def test_every_mistake_of_a_foreign_agents_file_is_told_in_one_pass(tmp_path: Pa
 
     assert _keys(complaints) == {
         *("foreign_agent.care_of_address", "foreign_agent.interfaces", "foreign_agent.advertise_interval"),
-        *("foreign_agent.sub_nai_from_link", "mobile_node[0].key"),
+        *("foreign_agent.sub_nai_from_link", "foreign_agent.control", "mobile_node[0].key"),
     }
 
 
