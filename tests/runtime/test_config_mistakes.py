@@ -52,7 +52,7 @@ FOREIGN_AGENT = """
 [foreign_agent]
 care_of_address = "0.0.0.0"
 advertise_interval = 5000
-control = "/run/a-folder-of-a-name-that-is-so-very-long/and-another-one-below-it-that-is-not-much-shorter/than-that/fa.sock"
+control = "/run/a-folder-of-a-name-that-is-so-very-long/and-another-one-below-it-that-is-not-much-shorter/than-/fa.sock"
 sub_nai_from_link = true
 
 [[mobile_node]]
