@@ -32,6 +32,7 @@ bench: setup
 SEED ?= $(shell date +%s)
 soak: setup-tests
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
+	@STORMS_EACH=250 $(PY) -m pytest -q tests/engines/test_wild_storms.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
 	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap
