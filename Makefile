@@ -27,8 +27,8 @@ bench: setup
 	@mkdir -p build
 	@$(PY) -m host_agents.cli.main bench $(BENCH) --json build/bench.json --plot build/bench.png
 
-# Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board, a
-# lab of 200 nodes; then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, a thousand storms, the flood, power cuts, ten minutes of roaming on the
+# stand-in for a board, a lab of 200 nodes; then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup-tests
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
