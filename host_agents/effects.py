@@ -249,7 +249,7 @@ class Accepted(_Record, frozen=True):
     """The turn that a plain request leads to, in parts, for a daemon that carries out many at once.
 
     datagram, source, port: the request, and where the reply goes. former: what the session had before, None where it is
-    new. further: effects between the row and the reply, for a new session.
+    new. further: effects between the row and the reply, unless it stays what and where it was.
     """
 
     session: tuple[str, str]
@@ -260,6 +260,11 @@ class Accepted(_Record, frozen=True):
     row: StoreBinding | RenewBinding
     reply: bytes
     further: tuple[object, ...] = ()
+
+    @property
+    def renews(self) -> bool:
+        """Whether the session stays what and where it was."""
+        return type(self.row) is RenewBinding
 
     def turn(self) -> Turn:
         return Turn([self.row, *self.further, SendDatagram(self.reply, self.source, self.port)], self.session)

@@ -86,9 +86,9 @@ def _show(args: argparse.Namespace) -> int:
     request = {"show": args.what, "where": where} if where else {"show": args.what}
     if args.json:
         sys.stdout.flush()
-        copied = _ask(args, request, lambda path, asked: copy(path, asked, sys.stdout.buffer))
+        copied = _ask(args, request, "", lambda path, asked: copy(path, asked, sys.stdout.buffer))
         return 1 if copied is None else 0
-    reply = _ask(args, request)
+    reply = _ask(args, request, args.what)
     if reply is None:
         return 1
     found = reply[args.what]
@@ -111,6 +111,8 @@ def _watch(args: argparse.Namespace) -> int:
                 print(f"entourage: {event['error']}", file=sys.stderr)
                 return 1
             print_line(event, args.json)
+    except BrokenPipeError:
+        raise  # who reads us has gone, not the daemon
     except (OSError, ValueError) as error:
         return _no_answer(args, error)
     except KeyboardInterrupt:
@@ -124,7 +126,7 @@ def _capture(args: argparse.Namespace) -> int:
     table = _SHOWN[args.role][0]
 
     def sessions() -> list[dict[str, Any]] | None:
-        reply = _ask(args, {"show": table, "where": where})
+        reply = _ask(args, {"show": table, "where": where}, table)
         return None if reply is None else list(reply[table])
 
     return capture.run(args, sessions)
@@ -134,16 +136,16 @@ def _release(args: argparse.Namespace) -> int:
     if bool(args.nai) == args.all:
         raise ConfigurationError("release: either NAI [SUB_NAI] or --all")
     wanted = {"all": args.all, "nai": args.nai, "sub_nai": args.sub_nai, "inform": not args.quietly}
-    return _told(args, {"release": wanted}, lambda reply: f"{len(reply['released'])} released")
+    return _told(args, {"release": wanted}, "released", lambda reply: f"{len(reply['released'])} released")
 
 
 def _drain(args: argparse.Namespace) -> int:
-    return _told(args, {"drain": True}, lambda reply: f"{reply['drained']} drained")
+    return _told(args, {"drain": True}, "drained", lambda reply: f"{reply['drained']} drained")
 
 
 def _debug(args: argparse.Namespace) -> int:
     """A name that nobody has is looked at as well, since it may be new; a mistyped one is not to go unnoticed."""
-    reply = _ask(args, {"debug": args.nai, "on": not args.off})
+    reply = _ask(args, {"debug": args.nai, "on": not args.off}, "debugged")
     if reply is None:
         return 1
     print(f"looked at: {', '.join(reply['debugged']) or 'nobody'}")
@@ -156,21 +158,27 @@ def _reload(args: argparse.Namespace) -> int:
     """2 where the file is wrong, as for any other command that reads it."""
     if args.control is None:
         _load(args)
-    return _told(args, {"reload": True}, lambda reply: " ".join(f"{key}={value}" for key, value in reply.items()))
+
+    def line(reply: dict[str, Any]) -> str:
+        return " ".join(f"{key}={value}" for key, value in reply.items())
+
+    return _told(args, {"reload": True}, "restart_needed", line)
 
 
-def _told(args: argparse.Namespace, request: dict[str, Any], line: Callable[[dict[str, Any]], str]) -> int:
-    reply = _ask(args, request)
+def _told(args: argparse.Namespace, request: dict[str, Any], key: str, line: Callable[[dict[str, Any]], str]) -> int:
+    reply = _ask(args, request, key)
     if reply is None:
         return 1
     print(line(reply))
     return 0
 
 
-def _ask(args: argparse.Namespace, request: dict[str, Any], how: Ask = ask) -> dict[str, Any] | None:
-    """The daemon's answer; None where there is none or it says no, which is told on stderr."""
+def _ask(args: argparse.Namespace, request: dict[str, Any], key: str, how: Ask = ask) -> dict[str, Any] | None:
+    """The daemon's answer, which has `key`; None where there is none or it says no, which is told on stderr."""
     try:
         reply = how(_control(args), request)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         _no_answer(args, error)
         return None
@@ -178,12 +186,15 @@ def _ask(args: argparse.Namespace, request: dict[str, Any], how: Ask = ask) -> d
         for line in str(reply["error"]).splitlines():
             print(f"entourage: {line}", file=sys.stderr)
         return None
+    if key and key not in reply:
+        _no_answer(args, ValueError(f"what is there says nothing of {key}"))
+        return None
     return reply
 
 
 def _no_answer(args: argparse.Namespace, error: OSError | ValueError) -> int:
-    reason = error.strerror if isinstance(error, OSError) else error
-    print(f"entourage: {_control(args)}: no answer from the daemon: {reason}", file=sys.stderr)
+    reason = error.strerror if isinstance(error, OSError) else ""
+    print(f"entourage: {_control(args)}: no answer from the daemon: {reason or error}", file=sys.stderr)
     return 1
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,9 +25,13 @@ _COMMANDS = {
 }
 
 
+_INTERRUPTED = 130  # by Ctrl-C, as a shell has it
+
+
 def make_parser(command: str = "") -> argparse.ArgumentParser:
     """Of one command; of all of them where there is no such command."""
     parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show this program's version and exit")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     wanted = _COMMANDS.get(command)
     for module in dict.fromkeys(_COMMANDS.values()) if wanted is None else (wanted,):
@@ -33,21 +39,51 @@ def make_parser(command: str = "") -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Looked up when it is asked for, since that takes 50 ms."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print("entourage", version("entourage"))
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; each thing that is wrong is one line on stderr."""
     words = sys.argv[1:] if arguments is None else arguments
-    args = make_parser(words[0] if words else "").parse_args(words)
     try:
-        return int(args.handler(args))
+        _take_any_streams()
+        args = make_parser(words[0] if words else "").parse_args(words)
+        code = int(args.handler(args))
+        sys.stdout.flush()  # while somebody can still be told that it could not be written
+        return code
     except ConfigurationError as error:
-        for line in str(error).splitlines():
-            print(f"entourage: {line}", file=sys.stderr)
-        return 2
+        return _fail(2, str(error))
     except (KernelRefused, StoreFailed) as error:
-        print(f"entourage: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        return 1  # who read our output has gone
+        return _fail(1, str(error))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except OSError as error:  # of stdout, since whoever opens a file says what became of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is not tried again at the very end
+        return 1 if isinstance(error, BrokenPipeError) else _fail(1, f"{error.filename or 'stdout'}: {error.strerror}")
+
+
+def _take_any_streams() -> None:
+    """A terminal that has no word for a character shows a question mark; what was closed swallows what it is told."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # or a state file would get that number, and what is written there
+    os.close(handle)
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _fail(code: int, reason: str) -> int:
+    for line in reason.splitlines():
+        print(f"entourage: {line}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -46,9 +46,11 @@ def _status(args: argparse.Namespace) -> int:
     control = args.control or control_of(args.config)
     try:
         status = ask_node(control)
+        if "handoffs" not in status:
+            raise ValueError(status.get("error", "what is there is no node"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        print(f"entourage: {control}: no answer from the node: {reason}", file=sys.stderr)
+        reason = error.strerror if isinstance(error, OSError) else ""
+        print(f"entourage: {control}: no answer from the node: {reason or error}", file=sys.stderr)
         return 1
     if args.json:
         print_json(status)

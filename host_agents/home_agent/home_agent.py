@@ -75,15 +75,16 @@ class HomeAgent:
         accepted = self._plain.find(datagram, source, port, now, self._open)
         if accepted is None:
             return None
-        binding, session = accepted.row.binding, accepted.session
+        binding, session, former = accepted.row.binding, accepted.session, accepted.former
         self._revocations.registered(binding.home_address, binding.care_of_address)
         self._open[session] = accepted
-        if accepted.former is not None:
+        if accepted.renews:
             self.bindings.renew(binding)
             return accepted
         self._pool.take(binding.home_address, session)
         self.bindings.put(binding)
-        return accepted.but(further=(self._sessions.tunnel(binding), *self._log_lines.accepted(None, binding, now)))
+        said = self._log_lines.accepted(former, binding, now)
+        return accepted.but(further=(self._sessions.tunnel(binding), *said))
 
     def examine(self, datagram: bytes, source: int, port: int, now: int) -> Turn:
         """The long way of receive()."""

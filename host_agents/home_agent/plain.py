@@ -1,4 +1,4 @@
-"""The short way, for what a home agent hears all day: a plain request of a session that is new, or renewed where it is.
+"""The short way, for what a home agent hears all day: a plain request of a session that is new, stays or has moved.
 
 The reply repeats octets of the request. Whatever is not plain (plain_request.py), or would not be accepted, takes the
 long way, which says why: this one says yes or nothing. tests/engines/test_plain.py compares the two over traffic of
@@ -75,7 +75,9 @@ class PlainRequests:
                 return None
         else:
             home_address = former.home_address
-            if not _is_same(former, asked, care_of_address, flags) or not self._timestamps.renews(former, number, now):
+            if not _goes_on(former, asked, flags) or not self._may_be_at(care_of_address, home_address):
+                return None
+            if not self._timestamps.renews(former, number, now):
                 return None
         lifetime = jittered(min(lifetime, policy.lifetime), identification)
         binding = MobilityBinding(
@@ -92,7 +94,8 @@ class PlainRequests:
         )
         fixed = _REPLY.pack(REGISTRATION_REPLY, ACCEPTED, lifetime, home_address, home_agent, identification)
         reply = self._signed(fixed, datagram, request, home_address, now)
-        row = StoreBinding(binding) if former is None else RenewBinding(binding)
+        stays = former is not None and former.care_of_address == care_of_address
+        row = RenewBinding(binding) if stays else StoreBinding(binding)
         return Accepted(session, datagram, source, port, former, row, reply)
 
     def _signed(self, fixed: bytes, datagram: bytes, request: PlainRequest, home_address: int, now: int) -> bytes:
@@ -109,15 +112,17 @@ class PlainRequests:
 
     def _new(self, session: Session, asked: int, care_of_address: int, subscriber: Subscriber) -> int:
         """The home address of a session without one; 0 where the long way has to say no."""
-        if asked in (BROADCAST, care_of_address) or not is_unicast(care_of_address):
-            return 0
-        if care_of_address == self._policy.address or self._bindings.sessions_of(session[0]) >= subscriber.sessions:
+        if asked in (BROADCAST, care_of_address) or self._bindings.sessions_of(session[0]) >= subscriber.sessions:
             return 0
         try:
             chosen = self._pool.choose(session, asked)
         except MipError:
             return 0
-        return 0 if chosen == care_of_address else chosen
+        return chosen if self._may_be_at(care_of_address, chosen) else 0
+
+    def _may_be_at(self, care_of_address: int, home_address: int) -> bool:
+        """HA-15."""
+        return care_of_address not in (home_address, self._policy.address) and is_unicast(care_of_address)
 
     def _is_fresh(self, session: Session, identification: int, now: int, subscriber: Subscriber) -> bool:
         """Whether it is, of a new session; then it is accepted."""
@@ -135,8 +140,8 @@ class PlainRequests:
         return next(found, b"")
 
 
-def _is_same(former: MobilityBinding, asked: int, care_of_address: int, flags: int) -> bool:
-    """Whether nothing but times and Identification will differ from `former`."""
-    if former.care_of_address != care_of_address or former.flags != flags or asked not in (ANY, former.home_address):
+def _goes_on(former: MobilityBinding, asked: int, flags: int) -> bool:
+    """Whether nothing but times, Identification and where it is will differ from `former`."""
+    if former.flags != flags or asked not in (ANY, former.home_address):
         return False
     return not (former.others or former.udp_remote or former.supplied)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from host_agents.effects import SendFrame
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.socket_filter import DROP_ALL, attach
-from host_agents.runtime.watching import watch_again
+from host_agents.runtime.watching import watch_again, watch_no_more
 from mip4.address import show
 from mip4.const import ICMP_SOLICITATION, PORT, PROTO_ICMP, PROTO_UDP
 
@@ -111,10 +111,11 @@ class AgentLink:
         if self._look is not None:
             self._look.cancel()
         if self._frames is not None:
-            self._loop.remove_reader(self._frames)
+            watch_no_more(self._loop, self._frames)
 
     def close(self) -> None:
-        self.read_no_more()
+        if self._look is not None:
+            self._look.cancel()
         self._forget()
         while self._deaf:
             self._deaf.pop().close()

@@ -181,7 +181,8 @@ def load_home_agent(path: Path) -> HomeAgentConfig:
     networks = tuple(read_network(reader, f"network[{at}]", one) for at, one in enumerate(file.network))
     links = [one.interface for one in networks if one.interface]
     reader.need("network", len(links) == len(set(links)), "two home networks on one interface")
-    reader.need("home_agent.redirect", section.redirect != section.address, "that is this home agent itself")
+    elsewhere = not section.redirect or section.redirect != section.address
+    reader.need("home_agent.redirect", elsewhere, "that is this home agent itself")
     policy = HomeAgentPolicy(
         address=reader.address("home_agent.address", section.address),
         lifetime=reader.lifetime("home_agent.lifetime", section.lifetime),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -72,7 +74,7 @@ class Reader:
             except msgspec.ValidationError as error:
                 reason, _, where = str(error).partition(" - at `$")
                 where = where.rstrip("`").lstrip(".")
-                self._mistyped(tables, where, reason)
+                self._mistyped(cls, tables, where, reason)
         self._complaints.append(f"file: more than {_MOST} mistakes")
         self.finish()
         raise AssertionError("not reached")
@@ -145,15 +147,19 @@ class Reader:
         """Whether something was said about it already, or about what it is a part of."""
         return any(key == one or key.startswith((f"{one}.", f"{one}[")) for one in self._wrong)
 
-    def _mistyped(self, tables: dict[str, Any], where: str, reason: str) -> None:
+    def _mistyped(self, cls: Any, tables: dict[str, Any], where: str, reason: str) -> None:
         """Note what a ValidationError says of the place `where`, and have it look right."""
         missing, unknown, expected = (found.search(reason) for found in (_MISSING, _UNKNOWN, _EXPECTED))
-        about = where if missing is None else f"{where}.{missing[1]}".lstrip(".")
-        if not self._is_wrong(about):
-            self._complaints.append(f"{where or 'file'}: {reason}")
-        if unknown is None:
-            self._wrong.add(about)
+        name = missing or unknown
+        about = where if name is None else f"{where}.{name[1]}".lstrip(".")
         steps = [int(index) if index else name for name, index in _STEP.findall(where.partition("[...]")[0])]
+        if missing is not None:
+            reason = "is missing"
+        elif unknown is not None:
+            reason = "there is no such key" + _meant(unknown[1], _keys(cls, steps))
+        if not self._is_wrong(about):
+            self._complaints.append(f"{about or 'file'}: {reason}")
+        self._wrong.add(about)
         if missing is not None:
             _table(tables, steps)[missing[1]] = copy.copy(_NAMED.get(missing[1], ""))
         elif unknown is not None:
@@ -161,6 +167,21 @@ class Reader:
         else:
             stand_in = {} if "[...]" in where else _OF_TYPE.get(expected[1] if expected else "", "")
             _table(tables, steps[:-1])[steps[-1]] = copy.copy(stand_in)
+
+
+def _keys(cls: Any, steps: list[Any]) -> list[str]:
+    """Of the table at the end of the steps."""
+    for step in steps:
+        kinds = get_args(cls) if isinstance(step, int) else [get_type_hints(cls)[step]]
+        kinds = get_args(kinds[0]) if isinstance(kinds[0], UnionType) else kinds
+        cls = kinds[0]
+    return [field.name for field in msgspec.structs.fields(cls)]
+
+
+def _meant(word: str, keys: list[str]) -> str:
+    """What somebody who wrote `word` may have had in mind."""
+    near = difflib.get_close_matches(word, keys, n=1)
+    return f": is {near[0]} meant?" if near else ""
 
 
 def _table(tables: Any, steps: list[Any]) -> Any:

@@ -22,6 +22,7 @@ from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowe
 
 _LINE = 4096  # octets of a request
 _PATIENCE = 10.0  # seconds for which a client may say nothing, or read nothing
+_LAST_PATIENCE = 2.0  # seconds for answers that are being made when we close
 _CLIENTS = 16
 _AT_ONCE = 100  # documents in a piece of an answer
 _PIECE = 1 << 20  # octets
@@ -40,7 +41,7 @@ class ControlSocket:
         self._answer = answer
         self._mask = 0o117 if group_may_read else 0o177
         self._server: asyncio.Server | None = None
-        self._clients = 0
+        self._clients: dict[asyncio.Task[None] | None, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
     async def open(self) -> None:
         """Raises ConfigurationError: somebody else listens there, or it cannot be made."""
@@ -55,15 +56,21 @@ class ControlSocket:
             raise ConfigurationError(f"control socket {self._path}: {error.strerror or error}") from error
 
     async def close(self) -> None:
+        """Nobody is heard any more; who has asked already has a moment for his answer."""
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+        for reader, writer in self._clients.values():
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads, too
+            reader.feed_eof()
+        if tasks := [task for task in self._clients if task is not None]:
+            await asyncio.wait(tasks, timeout=_LAST_PATIENCE)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
+        self._clients[asyncio.current_task()] = reader, writer
         try:
             may_change = _may_change(writer.get_extra_info("socket"))
-            while self._clients <= _CLIENTS and (line := await asyncio.wait_for(reader.readline(), _PATIENCE)):
+            while len(self._clients) <= _CLIENTS and (line := await asyncio.wait_for(reader.readline(), _PATIENCE)):
                 reply = await self._reply(line, may_change)
                 if isinstance(reply, dict):
                     await _write(writer, reply)
@@ -73,7 +80,7 @@ class ControlSocket:
         except (OSError, ValueError, TimeoutError):
             pass  # a client that went away, wrote too long a line or fell asleep
         finally:
-            self._clients -= 1
+            del self._clients[asyncio.current_task()]
             writer.close()
 
     async def _reply(self, line: bytes, may_change: bool) -> Reply:
@@ -182,11 +189,16 @@ def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
 def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the daemon tells, until it ends. Raises OSError, ValueError as ask() does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
         client.connect(str(path))
         client.sendall(json.dumps(request).encode() + b"\n")
+        client.settimeout(None)  # nothing may happen for long
         with client.makefile("rb") as lines:
             for line in lines:
-                yield json.loads(line)
+                event = json.loads(line)
+                if not isinstance(event, dict):
+                    raise ValueError("not a JSON object")
+                yield event
 
 
 def _remove_stale(path: Path) -> None:

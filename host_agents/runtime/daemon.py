@@ -197,18 +197,24 @@ class Daemon:
             self.alarm.stop()
             self.unended.stop()
             reloading.cancel()
-            await self._control.close()
-            for one in self.beside:
-                await one.close()
-            self.read_no_more()
-            await self._finish()
-            self.close()
+            await self._end()
 
-    async def _finish(self) -> None:
-        """What is about to be durable is carried out: whoever asked for it is to have his answer."""
+    async def _end(self) -> None:
+        """Whoever asked for what is about to be durable is to have his answer, be it a node or an operator."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        self.read_no_more()
+        await self._finish(until)
+        await self._control.close()
+        for one in self.beside:
+            await one.close()
+        await self._finish(until)  # what they began meanwhile
+        self.close()
+
+    async def _finish(self, until: float) -> None:
+        """Carry out what the store has still to make durable; the end of a turn can be the beginning of another."""
         with contextlib.suppress(TimeoutError):  # close() says so
-            async with asyncio.timeout(PATIENCE):
-                while hasattr(self, "store") and self.store.waiting:  # the end of a turn can be another one's beginning
+            async with asyncio.timeout_at(until):
+                while hasattr(self, "store") and self.store.waiting:
                     await self.durable()
 
     def _begin(self, first: Turn) -> None:

@@ -242,8 +242,8 @@ class HomeAgentDaemon(Daemon):
         if failed is not None:
             self._each(accepted, lambda one: self.refuse(one.turn(), "store-failed", str(failed)))
             return
-        self._each((one for one in accepted if one.former is None), lambda one: self.carry_out(one.turn(), since))
-        renewed, now = [one for one in accepted if one.former is not None], self.now()
+        self._each((one for one in accepted if not one.renews), lambda one: self.carry_out(one.turn(), since))
+        renewed, now = [one for one in accepted if one.renews], self.now()
         try:
             self.datapath.extend({one.row.binding.home_address: one.row.binding.expires for one in renewed})
         except KernelRefused as error:

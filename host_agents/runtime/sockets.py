@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from host_agents.runtime.datagrams import BATCH, LONGEST, OF_THIS_ONE, Inbox, Outbox
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.watching import watch_again
+from host_agents.runtime.watching import watch_again, watch_no_more
 from mip4.address import show
 from mip4.const import TUNNEL_DATA
 
@@ -71,10 +71,10 @@ class AgentSocket:
 
     def read_no_more(self) -> None:
         """What comes from now on is left where it is; what is sent still leaves."""
-        self._loop.remove_reader(self._socket)
+        watch_no_more(self._loop, self._socket)
 
     def close(self) -> None:
-        self.read_no_more()
+        self._loop.remove_reader(self._socket)
         self._flush()
         self._socket.close()
 

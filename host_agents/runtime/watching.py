@@ -17,6 +17,17 @@ def watch_again(
     loop.call_soon(_watch, loop, sock, drain, args)
 
 
+def watch_no_more(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    """Though watch_again() may be under way."""
+    loop.remove_reader(sock)
+    loop.call_soon(_forget, loop, sock)
+
+
+def _forget(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    if sock.fileno() >= 0:
+        loop.remove_reader(sock)
+
+
 def _watch(
     loop: asyncio.AbstractEventLoop, sock: socket.socket, drain: Callable[..., object], args: tuple[object, ...]
 ) -> None:

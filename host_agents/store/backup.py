@@ -18,6 +18,10 @@ def back_up(state: Path, target: Path) -> None:
 
     All that was acknowledged before the call is in it. Raises StoreFailed; then `target` is what it was.
     """
+    if target.exists() and not target.is_file():
+        raise StoreFailed(f"{target}: is no file, and would be replaced")
+    if target.exists() and state.exists() and target.samefile(state):
+        raise StoreFailed(f"{target}: is the state file itself")
     part = target.with_name(target.name + ".part")
     try:
         _copy(state, part)
@@ -92,6 +96,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # SQLite only says that it cannot
     except OSError as error:
         raise StoreFailed(f"{path}: {error.strerror}") from error
+    if path.is_dir():
+        raise StoreFailed(f"{path}: is a directory")
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         yield connection
 

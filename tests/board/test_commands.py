@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -148,6 +149,28 @@ def test_an_agents_command_needs_none_of_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
 
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_logs_end_with_ctrl_c_which_is_no_failure(board: StandIn) -> None:
+    argv = [sys.executable, "-m", "host_agents.cli.main", "board", "logs", "--port", board.port]
+    (board.root / "main.py").write_text("while True: print('at work')")
+    board.cut_power()
+    logs = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PROJECT)
+    assert logs.stdout is not None and logs.stdout.read(4)
+
+    logs.send_signal(signal.SIGINT)
+
+    assert logs.communicate(timeout=30)[1] == b""
+    assert logs.returncode == 0
+
+
+def test_a_console_without_a_terminal_is_one_line(board: StandIn) -> None:
+    argv = [sys.executable, "-m", "host_agents.cli.main", "board", "console", "--port", board.port]
+
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=PROJECT, timeout=PATIENCE)
+
+    assert done.returncode == 1
+    assert done.stderr == "entourage board console: stdin is no terminal; `board logs` needs none\n"
 
 
 def test_logs_are_what_the_board_writes_and_disturb_nobody(board: StandIn) -> None:

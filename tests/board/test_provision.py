@@ -197,20 +197,11 @@ def test_the_board_gets_it_too(provision: Typed, ha: Path, out: Path, board: Sta
     assert "config.json + key: (not shown)" in said
 
 
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        (["--port", "/dev/nothing"], "/dev/nothing: cannot be opened"),
-        (["--sessions", "0"], "subscriber[1].sessions: outside 1..65536"),
-    ],
-)
-def test_what_cannot_be_done_leaves_no_trace(
-    provision: Typed, ha: Path, out: Path, words: list[str], complaint: str
-) -> None:
-    code, _, err = provision("--ha", ha, *words)
+def test_what_cannot_be_done_leaves_no_trace(provision: Typed, ha: Path, out: Path) -> None:
+    code, _, err = provision("--ha", ha, "--port", "/dev/nothing")
 
     assert code != 0
-    assert len(err.splitlines()) == 1 and complaint in err
+    assert len(err.splitlines()) == 1 and "/dev/nothing: cannot be opened" in err
     assert ha.read_text() == HA
     assert sorted(path.name for path in ha.parent.iterdir()) == ["elder.key", "ha.toml"]
     assert not out.exists()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from host_agents.cli.show import print_table
 from host_agents.cli.tables import TABLES
@@ -43,3 +46,11 @@ def test_a_program_gets_each_row_on_a_line(capsys: pytest.CaptureFixture[str], m
     rows = [line.replace("│", " ").split() for line in printed(capsys) if "100.100.100.121" in line]
 
     assert rows == [[str(value) for value in BINDING.values()]] * 2
+
+
+def test_a_story_that_shows_a_table_keeps_its_own_width() -> None:
+    console = Console(file=io.StringIO(), width=60)
+
+    print_table(TABLES["bindings"], [BINDING], "home agent: bindings", console)
+
+    assert console.width == 60

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_agents.effects import ExtendTunnel, MobilityBinding, RenewBinding, StoreBinding, Turn
+from host_agents.effects import (
+    ExtendTunnel,
+    InstallTunnel,
+    MobilityBinding,
+    RenewBinding,
+    Said,
+    StoreBinding,
+    Turn,
+)
 from host_agents.home_agent.home_agent import HomeAgent
 from mip4.authentication import SecurityAssociation
 from mip4.const import CONFIG_REQUEST, FLAG_D, FLAG_S, FLAG_T, PORT
@@ -71,6 +79,22 @@ def test_the_second_request_of_a_session_that_says_the_same_is_a_renewal():
     assert [_took_the_short_way(turn) for turn in turns] == [False, True, True]
     assert [reply.code for reply in replies] == [0, 0, 0]
     assert replies[0].extensions[:-1] == replies[2].extensions[:-1]  # the last one `ask` has verified
+
+
+def test_a_session_that_is_new_stays_or_moves_goes_the_short_way_and_its_tunnel_and_its_line_in_the_log_are_the_same():
+    agent = HomeAgentAlone()
+    accepted = []
+    accept = agent.engine.accept
+    agent.engine.accept = lambda *args: accepted.append(accept(*args)) or accepted[-1]
+
+    for place in (FA1, FA1, FA2, FA2):
+        agent.ask("pc1", care_of_address=place, source=place)
+
+    rows = [type(one.row) for one in accepted]
+    further = [[type(effect) for effect in one.further] for one in accepted]
+    assert rows == [StoreBinding, RenewBinding, StoreBinding, RenewBinding]
+    assert further == [[InstallTunnel, Said], [], [InstallTunnel, Said], []]
+    assert accepted[2].further[1].text.startswith("moved ")
 
 
 @pytest.mark.parametrize("offer", [b"", OFFER], ids=["without an offer", "with one"])

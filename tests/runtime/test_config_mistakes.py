@@ -17,6 +17,7 @@ address = "192.0.2.256"
 port = "many"
 lifetime = 0
 colour = "red"
+sub_nai_vender = 7
 http = "127.0.0.1"
 log = "xml"
 
@@ -40,6 +41,7 @@ nai = "two words@"
 key = "text:secret"
 sessions = "eight"
 addresses = { "printer" = 7 }
+aaa = { spi = 256, key = "text:secret", algoritm = "hmac-md5" }
 
 [[foreign_agent]]
 address = "203.0.113.2"
@@ -76,15 +78,18 @@ def test_every_mistake_of_a_home_agents_file_is_told_in_one_pass(tmp_path: Path)
 
     complaints = _complaints(load_home_agent, path)
 
-    assert "home_agent: Object contains unknown field `colour`" in complaints
+    assert "home_agent.colour: there is no such key" in complaints
+    assert "home_agent.sub_nai_vender: there is no such key: is sub_nai_vendor meant?" in complaints
+    assert "subscriber[1].aaa.algoritm: there is no such key: is algorithm meant?" in complaints
     assert "home_agent.port: Expected `int`, got `str`" in complaints
-    assert "network[1]: Object missing required field `gateway`" in complaints
-    assert "subscriber[1]: Object missing required field `spi`" in complaints
+    assert "network[1].gateway: is missing" in complaints
+    assert "subscriber[1].spi: is missing" in complaints
     assert _keys(complaints) == {
-        *("home_agent", "home_agent.address", "home_agent.port", "home_agent.lifetime", "home_agent.http"),
-        *("home_agent.log", "network[0].prefix", "network[1]", "network[1].pool[1]", "network[1].pool"),
-        *("network[1].dns", "subscriber[0]", "subscriber[0].key", "subscriber[1].nai", "subscriber[1]"),
-        *("subscriber[1].sessions", "subscriber[1].addresses[...]", "foreign_agent[0].key"),
+        *("home_agent.address", "home_agent.port", "home_agent.lifetime", "home_agent.http", "home_agent.log"),
+        *("home_agent.colour", "home_agent.sub_nai_vender", "network[0].prefix", "network[1].gateway"),
+        *("network[1].pool[1]", "network[1].pool", "network[1].dns", "subscriber[0]", "subscriber[0].key"),
+        *("subscriber[1].nai", "subscriber[1].spi", "subscriber[1].sessions", "subscriber[1].addresses[...]"),
+        *("subscriber[1].aaa.algoritm", "foreign_agent[0].key"),
     }
 
 
@@ -95,8 +100,8 @@ def test_every_mistake_of_a_foreign_agents_file_is_told_in_one_pass(tmp_path: Pa
     complaints = _complaints(load_foreign_agent, path)
 
     assert _keys(complaints) == {
-        *("foreign_agent", "foreign_agent.care_of_address", "foreign_agent.advertise_interval"),
-        *("foreign_agent.sub_nai_from_link", "mobile_node[0]"),
+        *("foreign_agent.care_of_address", "foreign_agent.interfaces", "foreign_agent.advertise_interval"),
+        *("foreign_agent.sub_nai_from_link", "mobile_node[0].key"),
     }
 
 
@@ -105,8 +110,8 @@ def test_a_file_without_its_section_is_one_complaint(tmp_path: Path) -> None:
     path.write_text("")
 
     assert _complaints(load_home_agent, path) == [
-        "file: Object missing required field `home_agent`",
-        "file: Object missing required field `network`",
+        "home_agent: is missing",
+        "network: is missing",
     ]
 
 

@@ -389,7 +389,7 @@ def test_nobody_there_is_exit_1_with_nothing_on_stdout(home: Home) -> None:
         ("spi = 256", "spi = 12", "subscriber[0]: SPI 12 is outside"),
         (f"hex:{KEY}", "hex:xyz", "subscriber[0].key: "),
         ("sessions = 5000", 'sessions = "many"', "subscriber[0].sessions: Expected `int`, got `str`"),
-        ("sessions = 5000", "session = 5000", "subscriber[0]: Object contains unknown field `session`"),
+        ("sessions = 5000", "session = 5000", "subscriber[0].session: there is no such key: is sessions meant?"),
         ("10.10.0.10-", "10.11.0.10-", "network[0].pool: "),
         ("[home_agent]", "[home_agent", "not TOML"),
     ],

@@ -84,7 +84,7 @@ def test_a_subscriber_may_have_keys_for_a_aaa_server_one_with_each_spi(tmp_path)
             '{ spi = 2, key = "text:secret", algorithm = "hmac-sha1" }',
             "subscriber[0].aaa: SPI 2 is that of chap, not of hmac-sha1",
         ),
-        ("{ spi = 2 }", "subscriber[0].aaa: Object missing required field `key`"),
+        ("{ spi = 2 }", "subscriber[0].aaa.key: is missing"),
     ],
 )
 def test_a_key_for_a_aaa_server_that_cannot_be_one_is_refused(tmp_path, aaa, complaint):

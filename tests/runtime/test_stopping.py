@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -22,7 +23,8 @@ from tests.runtime.test_home_agent_daemon import PATIENCE, Home
 from tests.runtime.test_home_agent_daemon import home as home  # a fixture
 from tests.runtime.test_home_agent_daemon import pytestmark as pytestmark
 
-TOGETHER = 300  # more than are read at a time, and no more than a socket has room for
+TOGETHER = 300  # more than are read at a time, and no more than a socket has room for, if it may
+ROOM = 1 << 20
 HOME_AGENT, CARE_OF, AGENT, NODE = "192.0.2.1", "203.0.113.2", "10.99.1.1", "10.99.1.2"
 SESSIONS_OF_A_NODE = 50
 
@@ -54,6 +56,7 @@ def replies(sock: socket.socket) -> Iterator[RegistrationReply]:
 
 def test_a_home_agent_that_is_stopped_has_answered_every_request_that_it_made_durable(home: Home) -> None:
     home.start()
+    home.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
     process, home.process = home.process, None
     assert process is not None
 
@@ -65,6 +68,26 @@ def test_a_home_agent_that_is_stopped_has_answered_every_request_that_it_made_du
     assert code == 0
     assert 0 < len(durable) < TOGETHER, "it was stopped in the middle"
     assert answered == durable
+
+
+def test_an_operator_who_released_all_has_his_answer_though_the_home_agent_is_stopped(home: Home) -> None:
+    home.start()
+    for number in range(TOGETHER):
+        home.ask(f"device-{number}")
+        assert home.answer()[1] == 0
+    process, home.process = home.process, None
+    assert process is not None
+    with socket.socket(socket.AF_UNIX) as operator:
+        operator.connect(str(home.control))
+        operator.sendall(b'{"show": "status"}\n')
+        answer = operator.makefile()
+        assert json.loads(answer.readline())["status"]["bindings"] == TOGETHER
+        release = b'{"release": {"all": true, "inform": false}}\n'
+
+        code = stop_while_it_reads(process, (operator.sendall(one) for one in [release]))
+
+        assert code == 0
+        assert len(json.loads(answer.readline())["released"]) == TOGETHER
 
 
 class Visited:
@@ -110,6 +133,7 @@ def visited(tmp_path: Path) -> Iterator[Visited]:
 def _listening(network: Network, place: str, address: str) -> socket.socket:
     with network.inside(place):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
     sock.bind((address, 434))
     sock.settimeout(PATIENCE)
     return sock

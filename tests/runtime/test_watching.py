@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
 import uvloop
 
-from host_agents.runtime.watching import watch_again
+from host_agents.runtime.watching import watch_again, watch_no_more
 
 _IP_RECVERR = 11
 
 
-def test_what_comes_after_an_error_is_read() -> None:
+@pytest.mark.parametrize(("then", "expected"), [("goes on", [b"heard"]), ("stops", [])])
+def test_what_comes_after_an_error_is_read_unless_nobody_wants_it(then: str, expected: list[bytes]) -> None:
     async def lives_through_it() -> list[bytes]:
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
         read: list[bytes] = []
@@ -24,6 +26,8 @@ def test_what_comes_after_an_error_is_read() -> None:
             except OSError:  # port unreachable, from the kernel
                 sock.recvmsg(100, 512, socket.MSG_ERRQUEUE)
                 watch_again(loop, sock, drain)
+                if then == "stops":
+                    watch_no_more(loop, sock)
                 failed.set()
 
         failed = asyncio.Event()
@@ -37,10 +41,15 @@ def test_what_comes_after_an_error_is_read() -> None:
             other.close()
             sock.sendto(b"to nobody", gone)
             await asyncio.wait_for(failed.wait(), 5)
-            with socket.socket(type=socket.SOCK_DGRAM) as sender:
+            with socket.socket(type=socket.SOCK_DGRAM) as sender, socket.socket(type=socket.SOCK_DGRAM) as later:
+                later.bind(("127.0.0.1", 0))
+                later.setblocking(False)
                 sender.sendto(b"heard", sock.getsockname())
-            await asyncio.wait_for(arrived.wait(), 5)
+                sender.sendto(b"after it", later.getsockname())
+                await asyncio.wait_for(loop.sock_recv(later, 100), 5)
+            if expected:
+                await asyncio.wait_for(arrived.wait(), 5)
             loop.remove_reader(sock)
         return read
 
-    assert uvloop.run(lives_through_it()) == [b"heard"]
+    assert uvloop.run(lives_through_it()) == expected

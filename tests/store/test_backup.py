@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def test_a_backup_is_one_file_of_its_owner_only(state, tmp_path):
 
     assert copy.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["copy"]
+
+
+def test_a_backup_replaces_no_device_no_folder_and_not_the_state_itself(state, tmp_path):
+    keep(state, StoreBinding(PC1))
+    was = state.stat().st_ino
+    os.mkfifo(tmp_path / "device")
+    (tmp_path / "link").symlink_to(state)
+
+    assert refused(back_up, state, tmp_path / "device") == f"{tmp_path}/device: is no file, and would be replaced"
+    assert refused(back_up, state, tmp_path) == f"{tmp_path}: is no file, and would be replaced"
+    assert refused(back_up, state, state) == f"{state}: is the state file itself"
+    assert refused(back_up, state, tmp_path / "link") == f"{tmp_path}/link: is the state file itself"
+    assert (tmp_path / "device").is_fifo()
+    assert state.stat().st_ino == was
 
 
 def test_restored_it_is_what_it_was_and_the_former_state_is_kept(state, tmp_path):

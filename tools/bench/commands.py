@@ -51,8 +51,6 @@ def _bench(arguments: argparse.Namespace) -> int:
     except (BenchFailed, OSError) as error:
         print(f"entourage bench: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130  # as a shell has it
     return 0 if len(records) == len(names) else 1
 
 

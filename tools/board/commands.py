@@ -107,7 +107,7 @@ def _add(
             return 1
         except KeyboardInterrupt:
             print(f"entourage board {name}: interrupted", file=sys.stderr)
-            return 1
+            raise
 
     parser = commands.add_parser(name, help=text, description=text)
     if port:

@@ -17,13 +17,18 @@ _TURN_S = 0.1  # for an end by time or by Ctrl-C to be noticed
 
 
 def console(port: str) -> None:
-    """Become mpremote's terminal: Ctrl-C interrupts the node, Ctrl-D starts it again, Ctrl-] leaves. Never returns."""
+    """Become mpremote's terminal: Ctrl-C interrupts the node, Ctrl-D starts it again, Ctrl-] leaves. Never returns.
+
+    Raises BoardFailed.
+    """
     argv = [sys.executable, "-m", "mpremote", "connect", resolve(port), "resume", "repl"]
+    if not sys.stdin.isatty():
+        raise BoardFailed("stdin is no terminal; `board logs` needs none")
     os.execv(argv[0], argv)
 
 
 def logs(port: str, out: BinaryIO, seconds: float | None) -> None:
-    """What the board writes, until it is gone, `seconds` are over or KeyboardInterrupt. The node is not disturbed.
+    """What the board writes, until it is gone, `seconds` are over or Ctrl-C. The node is not disturbed.
 
     Raises BoardFailed.
     """
@@ -36,5 +41,9 @@ def logs(port: str, out: BinaryIO, seconds: float | None) -> None:
                 if octets:
                     out.write(octets)
                     out.flush()
+    except KeyboardInterrupt:
+        return
+    except BrokenPipeError:
+        raise  # who reads us has gone, not the board
     except (OSError, ValueError) as error:
         raise BoardFailed(f"{device}: {error}") from error

@@ -34,7 +34,7 @@ def write_index(folder: Path, firmware: Path = FIRMWARE) -> None:
                 document = {"v": 1, "version": _version(), "hashes": hashes, "urls": [], "deps": []}
                 (package / f"{version}.json").write_text(json.dumps(document))
     except OSError as error:
-        raise BoardFailed(f"{error.filename}: {error.strerror}") from error
+        raise BoardFailed(f"{error.filename or folder}: {error.strerror}") from error
 
 
 def _put(folder: Path, octets: bytes) -> str:

@@ -7,6 +7,7 @@ runs boot.py and main.py as a board does.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import pty
@@ -208,11 +209,11 @@ def _write(descriptor: int, octets: bytes) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print("usage: python -m tools.board.stand_in FOLDER", file=sys.stderr)
-        return 2
-    Path(arguments[0]).mkdir(parents=True, exist_ok=True)
-    with StandIn(Path(arguments[0])) as board:
+    parser = argparse.ArgumentParser(prog="python -m tools.board.stand_in", description="A board for want of one.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="its flash, made if it is not there")
+    folder: Path = parser.parse_args(arguments).folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with StandIn(folder) as board:
         print(board.port, flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):

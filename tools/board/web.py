@@ -40,4 +40,4 @@ def write_page(folder: Path, images: list[Image], version: str) -> None:
         (folder / MANIFEST).write_text(json.dumps(document, indent=2) + "\n")
         shutil.copyfile(PAGE, folder / PAGE.name)
     except OSError as error:
-        raise BoardFailed(f"{error.filename}: {error.strerror}") from error
+        raise BoardFailed(f"{error.filename or folder}: {error.strerror}") from error

@@ -107,9 +107,12 @@ def _up(arguments: argparse.Namespace) -> int:
     )
     world = World(_path(arguments), plan, stays=True)
     world.up(programs=not arguments.bare, say=_say if arguments.nodes >= _MANY else lambda _: None)
-    if not arguments.bare:
-        for device in plan.devices():
+    try:
+        for device in () if arguments.bare else plan.devices():
             print(f"{device} has {world.await_address(device)}")
+    except KeyboardInterrupt:
+        world.down()
+        raise
     print(f"the lab is up in {world.directory.path}")
     return 0
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from host_agents.cli.show import print_table
 from host_agents.runtime.errors import KernelRefused
 from tools.lab import capture, directory, plan, programs
 from tools.lab.crew import wait_until
@@ -36,6 +36,9 @@ _FIG_11 = {
     "home_address": "IP address",
     "home_agent": "home agent",
     "interface": "interface",
+}
+_PARTS = {
+    one: one for one in ("handoff", "link", "discovery", "registration", "sessions", "pings silent", "download silent")
 }
 
 
@@ -90,8 +93,8 @@ class Demo:
     def _tables(self, at: str) -> None:
         self._chapter(f"What the agents know while the node is at {at}")
         bindings, visitors = self._bindings(), self._visitors(at)
-        self._show("home agent: bindings (FIG. 10)", _FIG_10, bindings)
-        self._show(f"{at}: visitors (FIG. 11)", _FIG_11, visitors)
+        print_table(_FIG_10, bindings, "home agent: bindings (FIG. 10)", self._console)
+        print_table(_FIG_11, visitors, f"{at}: visitors (FIG. 11)", self._console)
         self._check_tables(at)
 
     def _roam(self, to: str, download: Download) -> None:
@@ -117,23 +120,24 @@ class Demo:
 
     def _measure(self, train: PingTrain, transfer: Mapping[str, Any]) -> None:
         self._chapter("What the laptops noticed")
-        table = Table("handoff", "link", "discovery", "registration", "sessions", "pings silent", "download silent")
+        rows = []
         offset = time.time() - time.monotonic()
         for handoff in self._handoffs:
             began, ended = handoff["began"] - 0.5, handoff["ended"]
             silent = train.gap(began, ended)
             pauses = [length for when, length in transfer["pauses"] if began <= when + offset <= ended]
-            table.add_row(
+            cells = (
                 f"to {handoff['to']}",
                 _ms(handoff["link_up"] - handoff["link_down"]),
                 _ms(handoff["requested"] - handoff["link_up"]),
                 _ms(handoff["last_reply"] - handoff["requested"]),
-                str(handoff["sessions"]),
+                handoff["sessions"],
                 _ms(silent * 1000),
                 _ms(max(pauses) * 1000) if pauses else "< 50 ms",
             )
+            rows.append(dict(zip(_PARTS, cells, strict=True)))
             self._claim(f"pc2 answered again {_ms(silent * 1000)} after it last did, at {handoff['to']}", silent < 2)
-        self._console.print(table)
+        print_table(_PARTS, rows, console=self._console)
         self._say(f"{len(train.replies())} pings answered, {train.lost()} lost")
         size, sent = transfer["received"], transfer["sent"]
         self._claim(f"{size:,} octets arrived, all that were sent", size == sent and size > 0)
@@ -192,12 +196,6 @@ class Demo:
     def _visitors(self, at: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._world.entourage(at, "show", "visitors")["visitors"]
         return found
-
-    def _show(self, title: str, columns: Mapping[str, str], entries: Iterable[Mapping[str, Any]]) -> None:
-        table = Table(*columns.values(), title=title, title_justify="left")
-        for entry in entries:
-            table.add_row(*(escape(str(entry[key])) for key in columns))
-        self._console.print(table)
 
     def _chapter(self, title: str) -> None:
         self._console.rule(f"[bold]{escape(title)}", align="left")

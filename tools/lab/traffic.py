@@ -77,7 +77,8 @@ class Download:
     @staticmethod
     def _start(world: World, name: str, role: str, address: str) -> subprocess.Popen[str]:
         argv = [sys.executable, "-m", "tools.lab.download", role, address, str(PORT)]
-        return world.spawn(name, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a session of its own: a Ctrl-C is for whoever measures, who ends it
+        return world.spawn(name, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
     def running(self) -> bool:
         return self._client.poll() is None and self._server.poll() is None

@@ -82,7 +82,7 @@ class World:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.down(keep_files=kind is not None)
+        self.down(keep_files=kind is not None and issubclass(kind, Exception))  # who interrupts us is not curious
 
     # Making and removing
 

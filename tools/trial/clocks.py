@@ -67,7 +67,7 @@ def merge(trials: Sequence[Trial]) -> Trial:
     """
     nodes = [one for one in trials if one.source == "node"]
     if not nodes:
-        raise TrialFailed("merge: none of the files is a node's")
+        raise TrialFailed("none of the files is a node's")
     if len({one.nai for one in nodes}) > 1:
         raise TrialFailed(f"merge: of several nodes: {', '.join(sorted(one.nai for one in nodes))}")
     events = [event for one in nodes for event in one.events]

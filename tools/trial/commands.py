@@ -58,7 +58,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     report.add_argument("file", type=Path, metavar="FILE", help="a trial file")
     report.add_argument("out", type=Path, metavar="OUT.html")
     report.add_argument("--title", default="", metavar="TEXT", help="instead of the node's NAI")
-    report.add_argument("--network", action="append", default=[], metavar="ADDRESS=NAME", help="what to call a network")
+    report.add_argument(
+        "--network", action="append", type=_named, default=[], metavar="ADDRESS=NAME", help="what to call a network"
+    )
     report.add_argument("--pdf", action="store_true", help="also OUT.pdf, printed by Chromium")
 
     lab = _add(commands, "lab", _lab, "a synthetic drive in the lab, its report, and whether it is true")
@@ -87,6 +89,13 @@ def _add(
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(handler=reporting)
     return parser
+
+
+def _named(text: str) -> tuple[str, str]:
+    address, sign, name = text.partition("=")
+    if not sign or not name:
+        raise argparse.ArgumentTypeError(f"{text} is no ADDRESS=NAME, like 203.0.113.2=office")
+    return address, name
 
 
 def _where(parser: argparse.ArgumentParser) -> None:
@@ -137,8 +146,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     trial = trial_file.read(arguments.file)
-    names = dict(word.split("=", 1) for word in arguments.network if "=" in word)
-    written = write_report(Figures.of(trial, names), arguments.out, arguments.title, arguments.pdf)
+    written = write_report(Figures.of(trial, dict(arguments.network)), arguments.out, arguments.title, arguments.pdf)
     print(", ".join(str(path) for path in written))
     return 0
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from host_agents.cli.node import ask_node, control_of
-from host_agents.runtime.errors import ConfigurationError
 from runtime.flight_ring import file_names
 from tools.trial.errors import TrialFailed
 
@@ -15,19 +14,16 @@ class Local:
     """A node on this machine. config: its JSON file."""
 
     def __init__(self, config: Path) -> None:
-        """Raises TrialFailed."""
-        try:
-            self._control = control_of(config)
-        except ConfigurationError as error:
-            raise TrialFailed(str(error))
+        """Raises ConfigurationError."""
+        self._control = control_of(config)
 
     def ask(self, what: str) -> dict[str, Any]:
         """what: start, stop, mark, write or status. Raises TrialFailed."""
         try:
             answer = ask_node(self._control, f"record {what}")
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise TrialFailed(f"{self._control}: no answer from the node: {reason}")
+            reason = error.strerror if isinstance(error, OSError) else ""
+            raise TrialFailed(f"{self._control}: no answer from the node: {reason or error}")
         if answer.get("error") == "unknown question":
             raise TrialFailed('the node has no flight recorder: its configuration needs "recorder": {}')
         if "error" in answer:

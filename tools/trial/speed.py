@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from host_agents.cli.numbers import whole
 from host_agents.cli.show import print_table
+from mip4.address import parse, show
 from tools.trial.echo import Echo
 from tools.trial.errors import TrialFailed
 from tools.trial.figures import percentile
@@ -41,11 +42,18 @@ class Hop:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("home_agent", metavar="HOME_AGENT", help="its address")
+    parser.add_argument("home_agent", type=_address, metavar="HOME_AGENT", help="its address")
     parser.add_argument(
         "--train", type=whole(8, 1000), default=48, metavar="N", help="large echoes at once (default 48)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def _address(text: str) -> str:
+    try:
+        return str(show(parse(text)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error))
 
 
 def run(arguments: argparse.Namespace) -> int:
