@@ -1,4 +1,4 @@
-"""Keepalives of a UDP tunnel (RFC 3519 §4.4): how often and how many times, what answers them, what a lost one means."""
+"""Keepalives of a UDP tunnel (RFC 3519 §4.4): how often and how many times, what answers them, what one lost means."""
 
 import pytest
 
