@@ -27,11 +27,12 @@ bench: setup
 	@mkdir -p build
 	@$(PY) -m host_agents.cli.main bench $(BENCH) --json build/bench.json --plot build/bench.png
 
-# Two million damaged messages at the engines, the flood, power cuts, ten minutes of roaming on the stand-in for a board, a
-# lab of 200 nodes; then the lab's tests ROUNDS times, until one fails.
+# Two million damaged messages at the engines, a thousand storms, the flood, power cuts, ten minutes of roaming on the
+# stand-in for a board, a lab of 200 nodes; then the lab's tests ROUNDS times, until one fails.
 SEED ?= $(shell date +%s)
 soak: setup-tests
 	@echo "FUZZ_SEED=$(SEED)"; FUZZ_SEED=$(SEED) FUZZ_EACH=125000 $(PY) -m pytest -q -s --durations=8 tests/engines/test_fuzz*.py
+	@STORMS_EACH=250 $(PY) -m pytest -q tests/engines/test_wild_storms.py
 	@FLOOD_SECONDS=10 $(PY) -m pytest -q -s tests/runtime/test_flood.py
 	@POWER_CUTS=200 POWER_SEED=$(SEED) $(PY) -m pytest -q -s tests/lab/test_restarts.py tests/hil/test_power.py -k power
 	@ROAM_SECONDS=600 $(PY) -m pytest -q -s tests/hil/test_registration.py -k heap

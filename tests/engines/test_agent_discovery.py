@@ -58,6 +58,16 @@ def test_a_new_link_is_asked_at_once_then_twice_300_ms_apart_then_ever_more_rare
     assert len({wait / usual for wait, usual in zip(waits, nominal, strict=True)}) > 8  # by chance around those
 
 
+def test_who_wakes_for_another_reason_does_not_ask_for_that():
+    node = DrivenNode().up(None)
+
+    for _ in range(20):
+        node.now += 10
+        node.run(node.engine.wake(node.now))
+
+    assert len(node.said(Solicit)) == 1
+
+
 def test_nodes_that_start_together_do_not_ask_in_step():
     one, other = DrivenNode().up(None), DrivenNode(seed=b"another").up(None)
 

@@ -7,9 +7,10 @@ from mip4.const import FLAG_D, FLAG_T, REGISTRATION_REQUEST
 from mip4.effects import UseTunnel
 from mip4.extensions import Nai, UdpTunnelReply, UdpTunnelRequest, find
 from mip4.messages import RegistrationRequest
+from mobile_node.reply import tunnel
 from tests.helpers.builders import FOREIGN_AGENTS, NAI, PC1, PC2
 from tests.helpers.driven_node import DrivenNode
-from tests.helpers.messages import FOREIGN_HOME
+from tests.helpers.messages import FOREIGN_HOME, a_request
 from tests.helpers.world import World
 
 DISCOVER = 1
@@ -73,6 +74,12 @@ def test_mn_20_without_a_nat_the_tunnel_is_ip_in_ip_and_lives_as_long_as_any(wor
     assert status(node)["tunnel"] == "ipip"
     assert node.registration("").lifetime > 500
     assert (status(node)["agent"], status(node)["care_of_address"]) == (None, IN_CAFE)
+
+
+def test_mn_20_an_assent_that_nobody_asked_for_is_none():
+    request = RegistrationRequest.decode(a_request(flags=FLAG_D))
+
+    assert tunnel(request, [UdpTunnelReply(0, False, 20)]) == ("ipip", 0)
 
 
 def test_mn_20_udp_is_used_without_a_nat_where_the_owner_forces_it(world):

@@ -268,6 +268,19 @@ def test_a_goodbye_that_nobody_answers_is_said_three_times(node):
     assert len(node.engine.status(0)["sessions"]) == 1
 
 
+def test_what_is_granted_to_a_device_that_has_gone_meanwhile_is_given_back_at_once(node):
+    node.device(DISCOVER, PC1)
+    node.run(node.engine.gone(PC1, node.now))
+
+    said = _grant(node)
+    node.pass_time(seconds=1)
+
+    assert said == []
+    assert node.request("pc1").lifetime == 0
+    node.answer(sub_nai="pc1", lifetime=0, home_address=0)
+    assert len(node.engine.status(0)["sessions"]) == 1
+
+
 def test_a_device_that_comes_and_goes_all_the_time_is_asked_for_once_a_second(node):
     _granted(node)
     for _ in range(50):

@@ -255,6 +255,14 @@ def test_ha_15_a_home_address_that_turns_out_to_be_the_care_of_address_gets_134(
     assert list(agent.bindings()) == ["pc1"][: len(before)]
 
 
+def test_ha_15_nor_may_it_be_a_reserved_one_of_no_home_network():
+    far = parse("198.51.100.7")
+    agent = HomeAgentAlone(subscribers={NAI: a_subscriber(addresses={"printer": far})})
+
+    assert agent.ask("printer", care_of_address=far, source=far).code == 134
+    assert agent.ask("printer").home_address == far
+
+
 def test_every_text_of_a_denial_is_for_people_and_the_log_says_who_was_denied_and_why(agent):
     agent.ask("pc1", flags=FLAG_r)
 
@@ -312,6 +320,7 @@ def test_ha_25_more_sessions_than_a_subscriber_may_have_get_130_and_the_nodes_ow
     assert (refused.code, _text(refused)) == (130, "all 2 sessions of this NAI are in use")
     assert accepted.code == 0
     assert agent.ask("").code == 0  # a renewal is no session more
+    assert agent.ask("", flags=FLAG_S).code == 0  # nor is one that plain.py does not see
 
 
 # ---- silent

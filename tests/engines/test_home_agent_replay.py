@@ -7,7 +7,7 @@ import pytest
 from host_agents.home_agent.timestamps import TimestampCheck
 from host_agents.home_agent.unbound import TooManySessions
 from mip4.authentication import SecurityAssociation
-from mip4.const import FLAG_r
+from mip4.const import FLAG_S, FLAG_r
 from mip4.errors import Denied
 from mip4.identification import from_ms, seconds
 from tests.helpers.alone import HomeAgentAlone, an_authentic_reply
@@ -67,6 +67,14 @@ def test_the_tolerance_is_seven_seconds_either_way(agent, late, code):
     assert _code(agent, a_request(identification=an_identification(-late))) == code
 
 
+@pytest.mark.parametrize(("late", "code"), [(7000, 0), (8001, 133), (-7000, 0), (-8001, 133)])
+def test_for_a_renewal_too(agent, late, code):
+    agent.ask("pc1")
+    agent.world.now = 60_000
+
+    assert _code(agent, a_request("pc1", identification=an_identification(60_000 - late))) == code
+
+
 @pytest.mark.parametrize("late", [-3600_000, 3600_000, NTP_2026 - 1000])
 def test_133_tells_the_home_agents_clock(agent, late):
     agent.world.now = 5000
@@ -85,6 +93,20 @@ def test_the_identification_of_an_authentic_denial_is_used_up_too(agent):
     agent.kill()
     agent.start(NTP_2026)
     assert _code(agent, datagram) == 133
+
+
+def test_nor_is_a_renewal_believed_that_is_older_than_a_denial_or_comes_twice_after_one(agent):
+    """Whichever way it takes: a binding has the Identification of what was accepted, a denial has one of its own."""
+    first, second, denied, last = (an_identification(low=low) for low in range(4))
+    agent.take(a_request("pc1", identification=first))
+    assert _code(agent, a_request("pc1", identification=denied, flags=FLAG_r)) == 134
+
+    assert _code(agent, a_request("pc1", identification=second)) == 133
+    agent.kill()
+    agent.start(NTP_2026)
+    assert _code(agent, a_request("pc1", identification=denied, flags=FLAG_r)) == 133
+    assert _code(agent, a_request("pc1", identification=second)) == 133
+    assert [_code(agent, a_request("pc1", identification=last)) for _ in range(2)] == [0, 133]
 
 
 def test_neither_a_133_nor_a_forgery_uses_up_an_identification(agent):
@@ -131,15 +153,21 @@ def test_no_recorded_request_is_ever_believed_again_whenever_it_comes(agent):
             assert _code(agent, old) == 133
 
 
-def test_identifications_of_sessions_that_are_gone_are_forgotten_when_the_tolerance_refuses_them(agent):
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "over a restart"])
+def test_identifications_of_sessions_that_are_gone_are_forgotten_when_the_tolerance_refuses_them(agent, restarted):
     agent.ask("pc1")
     agent.ask("pc1", lifetime=0)
     agent.world.pass_time(seconds=15)
     agent.ask("pc2")
 
+    if restarted:
+        agent.kill()
+        agent.start(NTP_2026 + 15_000)
+
     agent.world.pass_time(seconds=30)
 
     assert set(agent.identifications) == {(NAI, "pc2")}
+    assert agent.engine._replay.timestamps.last((NAI, "pc1")) == 0
     assert agent.engine.deadline() - agent.now > 500_000  # nothing goes on ticking
 
 
@@ -195,6 +223,7 @@ def test_a_nai_that_tries_one_sub_nai_after_another_fills_no_table():
     assert sum(answer is not None for answer in answers) == 66  # its sessions and 64 more
     assert len(agent.identifications) == 68
     assert type(agent.world.dropped[-1][1]) is TooManySessions
+    assert agent.ask("pc2", flags=FLAG_S).code == 0
     agent.world.pass_time(seconds=15)
     assert agent.ask("pc1").code == 0
     agent.world.pass_time(seconds=15)

@@ -254,6 +254,47 @@ def test_a_denial_is_told_and_asked_again_ever_more_rarely_and_never_given_up(no
     assert any(f"code={code_name(code)}" in one.text for one in node.said(Said))
 
 
+@pytest.mark.parametrize("code", [65, 128, 133])
+def test_a_denial_that_comes_again_is_no_reason_to_ask_for_one_session_at_a_time(code):
+    node = DrivenNode(applications=["telemetry"]).up()
+    for _ in range(2):
+        node.answer(code, sub_nai="", lifetime=0)
+        node.pass_time(seconds=5)
+
+    node.up("fa1")
+
+    assert len([at for at, _ in node.requests if at == node.now]) == 2
+
+
+def test_without_a_link_a_registration_holds_for_as_long_as_it_was_granted(node):
+    node.answer()
+    node.pass_time(seconds=10)
+
+    node.run(node.engine.link_down(node.now))
+    assert node.state() == "registered"
+    node.adverts = {}
+    node.pass_time(seconds=600)
+
+    assert node.state() == "registering"
+
+
+def test_mn_129_an_address_that_is_held_is_asked_for_again_until_its_lifetime_is_over(node):
+    node.answer()
+    node.pass_time(seconds=301)
+
+    node.answer(129, lifetime=0)
+    sent = len(node.requests)
+    node.pass_time(seconds=100)
+
+    assert len(node.requests) > sent
+    assert node.request().home_address == HOME_ADDRESS
+    node.answer(129, lifetime=0)
+    node.pass_time(seconds=600)
+    node.answer(129, lifetime=0)
+    node.pass_time(seconds=600)
+    assert node.request().home_address == 0
+
+
 REACTIONS = {
     "MN-69 a shorter lifetime": (69, {"lifetime": 200}, lambda request: request.lifetime == 200),
     "MN-69 with nonsense": (69, {"lifetime": 900}, lambda request: request.lifetime == 600),

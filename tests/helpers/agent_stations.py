@@ -93,7 +93,7 @@ class AgentStation(Station):
         for effect in rows:
             self._run(effect)
         for effect in turn.effects:
-            if isinstance(effect, _REFUSABLE) and self.refusing:
+            if isinstance(effect, _REFUSABLE) and self.refusing and turn.session is not None:  # else it does not start
                 self._refused(turn, self.refusing)
                 return
             if not isinstance(effect, _ROWS):
