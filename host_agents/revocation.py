@@ -122,12 +122,16 @@ class Revocations:
         return None
 
     def wake(self, now: int) -> list[SendDatagram]:
-        """Ask again, with a new identifier, those who have not acknowledged; give up on those asked often enough."""
+        """Ask again, with a new identifier, those who have not acknowledged.
+
+        Given up are those asked often enough, and those whose key has been taken away meanwhile.
+        """
         sent = []
         while (again := self.deadline()) is not None and again <= now:
             _, key = heapq.heappop(self._again)
             one = self._outstanding[key]
-            if one.tries < _TRIES and (one.until is None or now < one.until):
+            stands = one.peer in self._peers and (one.until is None or now < one.until)
+            if stands and one.tries < _TRIES:
                 sent.append(self._send(one, now))
             else:
                 del self._outstanding[key]

@@ -54,15 +54,15 @@ class Timestamps:
     """Where a mobile node's Identifications come from: one strictly increasing row for all its sessions (§5.7.1).
 
     ntp_ms: what the node's clock says at now = 0, in ms since 1900; a node without a clock says 0.
-    seed: octets from a random source, for the bits that the clock cannot supply.
+    noise: for the bits that the clock cannot supply.
     repeats: whether a request that got no answer is sent again as it was, rather than with a new Identification.
     """
 
     repeats = False
 
-    def __init__(self, ntp_ms: int, seed: bytes):
+    def __init__(self, ntp_ms: int, noise: Noise):
         self._ntp_ms = ntp_ms
-        self._noise = Noise(seed)
+        self._noise = noise
         self._last = 0
 
     def next(self, now: int) -> int:

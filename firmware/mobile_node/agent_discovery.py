@@ -98,7 +98,9 @@ class AgentDiscovery:
             return self._choose(now)
         if self.current.address == agent.address:
             self.current = agent
-            return _has_rebooted(agent, former) or _way(agent) != _way(former)
+            # Any 0, also after a 0: that is how it says that it has revoked a session of ours (RFC 3543 §4.1)
+            rebooted = agent.sequence < max(former.sequence, 1) and agent.sequence <= _REBOOTED
+            return rebooted or _way(agent) != _way(former)
         return self._has_moved(agent, now) and self._choose(now)
 
     def deadline(self) -> int | None:
@@ -217,13 +219,6 @@ def _agent(advertisement: AgentAdvertisement, source: int, link_address: bytes, 
         co_located=0,
         home=home,
     )
-
-
-def _has_rebooted(agent: Agent, former: Agent) -> bool:
-    """Or has revoked one of our sessions, which it says with a 0 (RFC 3543 §4.1): as often as it likes in a row."""
-    if agent.sequence == 0:
-        return True
-    return agent.sequence < former.sequence and agent.sequence <= _REBOOTED
 
 
 def _way(agent: Agent) -> tuple:

@@ -6,7 +6,6 @@ Told what happened and when, it answers with effects (mip4/effects.py). now: ms 
 from mip4.address import is_unicast, show
 from mip4.effects import Dropped, Said, Solicit
 from mip4.errors import MipError, Unexpected
-from mip4.identification import Noise
 from mip4.messages import RegistrationReply
 from mobile_node.care_of import CO_LOCATED, FOREIGN_AGENT, HOME, CareOf
 from mobile_node.carriage import Carriage
@@ -25,7 +24,7 @@ class MobileNode:
     def __init__(self, config: dict, ntp_ms: int, seed: bytes, remembered: list):
         """ntp_ms: NTP time at now = 0, ms, or 0. remembered: what the last Remember asked to keep."""
         self._settings = settings = Settings(config, ntp_ms, seed)
-        self._care_of = CareOf(config["mode"], config["home_agent"], Noise(b"solicit" + seed))
+        self._care_of = CareOf(config["mode"], config["home_agent"], settings.noise)
         self._sessions = SessionTable(settings, config["names"])
         self._carriage = Carriage(settings.home_agent, self._sessions, settings.wishes)
         self._singly = OneAtATime(self._sessions)

@@ -7,7 +7,10 @@ from mobile_node.wishes import Wishes
 
 
 class Settings:
-    """config: see runtime/config.py. ntp_ms: NTP time at now = 0, ms, or 0. seed: octets of chance."""
+    """config: see runtime/config.py. ntp_ms: NTP time at now = 0, ms, or 0. seed: octets of chance.
+
+    noise: made of them, for whoever needs chance.
+    """
 
     def __init__(self, config: dict, ntp_ms: int, seed: bytes):
         self.nai = config["nai"].encode()
@@ -21,8 +24,8 @@ class Settings:
         self.sub_nai_vendor = config["sub_nai_vendor"]
         self.sub_nai_type = config["sub_nai_type"]
         self.wishes = Wishes(config)
-        self._timestamps = Timestamps(ntp_ms, seed)
-        self._noise = Noise(seed) if config["replay"] == "nonces" else None
+        self.noise = Noise(seed)
+        self._timestamps = None if config["replay"] == "nonces" else Timestamps(ntp_ms, self.noise)
         home = SecurityAssociation(config["spi"], config["key"], config["algorithm"])
         foreign = {}
         for one in config["foreign_agents"]:
@@ -33,4 +36,4 @@ class Settings:
 
     def identifications(self) -> Timestamps | Nonces:
         """Of one session more: nonces of its own, or the timestamps of all, which rise from request to request."""
-        return self._timestamps if self._noise is None else Nonces(self._noise)
+        return self._timestamps or Nonces(self.noise)

@@ -33,18 +33,22 @@ class AddressPool:
         owners: (address, last session) of those given back, oldest first.
         """
         self._ranges = tuple(ranges)
-        self.reserve(reserved)
         self._never = frozenset(never)
         self._holder = holder
         self._given_back: OrderedDict[int, Session] = OrderedDict()
         self._last: dict[Session, int] = {}
         self._occupied: set[int] = set()
+        self._reserved: dict[int, Session] = {}
+        self.reserve(reserved)
         for address, session in owners:
             self.give_back(address, session)
         self._range, self._candidate = 0, self._ranges[0][0] if self._ranges else 0
 
     def reserve(self, reserved: Mapping[int, Session]) -> None:
         """For these sessions, and no longer for others; who holds such an address keeps it until its binding ends."""
+        for address in self._reserved:  # the search for unused ones has perhaps passed it by
+            if address not in reserved and self._holder(address) is None and self._in_pool(address):
+                self._given_back.setdefault(address, ("", ""))
         self._reserved = dict(reserved)
         self._reserved_for = {session: address for address, session in reserved.items()}
 

@@ -22,7 +22,7 @@ from mip4.errors import Malformed
 _MOST = 100  # complaints about the types of one file
 _STEP = re.compile(r"(\w+)|\[(\d+)\]")
 _MISSING = re.compile(r"missing required field `(\w+)`")
-_UNKNOWN = re.compile(r"unknown field `(\w+)`")
+_UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)  # as somebody wrote it, in quotation marks perhaps
 _EXPECTED = re.compile(r"Expected `(\w+)")
 # What stands in for what is wrong, so that the rest can be looked at: by expected type, by name where it is missing.
 _OF_TYPE = {"str": "", "int": 1, "float": 1.0, "bool": False, "array": [], "object": {}}
@@ -104,6 +104,10 @@ class Reader:
         """Seconds as RFC 5944 §3.3 has them."""
         self.need(key, 0 < seconds <= INFINITE, f"{seconds} is outside 1..{INFINITE} seconds")
         return seconds
+
+    def advertise_interval(self, key: str, seconds: float) -> int:
+        """ms. TOML has numbers that are infinite, and some that are none."""
+        return round(seconds * 1000) if self.need(key, 0.1 <= seconds <= 1800, "outside 0.1..1800 seconds") else 1000
 
     def encapsulations(self, key: str, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those besides IP-in-IP."""

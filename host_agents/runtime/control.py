@@ -77,8 +77,8 @@ class ControlSocket:
                 else:
                     await _stream(reply, reader, writer)
                     return
-        except (OSError, ValueError, TimeoutError):
-            pass  # a client that went away, wrote too long a line or fell asleep
+        except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
+            pass  # a client that went away, wrote too long a line or fell asleep, until we end perhaps
         finally:
             del self._clients[asyncio.current_task()]
             writer.close()

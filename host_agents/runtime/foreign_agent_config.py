@@ -75,9 +75,6 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     file = reader.load(_ForeignAgentFile)
     section = file.foreign_agent
     reader.need("foreign_agent.interfaces", bool(section.interfaces), "at least one visited link is needed")
-    reader.need(
-        "foreign_agent.advertise_interval", 0.1 <= section.advertise_interval <= 1800, "outside 0.1..1800 seconds"
-    )
     reader.need("foreign_agent.requests_per_minute", 0 < section.requests_per_minute <= 900, "outside 1..900")
     reader.need("foreign_agent.visitors", 0 < section.visitors <= 65536, "outside 1..65536")
     reader.need(
@@ -92,7 +89,7 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         care_of_address=reader.address("foreign_agent.care_of_address", section.care_of_address),
         interfaces=tuple(section.interfaces),
         lifetime=reader.lifetime("foreign_agent.lifetime", section.lifetime),
-        advertise_interval=round(section.advertise_interval * 1000),
+        advertise_interval=reader.advertise_interval("foreign_agent.advertise_interval", section.advertise_interval),
         registration_required=section.registration_required,
         reverse_tunnel=section.reverse_tunnel,
         reverse_tunnel_required=section.reverse_tunnel_required,

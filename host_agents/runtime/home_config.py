@@ -38,12 +38,11 @@ def read_network(reader: Reader, key: str, one: NetworkSection) -> HomeNetwork:
     prefix = reader.value(f"{key}.prefix", _EVERYWHERE, parse_prefix, one.prefix)
     reader.need(f"{key}.prefix", prefix[1] >= _NARROWEST, f"{one.prefix} is larger than a /{_NARROWEST}")
     reader.need(f"{key}.interface", len(one.interface) < 16, "an interface name has at most 15 characters")
-    reader.need(f"{key}.advertise_interval", 0.1 <= one.advertise_interval <= 1800, "outside 0.1..1800 seconds")
     pool = tuple(_range(reader, f"{key}.pool", text, prefix) for text in one.pool)
     gateway = reader.address(f"{key}.gateway", one.gateway)
     dns = tuple(reader.address(f"{key}.dns", text) for text in one.dns)
     reader.need(f"{key}.dns", len(dns) <= 2, "two servers are all that RFC 4332 can name")
-    interval = round(one.advertise_interval * 1000)
+    interval = reader.advertise_interval(f"{key}.advertise_interval", one.advertise_interval)
     return HomeNetwork(prefix, pool, gateway, dns, one.interface, advertise_interval=interval)
 
 

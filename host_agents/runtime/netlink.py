@@ -107,7 +107,10 @@ class VisitedRouter:
             self._routing.put(fact)
 
     def mend(self, lost: Fact) -> bool:
-        """Put back what somebody took away; False: it is not wanted, or went with its link. Raises KernelRefused."""
+        """Put back what somebody took away; False: it is not wanted, is there, or went with its link.
+
+        Raises KernelRefused.
+        """
         if isinstance(lost, Route) and lost.table not in (self._visitors, self._reverse):
             return False
         delivery = self._deliveries.get(lost.about)
@@ -118,9 +121,10 @@ class VisitedRouter:
         else:  # if it is the link that went, restore() is for when it comes again
             return False
         found = next((fact for fact in wanted if is_gone(fact, lost)), None)
-        if found is not None:
+        if isinstance(found, Neighbour):  # in whose place the kernel may have begun to ask for one
             self._routing.put(found)
-        return found is not None
+            return True
+        return found is not None and self._routing.fill(found)  # who moves from link to link took the former one along
 
     def withdraw(self) -> None:
         """Remove everything, the device too. Raises KernelRefused."""

@@ -130,19 +130,21 @@ class Routing:
 
     def put(self, fact: Fact, exclusive: bool = False) -> None:
         """Make it so; what is so already stays untouched. exclusive: somebody else's route there is not replaced."""
+        if isinstance(fact, Rule):
+            self.fill(fact)
+            return
         try:
-            self._put(fact, exclusive or isinstance(fact, Rule))
+            self._put(fact, exclusive)
         except OSError as error:
-            if not (isinstance(fact, Rule) and error.errno == errno.EEXIST):
-                raise KernelRefused(f"put {fact}", _reason(error)) from error
+            raise KernelRefused(f"put {fact}", _reason(error)) from error
 
-    def fill(self, route: Route) -> bool:
-        """Put it if nobody has one to the same place; whether nobody had."""
+    def fill(self, fact: Route | Rule) -> bool:
+        """Put it if nobody has a route to the same place, or the same rule; whether nobody had."""
         try:
-            self._put(route, exclusive=True)
+            self._put(fact, exclusive=True)
         except OSError as error:
             if error.errno != errno.EEXIST:
-                raise KernelRefused(f"put {route}", _reason(error)) from error
+                raise KernelRefused(f"put {fact}", _reason(error)) from error
             return False
         return True
 

@@ -45,9 +45,10 @@ class Writer(Protocol):
 class GroupCommit:
     """Writes submissions to `connection`, one transaction for all that wait; closes it in the end.
 
-    path: of the file, for error lines. commits: so far. waiting: submissions that nobody has been told of yet. A
-    submission whose rows the database refuses (an address given twice) fails
-    alone; a transaction that fails (disk full) fails all that were in it.
+    path: of the file, for error lines. commits: so far. waiting: submissions that nobody has been told of yet.
+
+    A submission whose rows the database refuses (an address given twice) fails alone; a transaction that fails (disk
+    full) fails all that were in it.
     """
 
     def __init__(

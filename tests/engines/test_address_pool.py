@@ -159,6 +159,19 @@ def test_an_address_that_was_reserved_after_somebody_else_had_it_goes_to_nobody_
     assert _give(pool, PRINTER) == 10
 
 
+def test_an_address_that_is_reserved_no_longer_is_for_everybody_although_the_search_has_passed_it_by():
+    pool = _pool(10, 12, reserved={10: PRINTER, 11: TWO})
+    _give(pool, TWO)
+    assert _give(pool, ONE) == 12
+
+    pool.reserve({})
+
+    assert _give(pool, THREE) == 10
+    assert _denied(pool, PRINTER) == 130  # 11 is still held
+    pool.leaves(11)
+    assert _give(pool, PRINTER) == 11
+
+
 def test_a_reserved_address_that_somebody_still_holds_is_waited_for():
     pool = _pool(reserved={10: PRINTER})
     pool.take(10, ONE)  # bound before it was reserved

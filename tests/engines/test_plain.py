@@ -18,6 +18,7 @@ from host_agents.effects import (
     Turn,
 )
 from host_agents.home_agent.home_agent import HomeAgent
+from host_agents.home_agent.policy import Associations, Subscriber
 from mip4.authentication import SecurityAssociation
 from mip4.const import CONFIG_REQUEST, FLAG_D, FLAG_S, FLAG_T, PORT
 from mip4.extensions import (
@@ -148,6 +149,13 @@ REQUESTS = st.fixed_dictionaries(
         "after": st.sampled_from([b"", b"", OFFER, OFFER, *(octets_of(one) for one in OF_AGENTS), OFFER * 2]),
     }
 )
+KEYS = st.sampled_from([{}, {FA2: FOREIGN_HOME}, {FA1: FOREIGN_HOME, FA2: FOREIGN_HOME}])
+SUBSCRIBERS = st.builds(
+    a_subscriber,
+    sessions=st.sampled_from([2, 2, 1]),
+    addresses=st.sampled_from([{}, {"pc1": 0x0A0A000A}, {"": 0x0A0A000B, "pc2": 0x0A0A000A}]),
+)
+RELOADS = st.one_of(*[st.none()] * 9, st.tuples(SUBSCRIBERS, KEYS))
 EVENTS = st.tuples(
     REQUESTS,
     st.sampled_from([FA1, FA1, FA1, FA2]),  # where it comes from
@@ -155,54 +163,59 @@ EVENTS = st.tuples(
     st.sampled_from([0, 0, 500, 40_000, 700_000]),  # ms that pass before
     st.sampled_from(["settled", "settled", "settled", "settled", "refused", "later"]),
     st.one_of(st.none(), st.none(), st.integers(0, 100), st.integers(-30, -1)),  # an octet that is damaged on the way
-    st.sampled_from(
-        [*[FOREIGN_HOME] * 5, None, *OTHERS]
-    ),  # how an agent with a key signs it; one without: the contrary
+    st.sampled_from([*[FOREIGN_HOME] * 5, None, *OTHERS]),  # how an agent with a key signs it; without: the contrary
+    RELOADS,  # what the operator has changed before
 )
-KEYS = st.sampled_from([{}, {FA2: FOREIGN_HOME}, {FA1: FOREIGN_HOME, FA2: FOREIGN_HOME}])
+
+
+class Both:
+    """Two home agents that are told the same, of which one knows no short way."""
+
+    def __init__(self, subscriber: Subscriber, keys: Associations, required: bool) -> None:
+        self.short, self.long = (
+            _home_agent(subscribers={NAI: subscriber}, foreign_agents=dict(keys), require_foreign_agent_key=required)
+            for _ in range(2)
+        )
+        self.long._plain.find = lambda *_: None  # type: ignore[method-assign]
+
+    def do(self, what: str, *words: Any) -> Turn:
+        """The turn that it leads to, of the one with a short way; the other's is the same."""
+        before = {one.home_address: one for one in self.short.bindings}
+        turn, other = (getattr(engine, what)(*words) for engine in (self.short, self.long))
+        assert _plain(turn) == _plain(other)
+        assert all(_is_renewal(one.binding, before) for one in turn.effects if isinstance(one, RenewBinding))
+        assert list(self.short.bindings) == list(self.long.bindings)
+        assert self.short.deadline() == self.long.deadline()
+        return turn
 
 
 @settings(max_examples=150, deadline=None)
-@given(events=st.lists(EVENTS, max_size=25), keys=KEYS, required=st.booleans())
-def test_both_ways_lead_to_the_same_turns_over_traffic_of_every_kind(events, keys, required):
-    def home_agent() -> HomeAgent:
-        subscribers = {NAI: a_subscriber(sessions=2)}
-        return _home_agent(subscribers=subscribers, foreign_agents=dict(keys), require_foreign_agent_key=required)
-
-    short, long = home_agent(), home_agent()
-    long._plain.find = lambda *_: None  # type: ignore[method-assign]
+@given(events=st.lists(EVENTS, max_size=25), keys=KEYS, subscriber=SUBSCRIBERS, required=st.booleans())
+def test_both_ways_lead_to_the_same_turns_over_traffic_of_every_kind(events, keys, subscriber, required):
+    both = Both(subscriber, keys, required)
     now = sent = 0
     open_sessions: list[tuple[str, str]] = []
-    for request, source, ahead, passed, end, damaged, signature in events:
+    for request, source, ahead, passed, end, damaged, signature, reload in events:
         now += passed
-        for engine in (short, long):
-            if (due := engine.deadline()) is not None and due <= now:
-                engine.wake(now)
+        if (due := both.short.deadline()) is not None and due <= now:
+            both.do("wake", now)
+        if reload is not None:
+            subscriber, keys = reload
+            both.do("reload", {NAI: subscriber}, keys, now)
         sent = max(sent, now) + ahead
         signed = signature if source in keys else FOREIGN_HOME if signature is None else None
         changes = {**request, "care_of_address": request["care_of_address"] or source, "foreign_home": signed}
         datagram = bytearray(a_request(identification=an_identification(sent), **changes))
         if damaged is not None and damaged < len(datagram):
             datagram[damaged] ^= 0x10
-        before = {one.home_address: one for one in short.bindings}
 
-        turns = [engine.receive(bytes(datagram), source, PORT, now) for engine in (short, long)]
+        turn = both.do("receive", bytes(datagram), source, PORT, now)
 
-        assert _plain(turns[0]) == _plain(turns[1])
-        assert all(_is_renewal(one.binding, before) for one in turns[0].effects if isinstance(one, RenewBinding))
-        if turns[0].session is not None:
-            open_sessions.append(turns[0].session)
+        if turn.session is not None:
+            open_sessions.append(turn.session)
         while end != "later" and open_sessions:
-            session = open_sessions.pop()
-            ends = [
-                engine.settled(session, now) if end == "settled" else engine.refused(session, "disk full", now)
-                for engine in (short, long)
-            ]
-            assert _plain(ends[0]) == _plain(ends[1])
-            if ends[0].session is not None and end == "settled":
-                open_sessions.append(ends[0].session)
-            elif end == "refused" and ends[0].session is not None:
-                open_sessions.append(ends[0].session)
-                end = "settled"
-        assert list(short.bindings) == list(long.bindings)
-        assert short.deadline() == long.deadline()
+            words = (now,) if end == "settled" else ("disk full", now)
+            turn = both.do(end, open_sessions.pop(), *words)
+            end = "settled"
+            if turn.session is not None:
+                open_sessions.append(turn.session)

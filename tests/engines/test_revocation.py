@@ -434,6 +434,21 @@ def test_a_key_that_was_taken_away_leaves_nothing_half_done(world):
     assert station.rows == {}
 
 
+def test_nor_when_it_is_taken_away_while_an_acknowledgement_is_waited_for(world):
+    """What else is over in that moment ends as it would."""
+    world.add_node(applications=["telemetry"], lifetime=10)
+    world.pass_time(seconds=1)
+    world.foreign_agents["fa1"].kill()
+    station = world.home_agent
+    station.run(station.engine.release((NAI, "telemetry"), False, station.now))
+    station.engine.reload(dict(station.policy.subscribers), {}, station.now)
+
+    world.pass_time(seconds=60)
+
+    assert station.engine._revocations.deadline() is None
+    assert station.rows == {} == station.tunnels
+
+
 def test_without_a_common_key_there_is_nothing_to_negotiate():
     world = World(foreign_agents={"advertise_interval": 600_000})
     seen = []

@@ -41,7 +41,7 @@ def refused(mistake) -> str:
 
 
 def identifications() -> list:
-    timestamps = Timestamps(3976214400000, b"seed")
+    timestamps = Timestamps(3976214400000, Noise(b"seed"))
     row = [timestamps.next(now) for now in (0, 1, 1, 999, 86400000)]
     timestamps.resynchronise(0xED0037A8DECAFBAD, 86400000)
     return row + [timestamps.next(86400001)]  # noqa: RUF005, MicroPython has no stars in a list

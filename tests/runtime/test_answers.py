@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from host_agents.effects import Said
+from host_agents.runtime import control
 from host_agents.runtime.answers import Answers
 from host_agents.runtime.control import ControlSocket, ask, copy
 from host_agents.runtime.errors import BadRequest
@@ -270,6 +272,29 @@ def test_a_long_answer_is_made_as_it_is_read_and_others_are_answered_meanwhile(f
 
     assert 0 < meanwhile < 200_000
     assert whole == {"things": [{"n": number} for number in range(200_000)]}
+
+
+def test_who_does_not_read_his_answer_holds_a_daemon_up_for_a_moment_and_leaves_no_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_LAST_PATIENCE", 0.1)
+    complaints: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        made, asked = asyncio.Event(), Answers()
+        asked.add("long", lambda _: made.set() or {"long": "x" * 10_000_000})
+        daemon = ControlSocket(folder / "ha.sock", asked.piecemeal)
+        await daemon.open()
+        _, client = await asyncio.open_unix_connection(folder / "ha.sock")
+        client.transport.pause_reading()
+        client.write(b'{"long": true}\n')
+        await made.wait()
+        await daemon.close()
+
+    uvloop.run(run())
+
+    assert complaints == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])

@@ -18,6 +18,7 @@ port = "many"
 lifetime = 0
 colour = "red"
 sub_nai_vender = 7
+"reverse.tunnel" = true
 http = "127.0.0.1"
 log = "xml"
 
@@ -30,6 +31,7 @@ gateway = "10.10.0.1"
 prefix = "10.11.0.0/24"
 pool = ["10.12.0.1", 5]
 dns = ["224.0.0.1"]
+advertise_interval = nan
 
 [[subscriber]]
 nai = "kleung@example.net"
@@ -51,7 +53,7 @@ key = "file:nowhere.key"
 FOREIGN_AGENT = """
 [foreign_agent]
 care_of_address = "0.0.0.0"
-advertise_interval = 5000
+advertise_interval = inf
 control = "/run/a-folder-of-a-name-that-is-so-very-long/and-another-one-below-it-that-is-not-much-shorter/than-/fa.sock"
 sub_nai_from_link = true
 
@@ -81,14 +83,16 @@ def test_every_mistake_of_a_home_agents_file_is_told_in_one_pass(tmp_path: Path)
 
     assert "home_agent.colour: there is no such key" in complaints
     assert "home_agent.sub_nai_vender: there is no such key: is sub_nai_vendor meant?" in complaints
+    assert "home_agent.reverse.tunnel: there is no such key: is reverse_tunnel meant?" in complaints
     assert "subscriber[1].aaa.algoritm: there is no such key: is algorithm meant?" in complaints
     assert "home_agent.port: Expected `int`, got `str`" in complaints
     assert "network[1].gateway: is missing" in complaints
     assert "subscriber[1].spi: is missing" in complaints
     assert _keys(complaints) == {
         *("home_agent.address", "home_agent.port", "home_agent.lifetime", "home_agent.http", "home_agent.log"),
-        *("home_agent.colour", "home_agent.sub_nai_vender", "network[0].prefix", "network[1].gateway"),
-        *("network[1].pool[1]", "network[1].pool", "network[1].dns", "subscriber[0]", "subscriber[0].key"),
+        *("home_agent.colour", "home_agent.sub_nai_vender", "home_agent.reverse.tunnel"),
+        *("network[0].prefix", "network[1].gateway", "network[1].pool[1]", "network[1].pool", "network[1].dns"),
+        *("network[1].advertise_interval", "subscriber[0]", "subscriber[0].key"),
         *("subscriber[1].nai", "subscriber[1].spi", "subscriber[1].sessions", "subscriber[1].addresses[...]"),
         *("subscriber[1].aaa.algoritm", "foreign_agent[0].key"),
     }

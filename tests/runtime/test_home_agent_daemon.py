@@ -24,7 +24,7 @@ from host_agents.runtime.control import ask
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
 from mip4.extensions import MobileHomeAuthentication, Nai
-from mip4.identification import NTP_UNIX, Timestamps
+from mip4.identification import NTP_UNIX, Noise, Timestamps
 from mip4.ip import Datagram
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.sub_nai import SubNai, find_sub_nai
@@ -75,7 +75,7 @@ class Home:
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.socket.bind((CARE_OF, 0))
         self.socket.settimeout(PATIENCE)
-        self._identifications = Timestamps(NTP_UNIX * 1000, b"seed")
+        self._identifications = Timestamps(NTP_UNIX * 1000, Noise(b"seed"))
         self._association = SecurityAssociation(256, bytes.fromhex(KEY))
         self.environment: dict[str, str] = {}  # of the daemon, besides ours
         self.process: subprocess.Popen[bytes] | None = None

@@ -21,7 +21,7 @@ from mip4.address import parse
 from mip4.authentication import SecurityAssociation
 from mip4.const import CONFIG_REQUEST, HA_IDENTIFICATION
 from mip4.extensions import MobileHomeAuthentication, Nai, host_configuration
-from mip4.identification import NTP_UNIX, Timestamps
+from mip4.identification import NTP_UNIX, Noise, Timestamps
 from mip4.messages import RegistrationReply, RegistrationRequest
 from mip4.sub_nai import SubNai
 from tests.runtime.namespaces import Network, why_not
@@ -100,7 +100,7 @@ def from_home(address: str, sub_nai: str, late: int = 0) -> bytes:
     """A deregistration at home. late: seconds by which its clock is wrong."""
     now = time.time_ns() // 1_000_000 + late * 1000
     extensions = [Nai(NAI), SubNai(sub_nai.encode(), 0, None).extension(), host_configuration(CONFIG_REQUEST, b"\0")]
-    fresh = Timestamps(NTP_UNIX * 1000, b"node").next(now)
+    fresh = Timestamps(NTP_UNIX * 1000, Noise(b"node")).next(now)
     message = RegistrationRequest(0, 0, parse(address), parse(AGENT), parse(address), fresh, extensions)
     return SecurityAssociation(256, bytes.fromhex(KEY)).sign(message.encode(), MobileHomeAuthentication)
 

@@ -309,6 +309,20 @@ def test_what_we_take_away_ourselves_stays_away(router):
     asyncio.run(story())
 
 
+def test_a_visitor_that_moves_to_another_of_our_links_was_taken_away_by_nobody(router):
+    async def story() -> None:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+        with closing(opened()) as visited, closing(heard(visited, gone)):
+            visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
+
+            visited.remove(RemoveDelivery(H1, "vis0"))
+            visited.install(InstallDelivery(H1, "vis1", MAC1, reverse=True))
+
+            assert [await asyncio.wait_for(gone.get(), 5) for _ in ("rule", "route", "neighbour")] == [False] * 3
+
+    asyncio.run(story())
+
+
 def test_what_goes_with_its_link_was_taken_by_nobody_and_comes_again_with_it(router):
     async def story() -> None:
         gone: asyncio.Queue[bool] = asyncio.Queue()
