@@ -132,6 +132,11 @@ def test_a_bench_that_nobody_has_written_is_a_usage_error(capsys):
     assert "no bench is called swimming" in capsys.readouterr().err
 
 
+def test_where_the_load_is_not_there_a_checkout_is_asked_for(tmp_path):
+    with pytest.raises(BenchFailed, match=r"load\.c is not here: this bench runs from a checkout"):
+        compiled(tmp_path / "load.c", tmp_path)
+
+
 def test_a_load_that_does_not_compile_says_where(tmp_path):
     (tmp_path / "broken.c").write_text("int main(void) { return nothing; }\n")
 

@@ -10,7 +10,12 @@ from tools.bench.bench import BenchFailed
 
 
 def compiled(source: Path, folder: Path) -> Path:
-    """A C file as a program in `folder`. Raises BenchFailed with the compiler's first words."""
+    """A C file as a program in `folder`. Raises BenchFailed with the compiler's first words.
+
+    A package leaves these files out.
+    """
+    if not source.exists():
+        raise BenchFailed(f"{source.name} is not here: this bench runs from a checkout")
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         raise BenchFailed("no C compiler for the programs that make the load: cc, gcc or clang")
