@@ -5,7 +5,6 @@ from mip4.compat import const
 from mip4.const import ADVERT_B, ADVERT_F, ADVERT_H, INFINITE, PROTO_ICMP
 from mip4.discovery import AdvertisedChallenge, AgentAdvertisement, PrefixLengths
 from mip4.errors import Unexpected
-from mip4.identification import Noise
 from mip4.ip import Packet
 from mip4.record import Record
 
@@ -51,7 +50,7 @@ class AgentDiscovery:
     together do not ask in step.
     """
 
-    def __init__(self, home_agent: int, noise: Noise):
+    def __init__(self, home_agent: int, noise):
         self.home_agent = home_agent
         self._noise = noise
         self.current = None

@@ -4,7 +4,6 @@
 """
 
 from mip4.const import ADVERT_R, ADVERT_T, INFINITE
-from mip4.identification import Noise
 from mobile_node.agent_discovery import Agent, AgentDiscovery
 
 FOREIGN_AGENT = "foreign-agent"
@@ -20,7 +19,7 @@ class CareOf:
     no agent's at all: the home agent is asked directly. One that is our home is taken in every mode.
     """
 
-    def __init__(self, mode: str, home_agent: int, noise: Noise):
+    def __init__(self, mode: str, home_agent: int, noise):
         """noise: as of AgentDiscovery."""
         self.current = None
         self._mode = mode
