@@ -69,13 +69,14 @@ class PlainRequests:
             return None
         session, subscriber = request.session, request.subscriber
         former, number = self._bindings.find(session), int.from_bytes(identification, "big")
+        stays = former is not None and former.care_of_address == care_of_address
         if former is None:
             home_address = self._new(session, asked, care_of_address, subscriber)
             if not home_address or not self._is_fresh(session, number, now, subscriber):
                 return None
         else:
             home_address = former.home_address
-            if not _goes_on(former, asked, flags) or not self._may_be_at(care_of_address, home_address):
+            if not _goes_on(former, asked, flags) or not (stays or self._may_be_at(care_of_address, home_address)):
                 return None
             if not self._timestamps.renews(former, number, now):
                 return None
@@ -94,7 +95,6 @@ class PlainRequests:
         )
         fixed = _REPLY.pack(REGISTRATION_REPLY, ACCEPTED, lifetime, home_address, home_agent, identification)
         reply = self._signed(fixed, datagram, request, home_address, now)
-        stays = former is not None and former.care_of_address == care_of_address
         row = RenewBinding(binding) if stays else StoreBinding(binding)
         return Accepted(session, datagram, source, port, former, row, reply)
 

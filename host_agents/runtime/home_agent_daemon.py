@@ -242,8 +242,9 @@ class HomeAgentDaemon(Daemon):
         if failed is not None:
             self._each(accepted, lambda one: self.refuse(one.turn(), "store-failed", str(failed)))
             return
-        self._each((one for one in accepted if not one.renews), lambda one: self.carry_out(one.turn(), since))
         renewed, now = [one for one in accepted if one.renews], self.now()
+        if len(renewed) < len(accepted):
+            self._each((one for one in accepted if not one.renews), lambda one: self.carry_out(one.turn(), since))
         try:
             self.datapath.extend({one.row.binding.home_address: one.row.binding.expires for one in renewed})
         except KernelRefused as error:
