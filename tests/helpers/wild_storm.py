@@ -15,6 +15,7 @@ from tests.helpers.storm import DISCOVER, Storm
 _REQUEST = 3
 _LIFETIME = 120  # seconds, so that what nobody could be told of is mended before the calm is over
 _HEARD = 400  # datagrams that are remembered
+_MOMENTS = 200  # of 10 ms, while turns are open: a commit takes up to 400 ms
 _PLACES = (("fa1", "fa2"), ("fa1", "fa2", "nat", "cafe"), ("fa1", "fa2", "home", "nat"))
 _STRANGER = b"\2strng"  # a link address
 
@@ -91,12 +92,16 @@ class WildStorm(Storm):
             agent.run(agent.engine.release((one.nai, one.sub_nai), self.chance.random() < 0.8, agent.now))
 
     def calm(self) -> None:
-        """Devices that have an address renew it."""
+        """Devices that have an address renew it. It ends at a moment when nothing is being stored."""
         for station in (self.world.home_agent, *self.world.foreign_agents.values()):
             station.refusing = ""
         for node in self.nodes:
             node.device = self._renewing(node, node.device)  # type: ignore[method-assign]
         super().calm()
+        for _ in range(_MOMENTS):
+            if not any(station.engine._open for station in self.stations()):
+                return
+            self.world.pass_time(seconds=0.01)
 
     @staticmethod
     def _renewing(node: Any, device: Any) -> Any:
