@@ -68,6 +68,7 @@ class GroupCommit:
         self._closed = False
         self._waking = False  # the writer is to be told, when this turn of the event loop is over
         self._changed = threading.Condition()
+        self._durable = threading.Event()  # all that there will ever be
         self._thread: threading.Thread | None = None
 
     def submit(self, rows: Sequence[Row], done: Done) -> None:
@@ -86,12 +87,12 @@ class GroupCommit:
         """Commit what waits and close the connection. Of what waited, only failures are told from now on.
 
         Raises StoreFailed when the disk does not have it after PATIENCE: the thread, which does all of this, is left.
+        So it is where it only tidies up, which a slow disk may take long for: the next start does that as well.
         """
         with self._changed:
             self._closed = True
-        thread = self._woken()
-        thread.join(PATIENCE)
-        if thread.is_alive():
+        self._woken().join(PATIENCE)
+        if not self._durable.is_set():
             raise StoreFailed(f"{self._path}: the disk hangs; what waits for it was not acknowledged")
 
     def _wake(self) -> None:
@@ -118,6 +119,7 @@ class GroupCommit:
                 taken = self._waiting[:]
                 del self._waiting[: len(taken)]
             if not taken:
+                self._durable.set()
                 with contextlib.suppress(sqlite3.Error):
                     self._writer.close()
                 self._connection.close()

@@ -28,6 +28,7 @@ from host_agents.effects import (
 )
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store import group_commit
+from host_agents.store.journal import Journal
 from host_agents.store.protocol import Owner, Snapshot
 from host_agents.store.sqlite import ForeignAgentStore, HomeAgentStore
 
@@ -232,6 +233,24 @@ def test_a_disk_that_hangs_holds_nobody_up_who_wants_to_end(tmp_path, monkeypatc
         held.let_go.set()
         store.close()
         assert not any(one.done() for one in outcomes)
+
+    asyncio.run(told())
+    assert loaded(tmp_path / "s").bindings == [PC1]
+
+
+def test_a_disk_that_is_slow_to_tidy_up_is_no_failure_and_the_next_start_does_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(group_commit, "PATIENCE", 0.1)
+    tidied = threading.Event()
+    monkeypatch.setattr(Journal, "close", lambda journal: tidied.wait())
+
+    async def told() -> None:
+        store = HomeAgentStore(str(tmp_path / "s"), asyncio.get_running_loop())
+        assert await put(store, StoreBinding(PC1)) is None
+        store.close()
+
+        assert "commit" in " ".join(one.name for one in threading.enumerate())
+        tidied.set()
+        store.close()
 
     asyncio.run(told())
     assert loaded(tmp_path / "s").bindings == [PC1]
