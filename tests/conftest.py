@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,10 @@ ROOT = Path(__file__).parent.parent
 # No deadline: two cores that also run daemons and namespaces say nothing about one example's time.
 settings.register_profile("entourage", deadline=None, max_examples=100, print_blob=True)
 settings.load_profile("entourage")
+
+# A shell starts what is to run behind it (`make test &`) deaf to Ctrl-C, and so would be all that tests start and end.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
