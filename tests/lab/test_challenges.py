@@ -6,6 +6,7 @@ from mip4.extensions import MnAaaAuthentication, MobileForeignChallenge, find
 from mip4.messages import RegistrationRequest
 from tests.lab.conftest import MakeWorld
 from tests.lab.test_associations import bindings, registrations
+from tests.lab.test_main_job import visitors
 from tests.lab.test_uplink_dhcp import status
 from tools.lab import plan
 from tools.lab.crew import wait_until
@@ -47,6 +48,7 @@ def test_a_challenged_node_roams_and_renews_with_nonces_while_its_home_agent_is_
     world.roam("mn", "fa2")
     there = {(_NAI, name): plan.NETWORKS["fa2"][0] for name in ("", "telemetry")}
     wait_until(lambda: bindings(world) == there, _SOON, f"bindings {there}")
+    wait_until(lambda: len(visitors(world, "fa2")) == 2, _SOON, "the replies at fa2: what they promise is durable")
     world.kill("ha")
     world.start("ha")
     wait_until(Renewals(world).done, _SOON, "both bindings renewed")

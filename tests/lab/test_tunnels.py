@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.conftest import MakeWorld
 from tests.lab.test_colocated import assert_whole, await_direct
-from tests.lab.test_main_job import addresses, await_all_at, await_ping, bindings, pings
+from tests.lab.test_main_job import addresses, await_all_at, await_ping, bindings, pings, visitors
 from tools.lab import plan
 from tools.lab.crew import wait_until
 from tools.lab.plan import NodePlan
@@ -135,9 +135,10 @@ def test_ha_26_while_bindings_overlap_packets_reach_both_agents_and_then_the_new
     world.roam("mn", "fa2")
     both = {(name, care_of) for name in expected for care_of in (_FA1, _FA2)}
     wait_until(lambda: _care_ofs(world) == both, _SOON, "every session at both agents")
+    wait_until(lambda: visitors(world, "fa2") == expected, _SOON, "the replies at fa2: what they promise is durable")
     world.kill("ha")
     world.start("ha")
-    assert _care_ofs(world) == both  # they were durable
+    assert _care_ofs(world) == both
     before = counts[outer("ipip", _HA, _FA1)], counts[outer("ipip", _HA, _FA2)]
     await_ping(world, "cn", expected["KleungPC1"])
     assert counts[outer("ipip", _HA, _FA1)] > before[0]
