@@ -1,8 +1,4 @@
-"""What both daemons do: run an engine's turns in order, wake it when it wants, end cleanly.
-
-A turn's rows become durable, then the kernel learns of it (at a foreign agent before), then messages leave; whatever
-fails, the engine hears of it.
-"""
+"""What both daemons do: begin, serve until they are told to end, and end cleanly. How turns are run: turns.py."""
 
 from __future__ import annotations
 
@@ -12,44 +8,29 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Collection
-from functools import partial
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 from host_agents.datapath.protocol import Datapath
 from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
-from host_agents.runtime.alarm import Alarm
 from host_agents.runtime.answers import Answers, Document
 from host_agents.runtime.clock import since_boot
 from host_agents.runtime.common_answers import CommonAnswers
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
-from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRefused, StoreFailed
+from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRefused
 from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import Watchdog, notify
 from host_agents.runtime.routing import Fact
 from host_agents.runtime.telling import tell
-from host_agents.runtime.unended import Unended
+from host_agents.runtime.turns import Turns
 from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.group_commit import PATIENCE
-from host_agents.store.protocol import Row, Store
+from host_agents.store.protocol import Store
 from mip4.effects import Dropped
 
-Session = tuple[str, str]
-
-_ROWS = frozenset(kind for union in get_args(Row) for kind in (get_args(union) or (union,)))
 _TRY_AGAIN = 1.0  # s, when the lost device cannot be made anew
-
-
-class Engine(Protocol):
-    """What the home and the foreign agent's engine have in common."""
-
-    def start(self) -> Turn: ...
-    def deadline(self) -> int | None: ...
-    def wake(self, now: int) -> Turn: ...
-    def settled(self, session: Session, now: int) -> Turn: ...
-    def refused(self, session: Session, reason: str, now: int) -> Turn: ...
 
 
 def _leave_alone_what_is_there() -> None:
@@ -73,19 +54,17 @@ class Beside(Protocol):
 
 
 class Daemon:
-    """Runs one engine. does: what is done for each kind of effect, once the turn is durable; it raises KernelRefused.
-
-    A subclass adds what there is besides rows, tunnels and log lines.
+    """does: as of Turns. A subclass adds what there is besides rows, tunnels and log lines.
 
     role: "ha" or "fa". stranger: what is said of a NAI that is none of names(). beside: opened when the daemon is about
-    to be ready.
+    to be ready. store, datapath, turns: there when open() has made them.
     """
 
     role: str
     stranger: str
-    engine: Engine
-    datapath: Datapath
     store: Store[Any]
+    datapath: Datapath
+    turns: Turns
 
     def __init__(self, common: Common, origin: int) -> None:
         """origin: the moment, ms since boot, that is 0 to the engine."""
@@ -105,10 +84,6 @@ class Daemon:
             Said: self.say,
             Dropped: self._drop,
         }
-        self.alarm = Alarm(self.now, lambda: self.engine.deadline(), self._wake)
-        self.unended = Unended(
-            lambda rows, done: self.store.submit(rows, done), lambda turn: self.carry_out(turn, 0.0), self.is_due
-        )
         self._hung_up = asyncio.Event()
         self._stopped = asyncio.Event()
         self._control = ControlSocket(common.control, self.answers.piecemeal, common.group_may_read)
@@ -195,8 +170,6 @@ class Daemon:
             notify("STOPPING=1")
         finally:
             watchdog.stop()
-            self.alarm.stop()
-            self.unended.stop()
             reloading.cancel()
             await self._end()
 
@@ -212,17 +185,17 @@ class Daemon:
         self.close()
 
     async def _finish(self, until: float) -> None:
-        """Carry out what the store has still to make durable; the end of a turn can be the beginning of another."""
+        """Carry out what the store has still to make durable."""
         with contextlib.suppress(TimeoutError):  # close() says so
             async with asyncio.timeout_at(until):
-                while hasattr(self, "store") and self.store.waiting:
-                    await self.durable()
+                if hasattr(self, "turns"):  # open() has got so far
+                    await self.turns.finish()
 
     def _begin(self, first: Turn) -> None:
         """Nobody keeps it: of a million bindings it is as large as their table."""
         self.datapath.watch(self._lost)
         self.restore([one for one in first.effects if isinstance(one, InstallTunnel)])
-        self.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
+        self.turns.take(Turn([one for one in first.effects if not isinstance(one, InstallTunnel)], first.session))
 
     async def _reload_when_hung_up(self) -> None:
         """At SIGHUP. One that comes while the file is read has it read again: it may have changed since."""
@@ -231,53 +204,6 @@ class Daemon:
             self._hung_up.clear()
             with contextlib.suppress(BadRequest):  # it is in the log
                 await self.reload()
-
-    def take(self, turn: Turn, since: float = 0.0) -> None:
-        """Run a turn: at once where nothing has to be durable first.
-
-        since: perf_counter() when the registration that it is about arrived; 0: it is about none.
-        """
-        rows: list[Any] = [effect for effect in turn.effects if type(effect) in _ROWS]
-        if rows:
-            self.store.submit(rows, partial(self._durable, turn, since))
-        else:
-            self.carry_out(turn, since)
-        self.alarm.look()
-
-    async def durable(self) -> None:
-        """All turns so far that have rows have run, or were refused."""
-        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.store.submit((), lambda _: None if reached.done() else reached.set_result(None))
-        await reached
-
-    def _durable(self, turn: Turn, since: float, error: StoreFailed | None) -> None:
-        if error is None:
-            self.carry_out(turn, since)
-        else:
-            self.refuse(turn, "store-failed", str(error))
-
-    def carry_out(self, turn: Turn, since: float) -> None:
-        """What is to be done when its rows are durable."""
-        try:
-            for effect in turn.effects:
-                does = self.does.get(type(effect))
-                if does is not None:
-                    does(effect)
-                elif type(effect) not in _ROWS:
-                    raise TypeError(f"no {self.role} does {effect}")
-        except KernelRefused as error:
-            self.refuse(turn, "kernel-refused", str(error))
-            return
-        if since:
-            self.meters.registrations.took(time.perf_counter() - since)
-        if turn.session is not None:
-            self.settle(turn.session, self.now())
-
-    def settle(self, session: Session, now: int) -> None:
-        """Its turn ran to its end."""
-        after = self.engine.settled(session, now)
-        if after.effects:
-            self.take(after)
 
     def install(self, effect: InstallTunnel) -> None:
         """Raises KernelRefused."""
@@ -314,18 +240,3 @@ class Daemon:
         except KernelRefused as error:
             self.journal.warn(str(error))
             asyncio.get_running_loop().call_later(_TRY_AGAIN, self._reopen)
-
-    def refuse(self, turn: Turn, kind: str, reason: str) -> None:
-        """It could not run to its end. kind: what failed, as it is counted."""
-        self.journal.failed(kind, reason, self.now())
-        if turn.session is None:
-            self.unended.put(turn)
-        else:
-            self.take(self.engine.refused(turn.session, reason, self.now()))
-
-    def is_due(self, effect: object) -> bool:
-        """As of Unended."""
-        raise NotImplementedError
-
-    def _wake(self) -> None:
-        self.take(self.engine.wake(self.now()))

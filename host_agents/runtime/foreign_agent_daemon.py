@@ -9,17 +9,8 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import (
-    InstallDelivery,
-    RemoveDelivery,
-    RemoveTunnel,
-    RemoveVisitor,
-    Said,
-    SendDatagram,
-    SendFrame,
-    Turn,
-)
-from host_agents.foreign_agent.carriage import CARRIAGE, carry
+from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn
+from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.agent_link import AgentLink, Arrived
@@ -29,6 +20,7 @@ from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.foreign_answers import ForeignAnswers
+from host_agents.runtime.foreign_turns import ForeignTurns
 from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
@@ -96,6 +88,7 @@ class ForeignAgentDaemon(Daemon):
             self._links[interface.name] = link
         drop_privileges(NEEDED | self.datapath.capabilities)
         self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now(), secrets.token_bytes)
+        self.turns = ForeignTurns(self.engine, self.store, self.does, self.now, self.journal, self.meters.registrations)
         restored = self.engine.start()
         if self._router is not None:
             self._router.sweep([effect for effect in restored.effects if isinstance(effect, InstallDelivery)])
@@ -120,24 +113,6 @@ class ForeignAgentDaemon(Daemon):
         for one in (self._upkeep, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
             if one is not None:
                 one.close()
-
-    def take(self, turn: Turn, since: float = 0.0) -> None:
-        """The data path first: packets come close behind the home agent's reply, and the disk may take its time.
-
-        It promises nothing: what no row confirms is swept away at the next start.
-        """
-        rest: list[object] = []
-        try:
-            for effect in turn.effects:
-                if isinstance(effect, CARRIAGE):
-                    self.does[type(effect)](effect)
-                else:
-                    rest.append(effect)
-        except KernelRefused as error:
-            self.refuse(turn, "kernel-refused", str(error))
-            self.alarm.look()
-            return
-        super().take(Turn(rest, turn.session), since)
 
     def say(self, effect: Said) -> None:
         super().say(effect)
@@ -184,14 +159,6 @@ class ForeignAgentDaemon(Daemon):
             "registration_required": self.engine.policy.registration_required,
         }
 
-    def is_due(self, effect: object) -> bool:
-        """As of Unended: not of an address that has a visitor by now. What a frame had to say is stale."""
-        if isinstance(effect, RemoveVisitor):
-            return self.engine.visitors.find(effect.visitor.home_address) is None
-        if isinstance(effect, RemoveDelivery | RemoveTunnel):
-            return self.engine.visitors.find(effect.home_address) is None
-        return isinstance(effect, Said | SendDatagram)
-
     async def reload(self) -> Document:
         read: ForeignAgentConfig = await self.read_again(load_foreign_agent)
         now = self._config
@@ -209,21 +176,21 @@ class ForeignAgentDaemon(Daemon):
         frame = (arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready)
         self.meters.nodes_received.count_packet(arrived.packet, False)
         self._told(arrived.packet[_PAYLOAD:], "from", show_link(arrived.link_address))
-        self.take(self.engine.heard(*frame, self.now()))
+        self.turns.take(self.engine.heard(*frame, self.now()))
 
     def _replied(self, datagrams: list[Datagram]) -> None:
         began = time.perf_counter()
         for payload, source, port in datagrams:
             self.meters.received.count(payload)
             self._told(payload, "from", show(source))
-            self.take(self.engine.receive(payload, source, port, self.now()), began)
+            self.turns.take(self.engine.receive(payload, source, port, self.now()), began)
 
     def _told(self, message: bytes, direction: str, peer: str) -> None:
         if self.journal.debugged:
             self.told(message, direction, peer, self._config.sub_nai_vendor)
 
     def _undelivered(self, payload: bytes, code: int) -> None:
-        self.take(self.engine.unreachable(payload, _UNREACHABLE.get(code, FA_HOME_AGENT_UNREACHABLE), self.now()))
+        self.turns.take(self.engine.unreachable(payload, _UNREACHABLE.get(code, FA_HOME_AGENT_UNREACHABLE), self.now()))
 
     def _restore(self) -> None:
         """A visited link is back, and with its address the kernel forgot our routes through it."""
@@ -234,7 +201,7 @@ class ForeignAgentDaemon(Daemon):
                 self.journal.warn(str(error))
         # If it was made anew, a socket of the encapsulating delivery style still listens on what is gone.
         handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
-        self.take(Turn([effect for effects in handing_in for effect in effects]))
+        self.turns.take(Turn([effect for effects in handing_in for effect in effects]))
 
 
 def _policy(config: ForeignAgentConfig) -> Policy:

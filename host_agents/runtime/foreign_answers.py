@@ -39,7 +39,7 @@ class ForeignAnswers:
     def _drain(self, request: Request) -> Document:
         daemon = self._daemon
         drained = len(daemon.engine.visitors)
-        daemon.take(daemon.engine.drain(daemon.now()))
+        daemon.turns.take(daemon.engine.drain(daemon.now()))
         return {"drained": drained}
 
     def _visitors(self) -> list[Visitor | Pending]:

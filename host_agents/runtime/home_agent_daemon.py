@@ -5,32 +5,23 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.effects import (
-    Accepted,
-    CameHome,
-    InstallTunnel,
-    RemoveBinding,
-    RemoveTunnel,
-    Said,
-    SendDatagram,
-    Turn,
-)
+from host_agents.effects import Accepted, CameHome, InstallTunnel, RemoveTunnel, Said, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.answers import Document
 from host_agents.runtime.clock import ntp_ms, since_boot
 from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon
-from host_agents.runtime.errors import KernelRefused, StoreFailed
+from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_answers import HomeAnswers
 from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_radius import HomeRadius
 from host_agents.runtime.home_router import HomeRouter
+from host_agents.runtime.home_turns import HomeTurns
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
@@ -39,7 +30,6 @@ from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.sqlite import HomeAgentStore
 from mip4.address import show
 
-_RELEASED_AT_ONCE = 256  # sessions before others have their turn
 _NOTED_AT_FIRST = 256  # sessions whose place begins a time line when we start: no more nodes are remembered anyway
 
 
@@ -50,6 +40,7 @@ class HomeAgentDaemon(Daemon):
     stranger = "no subscriber has the NAI"
     engine: HomeAgent
     store: HomeAgentStore
+    turns: HomeTurns
 
     def __init__(self, config: HomeAgentConfig) -> None:
         super().__init__(config.common, origin=since_boot())
@@ -99,6 +90,9 @@ class HomeAgentDaemon(Daemon):
             nonces=snapshot.nonces,
             owners=[(address, (owner.nai, owner.sub_nai)) for address, owner in owners],
             random_octets=secrets.token_bytes,
+        )
+        self.turns = HomeTurns(
+            self.engine, self.store, self.does, self.datapath.extend, self.now, self.journal, self.meters.registrations
         )
         self.journal.info(f"home agent {show(policy.address)}: {len(snapshot.bindings)} bindings restored")
         if self._links is not None:
@@ -160,13 +154,10 @@ class HomeAgentDaemon(Daemon):
 
     def _send(self, effect: SendDatagram) -> None:
         self.meters.sent.count(effect.datagram)
-        self._reply(effect.datagram, effect.destination, effect.port)
-
-    def _reply(self, datagram: bytes, destination: int, port: int) -> None:
         if self.journal.debugged:
-            self.told(datagram, "to", show(destination), self._config.policy.sub_nai_vendor)
-        index = 0 if self._links is None else self._links.index(destination)
-        self._socket.send(datagram, destination, port, index)
+            self.told(effect.datagram, "to", show(effect.destination), self._config.policy.sub_nai_vendor)
+        index = 0 if self._links is None else self._links.index(effect.destination)
+        self._socket.send(effect.datagram, effect.destination, effect.port, index)
 
     def _came_home(self, effect: CameHome) -> None:
         if self._links is not None:
@@ -197,7 +188,7 @@ class HomeAgentDaemon(Daemon):
         later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
         later = later or read.radius != self._config.radius
         remote = {} if self._radius is None else self._radius.subscribers()
-        self.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
+        self.turns.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
         done = {
             "subscribers": len(new.subscribers),
             "added": len(new.subscribers.keys() - before),
@@ -215,7 +206,6 @@ class HomeAgentDaemon(Daemon):
         self.engine.occupied(home_address, by_somebody)
 
     def _arrived(self, datagrams: list[Datagram]) -> None:
-        """The plain requests among them become durable together: what that takes is taken once for all."""
         began, now = time.perf_counter(), self.now()
         accepted: list[Accepted] = []
         try:
@@ -225,71 +215,12 @@ class HomeAgentDaemon(Daemon):
                     self.told(payload, "from", show(source), self._config.policy.sub_nai_vendor)
                 one = self.engine.accept(payload, source, port, now)
                 if one is None:
-                    self.take(self.engine.examine(payload, source, port, now), began)
+                    self.turns.take(self.engine.examine(payload, source, port, now), began)
                 else:
                     accepted.append(one)
         finally:  # else their turns would never end
             if accepted:
-                self.store.submit([one.row for one in accepted], partial(self._accepted, accepted, began))
-                self.alarm.look()
-
-    def _accepted(self, accepted: list[Accepted], since: float, failed: StoreFailed | None) -> None:
-        """They are durable, or are not; then each is tried alone, for one may be at fault."""
-        if failed is not None and len(accepted) > 1:
-            for one in accepted:
-                self.store.submit([one.row], partial(self._accepted, [one], since))
-            return
-        if failed is not None:
-            self._each(accepted, lambda one: self.refuse(one.turn(), "store-failed", str(failed)))
-            return
-        renewed, now = [one for one in accepted if one.renews], self.now()
-        if len(renewed) < len(accepted):
-            self._each((one for one in accepted if not one.renews), lambda one: self.carry_out(one.turn(), since))
-        try:
-            self.datapath.extend({one.row.binding.home_address: one.row.binding.expires for one in renewed})
-        except KernelRefused as error:
-            reason = str(error)
-            self._each(renewed, lambda one: self.refuse(one.turn(), "kernel-refused", reason))
-            return
-        self._each(renewed, partial(self._renewed, now))
-        self.meters.registrations.took(time.perf_counter() - since, len(renewed))
-
-    def _renewed(self, now: int, one: Accepted) -> None:
-        self.meters.sent.count(one.reply)
-        self._reply(one.reply, one.source, one.port)
-        self.settle(one.session, now)
-
-    def _each(self, accepted: Iterable[Accepted], do: Callable[[Accepted], None]) -> None:
-        """A mistake about one session must not leave the others without an answer."""
-        for one in accepted:
-            try:
-                do(one)
-            except Exception as error:
-                told = {"message": f"at the end of a turn of {one.session}", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(told)
-
-    def is_due(self, effect: object) -> bool:
-        """As of Unended: not of a session, or an address, that has a binding by now."""
-        bindings = self.engine.bindings
-        if isinstance(effect, RemoveBinding):
-            return bindings.find((effect.binding.nai, effect.binding.sub_nai)) is None
-        if isinstance(effect, RemoveTunnel):
-            return bindings.find_home_address(effect.home_address) is None
-        return isinstance(effect, Said | SendDatagram)
-
-    async def release_each(self, waiting: list[tuple[str, str]], inform: bool) -> AsyncIterator[tuple[str, str]]:
-        """Each session as it is released; no more at a time than the store takes in one commit."""
-        while waiting:
-            some, waiting = waiting[:_RELEASED_AT_ONCE], waiting[_RELEASED_AT_ONCE:]
-            for session in some:
-                try:
-                    self.take(self.engine.release(session, inform, self.now()))
-                except KeyError:  # it has gone by itself, or is about to be renewed
-                    if self.engine.bindings.find(session) is not None:
-                        waiting.append(session)
-                    continue
-                yield session
-            await self.durable()
+                self.turns.take_together(accepted, began)
 
     def _rebound(self, home_address: int, source: int, port: int) -> None:
-        self.take(self.engine.rebound(home_address, source, port, self.now()))
+        self.turns.take(self.engine.rebound(home_address, source, port, self.now()))

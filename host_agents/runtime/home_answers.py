@@ -76,10 +76,10 @@ class HomeAnswers:
         inform = bool(wanted.get("inform", True))
         if wanted.get("all"):
             every = [(one.nai, one.sub_nai) for one in daemon.engine.bindings]
-            return {"released": (_named(session) async for session in daemon.release_each(every, inform))}
+            return {"released": (_named(session) async for session in daemon.turns.release_each(every, inform))}
         session = (str(wanted.get("nai", "")), str(wanted.get("sub_nai", "")))
         try:
-            daemon.take(daemon.engine.release(session, inform, daemon.now()))
+            daemon.turns.take(daemon.engine.release(session, inform, daemon.now()))
         except KeyError as error:
             raise BadRequest(str(error.args[0])) from error
         return {"released": [_named(session)]}

@@ -106,18 +106,18 @@ class HomeRadius:
         """The server knows it no longer."""
         daemon, policy = self._daemon, self._daemon.engine.policy
         left = {one: subscriber for one, subscriber in policy.subscribers.items() if one != nai}
-        daemon.take(daemon.engine.reload(left, dict(policy.foreign_agents), daemon.now()))
+        daemon.turns.take(daemon.engine.reload(left, dict(policy.foreign_agents), daemon.now()))
 
     def _resumed(self, effect: AskSubscriber) -> None:
         daemon = self._daemon
-        daemon.take(daemon.engine.receive(effect.datagram, effect.source, effect.port, daemon.now()))
+        daemon.turns.take(daemon.engine.receive(effect.datagram, effect.source, effect.port, daemon.now()))
 
     # ---- disconnects
 
     async def _disconnect(self, wanted: Wanted) -> int:
         """As `ha release`; the server is asked anew who its subscribers are. How many sessions that ended."""
         sessions = [(one.nai, one.sub_nai) for one in self._named(wanted)]
-        count = len([one async for one in self._daemon.release_each(sessions, inform=True)])
+        count = len([one async for one in self._daemon.turns.release_each(sessions, inform=True)])
         if self._remote is not None:
             for nai in {nai for nai, _ in sessions}:
                 self._remote.doubt(nai)
