@@ -9,8 +9,9 @@ from pathlib import Path
 
 from host_agents.cli import asking, backup, withdraw
 from host_agents.datapath.choose import lacking
-from host_agents.runtime.config import Common, load_home_agent
+from host_agents.runtime.config import Common
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 from host_agents.runtime.interfaces import missing
 from host_agents.runtime.sysctl import complaints
 

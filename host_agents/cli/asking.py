@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 from host_agents.cli import capture
 from host_agents.cli.show import print_line, print_table
 from host_agents.cli.tables import NOTHING, TABLES
-from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.control import ask, copy, watch
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 
 _SHOWN = {
     "ha": ("bindings", "pools", "peers", "handoffs", "events", "counters", "status"),

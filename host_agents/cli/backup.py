@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from host_agents.cli.asking import default
-from host_agents.runtime.config import load_home_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 from host_agents.store.backup import back_up, restore
 
 

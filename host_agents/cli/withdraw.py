@@ -15,9 +15,10 @@ from host_agents.datapath.bpf import hooks as bpf
 from host_agents.datapath.device import is_held
 from host_agents.datapath.ipip import kernel as ipip
 from host_agents.datapath.ipip.kernel import aside_of
-from host_agents.runtime.config import Common, load_home_agent
+from host_agents.runtime.config import Common
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.netlink import VisitedRouter
 from host_agents.store.database import Lock

@@ -14,9 +14,9 @@ from host_agents.effects import Accepted, CameHome, InstallTunnel, RemoveTunnel,
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.answers import Document
 from host_agents.runtime.clock import ntp_ms, since_boot
-from host_agents.runtime.config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.home_agent_config import HomeAgentConfig, load_home_agent
 from host_agents.runtime.home_answers import HomeAnswers
 from host_agents.runtime.home_links import HomeLinks, connected
 from host_agents.runtime.home_radius import HomeRadius

@@ -10,9 +10,9 @@ from host_agents.effects import AskSubscriber, MobilityBinding, RemoveBinding, S
 from host_agents.home_agent.policy import Subscriber
 from host_agents.runtime.accounting import Accounting, Hearing
 from host_agents.runtime.answers import Document
-from host_agents.runtime.config import Radius
 from host_agents.runtime.disconnects import Disconnects, Wanted
 from host_agents.runtime.radius import RadiusClient
+from host_agents.runtime.radius_config import Radius
 from host_agents.runtime.radius_subscribers import RadiusSubscribers
 from host_agents.runtime.remote_subscribers import RemoteSubscribers
 from host_agents.store.accounts import AccountStore

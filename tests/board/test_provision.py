@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.config import load_home_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation, parse_key
 from mip4.extensions import MobileHomeAuthentication

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from host_agents.runtime import config, foreign_agent_config, home_config
+from host_agents.runtime import config, foreign_agent_config, home_agent_config, home_config
 from runtime.config import FIELDS
 from runtime.fields import REQUIRED
 from tools.lab.anchor import PROJECT
@@ -31,7 +31,7 @@ _IN_BOTH = {one.name for one in msgspec.structs.fields(_BOTH)} - _OWN
 _LINKS = {"uplinks": None, "downlinks": [], "recorder": None}  # whose own keys are each platform's
 _TAKEN = {
     "Both agents": section(_BOTH, _OWN),
-    "ha.toml: `[home_agent]`": section(config._HomeAgentSection, _IN_BOTH),
+    "ha.toml: `[home_agent]`": section(home_agent_config._HomeAgentSection, _IN_BOTH),
     "ha.toml: `[[network]]`": section(home_config.NetworkSection, set()),
     "ha.toml: `[[subscriber]]`": section(home_config.SubscriberSection, set()) | {"addresses": {}},
     "fa.toml: `[foreign_agent]`": section(foreign_agent_config._ForeignAgentSection, _IN_BOTH),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 from mip4.address import parse
 
 FOREIGN_AGENT = '[foreign_agent]\ncare_of_address = "203.0.113.2"\ninterfaces = ["vis0"]\n'

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 
 HOME_AGENT = """
 [home_agent]

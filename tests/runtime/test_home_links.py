@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.errors import ConfigurationError, KernelRefused
+from host_agents.runtime.home_agent_config import load_home_agent
 from host_agents.runtime.home_router import HomeRouter
 from mip4.address import parse
 from mip4.authentication import SecurityAssociation

@@ -2,9 +2,9 @@
 
 import pytest
 
-from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
+from host_agents.runtime.home_agent_config import load_home_agent
 from tests.runtime.test_addressing_config import FOREIGN_AGENT, HOME_AGENT, NETWORK, _file
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_agents.runtime.config import load_home_agent
 from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.home_agent_config import load_home_agent
 from mip4.address import show
 from tools.board import secret_files
 from tools.board.errors import BoardFailed
