@@ -67,10 +67,10 @@ def _check(args: argparse.Namespace) -> int:
     if args.role == "ha":
         home = load_home_agent(args.config)
         common, address = home.common, home.policy.address
-        links = tuple(one.interface for one in home.policy.networks if one.interface)
+        links = home.policy.links()
     else:
         foreign = load_foreign_agent(args.config)
-        common, address, links = foreign.common, foreign.care_of_address, foreign.interfaces
+        common, address, links = foreign.common, foreign.policy.care_of_address, foreign.policy.links()
     found = [*common.warnings, *missing(address, links)]
     if common.datapath != "none":
         found += complaints(common.device, links) + lacking(common.datapath, common.device)

@@ -63,4 +63,4 @@ def _home(path: Path) -> tuple[Common, int, HomeRouter]:
 
 def _foreign(path: Path) -> tuple[Common, int, VisitedRouter]:
     config = load_foreign_agent(path)
-    return config.common, config.care_of_address, VisitedRouter(config.common.device, config.interfaces)
+    return config.common, config.policy.care_of_address, VisitedRouter(config.common.device, config.policy.links())

@@ -14,11 +14,11 @@ AaaKeys = dict[str, dict[int, AaaAssociation]]
 
 @dataclass(slots=True, frozen=True)
 class VisitedInterface:
-    """A visited link: the agent's own address and prefix length there."""
+    """A visited link. address, prefix_length: the agent's own there."""
 
     name: str
-    address: int
-    prefix_length: int
+    address: int = 0
+    prefix_length: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,6 +64,10 @@ class Policy:
         for former, new in tables:
             former.clear()
             former.update(new)
+
+    def links(self) -> tuple[str, ...]:
+        """Names of the visited links."""
+        return tuple(one.name for one in self.interfaces)
 
     def own_addresses(self) -> frozenset[int]:
         return frozenset((self.care_of_address, *(one.address for one in self.interfaces)))

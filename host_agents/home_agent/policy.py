@@ -117,6 +117,10 @@ class Policy:
         """The NAIs of those that nonces protect."""
         return frozenset(nai for nai, subscriber in self.subscribers.items() if subscriber.nonces)
 
+    def links(self) -> tuple[str, ...]:
+        """Names of the home links that are real ones."""
+        return tuple(one.interface for one in self.networks if one.interface)
+
     def network_of(self, home_address: int) -> HomeNetwork | None:
         for network in self.networks:
             base, length = network.prefix

@@ -8,7 +8,9 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from host_agents.datapath.protocol import Datapath
 from host_agents.effects import ExtendTunnel, InstallTunnel, RemoveTunnel, RenewBinding, Said, Turn
@@ -29,6 +31,8 @@ from host_agents.runtime.upkeep import Upkeep
 from host_agents.store.group_commit import PATIENCE
 from host_agents.store.protocol import Store
 from mip4.effects import Dropped
+
+T = TypeVar("T")
 
 _TRY_AGAIN = 1.0  # s, when the lost device cannot be made anew
 
@@ -132,7 +136,7 @@ class Daemon:
         """
         raise NotImplementedError
 
-    async def read_again(self, load: Any) -> Any:
+    async def read_again(self, load: Callable[[Path], T]) -> T:
         """What load(path) makes of our file now. Raises BadRequest."""
         try:
             return await asyncio.to_thread(load, self.common.path)
@@ -140,6 +144,18 @@ class Daemon:
             for line in str(error).splitlines():
                 self.journal.warn(f"reload refused: {line}")
             raise BadRequest(f"reload refused, the former subscribers and keys stay in force:\n{error}") from error
+
+    def differs(self, read: Common) -> bool:
+        """Whether it says anything else than when we started."""
+        return replace(read, warnings=()) != replace(self.common, warnings=())
+
+    def reloaded(self, done: Document, restart_needed: bool) -> Document:
+        """What reload() answers, after it has done so much; the log has it too."""
+        done = {**done, "restart_needed": restart_needed}
+        self.journal.info("reloaded " + " ".join(f"{key}={value}" for key, value in done.items()))
+        if restart_needed:
+            self.journal.warn("reload: the file has other changes too, which count from the next start")
+        return done
 
     def told(self, datagram: bytes, direction: str, peer: str, vendor: int) -> None:
         """A message of a subscriber that is looked at; to be called only where there is one."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.config import AgentSection, Common, Peer, read_common, read_peers
 from host_agents.runtime.config_reader import Key, Reader, Section
-from mip4.authentication import AaaAssociation, SecurityAssociation
 from mip4.nai import check_nai
 
 T = TypeVar("T")
@@ -45,27 +45,8 @@ class _ForeignAgentFile(Section):
 
 @dataclass(slots=True, frozen=True)
 class ForeignAgentConfig:
-    """The policy itself is made when the addresses of the interfaces are known."""
-
     common: Common
-    care_of_address: int
-    interfaces: tuple[str, ...]
-    lifetime: int
-    advertise_interval: int
-    registration_required: bool
-    reverse_tunnel: bool
-    reverse_tunnel_required: bool
-    requests_per_minute: int
-    sub_nai_vendor: int
-    sub_nai_from_link: bool
-    home_agent_default: int
-    visitors: int
-    encapsulations: tuple[str, ...]
-    encapsulating_delivery: bool
-    home_agents: dict[int, SecurityAssociation]
-    mobile_nodes: dict[str, dict[int, SecurityAssociation]]
-    challenge: bool
-    aaa: dict[str, dict[int, AaaAssociation]]
+    policy: Policy
 
 
 def load_foreign_agent(path: Path) -> ForeignAgentConfig:
@@ -84,10 +65,10 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
     )
     reader.need("aaa", section.challenge or not file.aaa, "nobody answers a challenge without foreign_agent.challenge")
     keys = [one.key for one in (*file.home_agent, *file.mobile_node, *file.aaa)]
-    config = ForeignAgentConfig(
-        common=read_common(reader, section, "foreign_agent", keys),
+    common = read_common(reader, section, "foreign_agent", keys)
+    policy = Policy(
         care_of_address=reader.address("foreign_agent.care_of_address", section.care_of_address),
-        interfaces=tuple(section.interfaces),
+        interfaces=tuple(map(VisitedInterface, section.interfaces)),
         lifetime=reader.lifetime("foreign_agent.lifetime", section.lifetime),
         advertise_interval=reader.advertise_interval("foreign_agent.advertise_interval", section.advertise_interval),
         registration_required=section.registration_required,
@@ -106,7 +87,7 @@ def load_foreign_agent(path: Path) -> ForeignAgentConfig:
         aaa=_by_nai(reader, "aaa", file.aaa, reader.aaa_association),
     )
     reader.finish()
-    return config
+    return ForeignAgentConfig(common, policy)
 
 
 def _by_nai(

@@ -12,8 +12,7 @@ from host_agents.datapath.choose import open_datapath
 from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
-from host_agents.foreign_agent.policy import Policy, VisitedInterface
-from host_agents.runtime.agent_link import AgentLink, Arrived
+from host_agents.runtime.agent_link import Arrived
 from host_agents.runtime.answers import Document
 from host_agents.runtime.clock import ntp_ms
 from host_agents.runtime.daemon import Daemon
@@ -21,13 +20,13 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_foreign_agent
 from host_agents.runtime.foreign_answers import ForeignAnswers
 from host_agents.runtime.foreign_turns import ForeignTurns
-from host_agents.runtime.interfaces import addresses, connected_prefixes
 from host_agents.runtime.log_line import fields
 from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.upkeep import Upkeep
+from host_agents.runtime.visited_links import VisitedLinks, connected
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
 from mip4.const import (
@@ -58,7 +57,7 @@ class ForeignAgentDaemon(Daemon):
         super().__init__(config.common, origin=0)  # a visitor's lifetime means the same after a restart
         self._config = config
         self._socket = AgentSocket(asyncio.get_running_loop(), self._replied, self._undelivered)
-        self._links: dict[str, AgentLink] = {}
+        self._links: VisitedLinks | None = None
         self._router: VisitedRouter | None = None
         self._upkeep: Upkeep | None = None
         self.does |= {SendDatagram: self._send, SendFrame: self._send_frame}
@@ -66,8 +65,7 @@ class ForeignAgentDaemon(Daemon):
         ForeignAnswers(self).add_to(self.answers)
 
     def open(self) -> Turn:
-        loop, config, common = asyncio.get_running_loop(), self._config, self.common
-        policy = _policy(config)
+        loop, policy, common = asyncio.get_running_loop(), connected(self._config.policy), self.common
         self.store = ForeignAgentStore(str(common.state), loop)
         visitors = self.store.load()
         self._socket.open(policy.care_of_address, PORT)
@@ -77,15 +75,13 @@ class ForeignAgentDaemon(Daemon):
         self.datapath.use(self._socket, lambda *_: None)  # keepalives go to home agents
         self.journal.info(why)
         if self.datapath.name != "none":
-            self._router = VisitedRouter(common.device, config.interfaces)
+            self._router = VisitedRouter(common.device, policy.links())
             self._router.open()
             self._upkeep = self.keep_up(self._router.mend, self._router.restore)
-            for complaint in complaints(common.device, config.interfaces):
+            for complaint in complaints(common.device, policy.links()):
                 raise KernelRefused("start", complaint)
-        for interface in policy.interfaces:
-            link = AgentLink(interface.name, [interface.address], self._arrived, self._restore, loop)
-            link.open()
-            self._links[interface.name] = link
+        self._links = VisitedLinks(policy.interfaces, self._arrived, self._restore, loop)
+        self._links.open()
         drop_privileges(NEEDED | self.datapath.capabilities)
         self.engine = ForeignAgent(policy, visitors, self.now(), ntp_ms() - self.now(), secrets.token_bytes)
         self.turns = ForeignTurns(self.engine, self.store, self.does, self.now, self.journal, self.meters.registrations)
@@ -103,14 +99,18 @@ class ForeignAgentDaemon(Daemon):
 
     def read_no_more(self) -> None:
         self._socket.read_no_more()
-        for link in self._links.values():
-            link.read_no_more()
+        if self._links is not None:
+            self._links.read_no_more()
 
     def close(self) -> None:
         self._socket.close()
-        for link in self._links.values():
-            link.close()
-        for one in (self._upkeep, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
+        for one in (
+            self._links,
+            self._upkeep,
+            getattr(self, "datapath", None),
+            self._router,
+            getattr(self, "store", None),
+        ):
             if one is not None:
                 one.close()
 
@@ -127,7 +127,8 @@ class ForeignAgentDaemon(Daemon):
     def _send_frame(self, effect: SendFrame) -> None:
         self.meters.nodes_sent.count_frame(effect)
         self._told(effect.packet[_PAYLOAD:], "to", show_link(effect.link_address))
-        self._links[effect.interface].send(effect)
+        if self._links is not None:
+            self._links.send(effect)
 
     def _deliver(self, effect: InstallDelivery) -> None:
         """Also for the time line of its node."""
@@ -151,7 +152,7 @@ class ForeignAgentDaemon(Daemon):
     def status(self) -> Document:
         return {
             "address": show(self.engine.policy.care_of_address),
-            "interfaces": [one.name for one in self.engine.policy.interfaces],
+            "interfaces": list(self.engine.policy.links()),
             "visitors": len(self.engine.visitors),
             "capacity": self.engine.policy.visitors,
             "busy": self.engine.visitors.full,
@@ -160,17 +161,14 @@ class ForeignAgentDaemon(Daemon):
         }
 
     async def reload(self) -> Document:
-        read: ForeignAgentConfig = await self.read_again(load_foreign_agent)
-        now = self._config
-        self.engine.reload(read.home_agents, read.mobile_nodes, read.aaa)
-        common = replace(self.common, warnings=read.common.warnings)
-        now = replace(now, home_agents=read.home_agents, mobile_nodes=read.mobile_nodes, aaa=read.aaa)
-        later = replace(now, common=common) != read
-        done = {"home_agents": len(read.home_agents), "mobile_nodes": len(read.mobile_nodes), "restart_needed": later}
-        self.journal.info("reloaded " + " ".join(f"{key}={value}" for key, value in done.items()))
-        if later:
-            self.journal.warn("reload: the file has other changes too, which count from the next start")
-        return done
+        read = await self.read_again(load_foreign_agent)
+        new, former = read.policy, self._config.policy
+        self.engine.reload(new.home_agents, new.mobile_nodes, new.aaa)
+        changed = former != replace(
+            new, home_agents=former.home_agents, mobile_nodes=former.mobile_nodes, aaa=former.aaa
+        )
+        done = {"home_agents": len(new.home_agents), "mobile_nodes": len(new.mobile_nodes)}
+        return self.reloaded(done, changed or self.differs(read.common))
 
     def _arrived(self, arrived: Arrived) -> None:
         frame = (arrived.interface, arrived.link_address, arrived.packet, arrived.checksum_ready)
@@ -187,7 +185,7 @@ class ForeignAgentDaemon(Daemon):
 
     def _told(self, message: bytes, direction: str, peer: str) -> None:
         if self.journal.debugged:
-            self.told(message, direction, peer, self._config.sub_nai_vendor)
+            self.told(message, direction, peer, self._config.policy.sub_nai_vendor)
 
     def _undelivered(self, payload: bytes, code: int) -> None:
         self.turns.take(self.engine.unreachable(payload, _UNREACHABLE.get(code, FA_HOME_AGENT_UNREACHABLE), self.now()))
@@ -202,36 +200,3 @@ class ForeignAgentDaemon(Daemon):
         # If it was made anew, a socket of the encapsulating delivery style still listens on what is gone.
         handing_in = [carry(visitor) for visitor in self.engine.visitors if visitor.hands_in]
         self.turns.take(Turn([effect for effects in handing_in for effect in effects]))
-
-
-def _policy(config: ForeignAgentConfig) -> Policy:
-    """Raises KernelRefused for a visited link that is not there, or has no address: at boot it may get one yet."""
-    prefixes = connected_prefixes()
-    interfaces = []
-    for name in config.interfaces:
-        own = addresses(name)
-        if not own:
-            raise KernelRefused(f"visited link {name}", "has no IPv4 address")
-        length = next(one.length for one in prefixes if one.address == own[0])
-        interfaces.append(VisitedInterface(name, own[0], length))
-    return Policy(
-        care_of_address=config.care_of_address,
-        interfaces=tuple(interfaces),
-        lifetime=config.lifetime,
-        advertise_interval=config.advertise_interval,
-        registration_required=config.registration_required,
-        reverse_tunnel=config.reverse_tunnel,
-        reverse_tunnel_required=config.reverse_tunnel_required,
-        requests_per_minute=config.requests_per_minute,
-        home_agents=config.home_agents,
-        mobile_nodes=config.mobile_nodes,
-        connected=tuple((one.network, one.length) for one in prefixes),
-        visitors=config.visitors,
-        sub_nai_vendor=config.sub_nai_vendor,
-        sub_nai_from_link=config.sub_nai_from_link,
-        home_agent_default=config.home_agent_default,
-        challenge=config.challenge,
-        aaa=config.aaa,
-        encapsulations=config.encapsulations,
-        encapsulating_delivery=config.encapsulating_delivery,
-    )

@@ -181,12 +181,10 @@ class HomeAgentDaemon(Daemon):
         return said if self._radius is None else {**said, **self._radius.status()}
 
     async def reload(self) -> Document:
-        read: HomeAgentConfig = await self.read_again(load_home_agent)
+        read = await self.read_again(load_home_agent)
         new, former = read.policy, self._config.policy
         before, sessions = set(former.subscribers), len(self.engine.bindings)
-        changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents)
-        later = changed != former or replace(read.common, warnings=()) != replace(self.common, warnings=())
-        later = later or read.radius != self._config.radius
+        changed = replace(new, subscribers=former.subscribers, foreign_agents=former.foreign_agents) != former
         remote = {} if self._radius is None else self._radius.subscribers()
         self.turns.take(self.engine.reload(remote | new.subscribers, new.foreign_agents, self.now()))
         done = {
@@ -195,12 +193,8 @@ class HomeAgentDaemon(Daemon):
             "removed": len(before - new.subscribers.keys()),
             "revoked": sessions - len(self.engine.bindings),
             "foreign_agents": len(new.foreign_agents),
-            "restart_needed": later,
         }
-        self.journal.info("reloaded " + " ".join(f"{key}={value}" for key, value in done.items()))
-        if later:
-            self.journal.warn("reload: the file has other changes too, which count from the next start")
-        return done
+        return self.reloaded(done, changed or read.radius != self._config.radius or self.differs(read.common))
 
     def _occupied(self, home_address: int, by_somebody: bool) -> None:
         self.engine.occupied(home_address, by_somebody)

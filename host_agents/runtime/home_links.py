@@ -11,7 +11,7 @@ from host_agents.home_agent.policy import HomeNetwork, Policy
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_link import HomeLink, Occupied
 from host_agents.runtime.home_router import HomeRouter
-from host_agents.runtime.interfaces import addresses
+from host_agents.runtime.interfaces import prefixes_of
 from host_agents.runtime.meters import Meters
 from mip4.address import in_prefix, show
 
@@ -25,7 +25,7 @@ def connected(policy: Policy) -> Policy:
 
 
 def _connected(network: HomeNetwork) -> HomeNetwork:
-    own = [one for one in addresses(network.interface) if in_prefix(one, *network.prefix)]
+    own = [one.address for one in prefixes_of(network.interface) if in_prefix(one.address, *network.prefix)]
     if not own:
         prefix, length = network.prefix
         raise KernelRefused(f"home link {network.interface}", f"has no IPv4 address in {show(prefix)}/{length}")

@@ -33,11 +33,11 @@ def link_address(interface: str) -> bytes:
         return routing.link_address(interface)
 
 
-def addresses(interface: str) -> list[int]:
-    """IPv4 addresses of one interface, the primary first. Raises KernelRefused where there is no such interface."""
+def prefixes_of(interface: str) -> list[ConnectedPrefix]:
+    """Of one interface, the primary address first. Raises KernelRefused where there is no such interface."""
     with closing(Routing()) as routing:
         index = routing.index(interface)
-    return [one.address for one in connected_prefixes() if one.index == index]
+    return [one for one in connected_prefixes() if one.index == index]
 
 
 def missing(address: int, links: Iterable[str]) -> list[str]:
@@ -50,7 +50,7 @@ def missing(address: int, links: Iterable[str]) -> list[str]:
         found.append(f"{show(address)} is no address of this machine")
     for link in links:
         try:
-            own = addresses(link)
+            own = prefixes_of(link)
         except KernelRefused:
             found.append(f"there is no interface {link}")
             continue

@@ -1,15 +1,19 @@
-"""docs/configuration.md has every key that the programs take, and no other, with its default."""
+"""docs/configuration.md has every key that the programs take, and no other, with its default.
+
+docs/operating.md has those of [radius].
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from typing import Any
 
 import msgspec
 import pytest
 
-from host_agents.runtime import config, foreign_agent_config, home_agent_config, home_config
+from host_agents.runtime import config, foreign_agent_config, home_agent_config, home_config, radius_config
 from runtime.config import FIELDS
 from runtime.fields import REQUIRED
 from tools.lab.anchor import PROJECT
@@ -59,3 +63,13 @@ def test_the_page_has_each_default(heading: str) -> None:
     known = {key: value for key, value in known.items() if key != "algorithm"}  # which the page says once for all
 
     assert {key: said[key] for key in known} == known
+
+
+def test_another_page_has_all_of_radius() -> None:
+    page = (PROJECT / "docs/operating.md").read_text()
+    said = tomllib.loads(page.partition("```toml\n[radius]\n")[2].partition("```")[0])
+
+    taken = section(radius_config.RadiusSection, set())
+
+    assert set(said) == set(taken)
+    assert {key: said[key] for key, default in taken.items() if default} == {k: v for k, v in taken.items() if v}

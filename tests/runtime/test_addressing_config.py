@@ -25,7 +25,7 @@ def _file(folder: Path, text: str) -> Path:
 def test_a_sub_nai_from_the_link_needs_a_home_agent_that_can_believe_it(tmp_path):
     wanted = FOREIGN_AGENT + "sub_nai_from_link = true\n"
 
-    assert load_foreign_agent(_file(tmp_path, wanted + PEER)).sub_nai_from_link
+    assert load_foreign_agent(_file(tmp_path, wanted + PEER)).policy.sub_nai_from_link
     with pytest.raises(ConfigurationError, match=r"foreign_agent\.sub_nai_from_link: .*\[\[home_agent\]\] is missing"):
         load_foreign_agent(_file(tmp_path, wanted))
 
@@ -33,8 +33,8 @@ def test_a_sub_nai_from_the_link_needs_a_home_agent_that_can_believe_it(tmp_path
 def test_a_foreign_agent_may_choose_a_home_agent(tmp_path):
     config = load_foreign_agent(_file(tmp_path, FOREIGN_AGENT + 'home_agent_default = "192.0.2.9"\n'))
 
-    assert config.home_agent_default == parse("192.0.2.9")
-    assert load_foreign_agent(_file(tmp_path, FOREIGN_AGENT)).home_agent_default == 0
+    assert config.policy.home_agent_default == parse("192.0.2.9")
+    assert load_foreign_agent(_file(tmp_path, FOREIGN_AGENT)).policy.home_agent_default == 0
     with pytest.raises(ConfigurationError, match=r"foreign_agent\.home_agent_default"):
         load_foreign_agent(_file(tmp_path, FOREIGN_AGENT + 'home_agent_default = "224.0.0.5"\n'))
 
@@ -58,6 +58,6 @@ def test_a_home_agent_may_send_nodes_to_another_one_and_not_to_itself(tmp_path):
 def test_reverse_tunnels_may_be_mandatory_where_there_are_any(tmp_path, load, text, name):
     config = load(_file(tmp_path, text.format("reverse_tunnel_required = true\n")))
 
-    assert getattr(config, "policy", config).reverse_tunnel_required
+    assert config.policy.reverse_tunnel_required
     with pytest.raises(ConfigurationError, match=rf"{name}\.reverse_tunnel_required: there are none"):
         load(_file(tmp_path, text.format("reverse_tunnel = false\nreverse_tunnel_required = true\n")))

@@ -12,7 +12,7 @@ import pytest
 from host_agents.effects import SendFrame
 from host_agents.runtime.agent_link import AgentLink, Arrived
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.interfaces import addresses, link_address
+from host_agents.runtime.interfaces import link_address, prefixes_of
 from mip4.address import parse
 from mip4.discovery import AgentSolicitation
 from mip4.ip import Datagram, Packet
@@ -37,7 +37,8 @@ class Listening:
             self.frames.bind(("up0", ETH_P_IP))
             self.frames.setblocking(False)
         loop = asyncio.get_running_loop()
-        self.link = AgentLink("vis0", addresses("vis0"), self.arrived.put_nowait, self.came_up.set, loop)
+        own = [one.address for one in prefixes_of("vis0")]
+        self.link = AgentLink("vis0", own, self.arrived.put_nowait, self.came_up.set, loop)
         self.link.open()
 
     def frame(self, packet: bytes, to: bytes | None = None) -> None:

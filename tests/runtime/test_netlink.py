@@ -12,7 +12,7 @@ from host_agents.datapath.device import open_device
 from host_agents.effects import InstallDelivery, RemoveDelivery
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_router import HomeRouter
-from host_agents.runtime.interfaces import addresses, connected_prefixes, link_address
+from host_agents.runtime.interfaces import connected_prefixes, link_address, prefixes_of
 from host_agents.runtime.netlink import VisitedRouter, tables_of
 from host_agents.runtime.routing import Fact
 from host_agents.runtime.sysctl import complaints
@@ -387,12 +387,12 @@ def test_calls_work_inside_a_running_event_loop(router):
 
 
 def test_interfaces_tell_their_addresses(router):
-    assert addresses("vis0") == [parse("10.99.1.1")]
+    assert [(one.address, one.length) for one in prefixes_of("vis0")] == [(parse("10.99.1.1"), 24)]
     assert link_address("vis0").hex(":") in router.ip("r", "link", "show", "vis0")
     found = {(one.network, one.length) for one in connected_prefixes()}
     assert found >= {(parse("10.99.1.0"), 24), (parse("10.99.2.0"), 24)}
     with pytest.raises(KernelRefused, match="nowhere"):
-        addresses("nowhere")
+        prefixes_of("nowhere")
 
 
 def test_start_up_says_which_settings_lose_packets(router):

@@ -115,8 +115,8 @@ AAA = '[[aaa]]\nnai = "kleung@example.net"\nspi = 2\nkey = "text:for the server"
 
 
 def test_a_foreign_agent_challenges_where_the_operator_says_so(tmp_path):
-    assert not load_foreign_agent(_file(tmp_path, FOREIGN_AGENT)).challenge
-    assert load_foreign_agent(_file(tmp_path, FOREIGN_AGENT, "challenge = true\n")).challenge
+    assert not load_foreign_agent(_file(tmp_path, FOREIGN_AGENT)).policy.challenge
+    assert load_foreign_agent(_file(tmp_path, FOREIGN_AGENT, "challenge = true\n")).policy.challenge
 
 
 def test_it_may_have_keys_of_aaa_servers(tmp_path):
@@ -124,7 +124,7 @@ def test_it_may_have_keys_of_aaa_servers(tmp_path):
         _file(tmp_path, FOREIGN_AGENT, "challenge = true\n", AAA, AAA.replace("spi = 2", "spi = 1024"))
     )
 
-    found = config.aaa["kleung@example.net"]
+    found = config.policy.aaa["kleung@example.net"]
     assert {spi: one.algorithm for spi, one in found.items()} == {2: "chap", 1024: "hmac-md5"}
 
 

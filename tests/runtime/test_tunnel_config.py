@@ -21,8 +21,8 @@ def test_a_home_agent_has_them_all_unless_it_is_told_otherwise(tmp_path):
 def test_a_foreign_agent_offers_ip_in_ip_and_both_delivery_styles_unless_it_is_told_otherwise(tmp_path):
     told = FOREIGN_AGENT + 'encapsulations = ["minimal", "gre"]\nencapsulating_delivery = false\n'
 
-    usual = load_foreign_agent(_file(tmp_path, FOREIGN_AGENT))
-    other = load_foreign_agent(_file(tmp_path, told))
+    usual = load_foreign_agent(_file(tmp_path, FOREIGN_AGENT)).policy
+    other = load_foreign_agent(_file(tmp_path, told)).policy
 
     assert (usual.encapsulations, usual.encapsulating_delivery) == ((), True)
     assert (other.encapsulations, other.encapsulating_delivery) == (("minimal", "gre"), False)
