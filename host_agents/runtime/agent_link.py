@@ -17,7 +17,20 @@ from dataclasses import dataclass
 
 from host_agents.effects import SendFrame
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.socket_filter import DROP_ALL, attach
+from host_agents.runtime.socket_filter import (
+    ACCEPT,
+    DROP_ALL,
+    IF_ANY_BIT,
+    IF_EQUAL,
+    IF_GREATER,
+    LOAD_HALF,
+    LOAD_HALF_BEHIND,
+    LOAD_HEADER,
+    LOAD_OCTET,
+    LOAD_OCTET_BEHIND,
+    REJECT,
+    attach,
+)
 from host_agents.runtime.watching import watch_again, watch_no_more
 from mip4.address import show
 from mip4.const import ICMP_SOLICITATION, PORT, PROTO_ICMP, PROTO_UDP
@@ -37,23 +50,21 @@ _GROUPS = (bytes.fromhex("01005e000002"), bytes.fromhex("01005e00000b"))  # 224.
 # Offset 0 is the IPv4 header. Frames for another station (seen when somebody listens promiscuously) are type 3, our own
 # are 4. Fragments are refused: an agent's message fits one frame.
 _FRAME_TYPE = -0x1000 + 4 & 0xFFFFFFFF
-_LD_B, _LD_H, _LDX_HEADER, _LD_B_X, _LD_H_X = 0x30, 0x28, 0xB1, 0x50, 0x48
-_IF_EQUAL, _IF_GREATER, _IF_ANY_BIT, _RETURN = 0x15, 0x25, 0x45, 0x06
 _FILTER = (
-    (_LD_B, 0, 0, _FRAME_TYPE),
-    (_IF_GREATER, 10, 0, 2),
-    (_LD_H, 0, 0, 6),
-    (_IF_ANY_BIT, 8, 0, 0x3FFF),
-    (_LDX_HEADER, 0, 0, 0),
-    (_LD_B, 0, 0, 9),
-    (_IF_EQUAL, 0, 2, PROTO_UDP),
-    (_LD_H_X, 0, 0, 2),
-    (_IF_EQUAL, 4, 3, PORT),
-    (_IF_EQUAL, 0, 2, PROTO_ICMP),
-    (_LD_B_X, 0, 0, 0),
-    (_IF_EQUAL, 1, 0, ICMP_SOLICITATION),
-    (_RETURN, 0, 0, 0),
-    (_RETURN, 0, 0, 0xFFFF),
+    (LOAD_OCTET, 0, 0, _FRAME_TYPE),
+    (IF_GREATER, 10, 0, 2),
+    (LOAD_HALF, 0, 0, 6),
+    (IF_ANY_BIT, 8, 0, 0x3FFF),
+    (LOAD_HEADER, 0, 0, 0),
+    (LOAD_OCTET, 0, 0, 9),
+    (IF_EQUAL, 0, 2, PROTO_UDP),
+    (LOAD_HALF_BEHIND, 0, 0, 2),
+    (IF_EQUAL, 4, 3, PORT),
+    (IF_EQUAL, 0, 2, PROTO_ICMP),
+    (LOAD_OCTET_BEHIND, 0, 0, 0),
+    (IF_EQUAL, 1, 0, ICMP_SOLICITATION),
+    REJECT,
+    ACCEPT,
 )
 
 

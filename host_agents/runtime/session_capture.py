@@ -15,7 +15,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.socket_filter import DROP_ALL, Instruction, attach
+from host_agents.runtime.socket_filter import (
+    ACCEPT,
+    AND,
+    DROP_ALL,
+    IF_EQUAL,
+    LOAD_HALF,
+    LOAD_OCTET,
+    LOAD_WORD,
+    REJECT,
+    Instruction,
+    attach,
+)
 from mip4.const import (
     PORT,
     PROTO_GRE,
@@ -40,9 +51,6 @@ _MESSAGES = (REGISTRATION_REQUEST, REGISTRATION_REPLY)
 _INNER = {PROTO_IPIP: 20, PROTO_GRE: 24, PROTO_UDP: 32}
 # Offsets of words that may be a session's address: plain; minimal encapsulation's two (RFC 2004); the inner ones
 _PLACES = (12, 16, 24, 28, 32, 36, 40, 44, 48)
-_LOAD_WORD, _LOAD_HALF, _LOAD_OCTET, _EQUALS, _RETURN, _AND = 0x20, 0x28, 0x30, 0x15, 0x06, 0x54
-_ACCEPT: Instruction = (_RETURN, 0, 0, _LONGEST)
-_REJECT: Instruction = (_RETURN, 0, 0, 0)
 
 
 @dataclass(slots=True, frozen=True)
@@ -150,23 +158,23 @@ class SessionCapture:
 def program(addresses: Sequence[bytes]) -> tuple[Instruction, ...]:
     """Accepts registration messages, and IPv4 packets in which one of `addresses` is where an address may be."""
     found: list[Instruction] = [
-        (_LOAD_OCTET, 0, 0, 0),
-        (_AND, 0, 0, 0xF0),
-        (_EQUALS, 1, 0, 0x40),
-        _REJECT,
-        (_LOAD_OCTET, 0, 0, 9),
-        (_EQUALS, 0, 8, PROTO_UDP),
-        (_LOAD_HALF, 0, 0, 20),  # an outer header with options does not hide a registration for long: it is rare
-        (_EQUALS, 2, 0, PORT),
-        (_LOAD_HALF, 0, 0, 22),
-        (_EQUALS, 0, 4, PORT),
-        (_LOAD_OCTET, 0, 0, 28),
-        (_EQUALS, 1, 0, REGISTRATION_REQUEST),
-        (_EQUALS, 0, 1, REGISTRATION_REPLY),
-        _ACCEPT,
+        (LOAD_OCTET, 0, 0, 0),
+        (AND, 0, 0, 0xF0),
+        (IF_EQUAL, 1, 0, 0x40),
+        REJECT,
+        (LOAD_OCTET, 0, 0, 9),
+        (IF_EQUAL, 0, 8, PROTO_UDP),
+        (LOAD_HALF, 0, 0, 20),  # an outer header with options does not hide a registration for long: it is rare
+        (IF_EQUAL, 2, 0, PORT),
+        (LOAD_HALF, 0, 0, 22),
+        (IF_EQUAL, 0, 4, PORT),
+        (LOAD_OCTET, 0, 0, 28),
+        (IF_EQUAL, 1, 0, REGISTRATION_REQUEST),
+        (IF_EQUAL, 0, 1, REGISTRATION_REPLY),
+        ACCEPT,
     ]
     for place in _PLACES:
-        found.append((_LOAD_WORD, 0, 0, place))  # behind the end of a short packet this rejects it
+        found.append((LOAD_WORD, 0, 0, place))  # behind the end of a short packet this rejects it
         for address in addresses:
-            found += [(_EQUALS, 0, 1, int.from_bytes(address, "big")), _ACCEPT]
-    return (*found, _REJECT)
+            found += [(IF_EQUAL, 0, 1, int.from_bytes(address, "big")), ACCEPT]
+    return (*found, REJECT)

@@ -7,11 +7,18 @@ import socket
 import struct
 
 _SO_ATTACH_FILTER = 26
-_RETURN = 0x06
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant (linux/filter.h)
 
-DROP_ALL: tuple[Instruction, ...] = ((_RETURN, 0, 0, 0),)
+LOAD_OCTET, LOAD_HALF, LOAD_WORD = 0x30, 0x28, 0x20  # what stands at the constant, in network order
+LOAD_HEADER = 0xB1  # the length of the IPv4 header there, behind which the next three look
+LOAD_OCTET_BEHIND, LOAD_HALF_BEHIND, LOAD_WORD_BEHIND = 0x50, 0x48, 0x40
+AND = 0x54
+IF_EQUAL, IF_GREATER, IF_ANY_BIT = 0x15, 0x25, 0x45
+ACCEPT: Instruction = (0x06, 0, 0, 0xFFFF)  # of what is longer, the first so many octets
+REJECT: Instruction = (0x06, 0, 0, 0)
+
+DROP_ALL = (REJECT,)
 
 
 def attach(sock: socket.socket, program: tuple[Instruction, ...]) -> None:

@@ -15,21 +15,22 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.kernel_events import KernelEvents
 from host_agents.runtime.routing import Fact, taken_away
 from host_agents.runtime.rtnetlink import DEL_ADDRESS, DEL_NEIGHBOUR, DEL_ROUTE, DEL_RULE, NEW_LINK
+from host_agents.runtime.socket_filter import ACCEPT, IF_EQUAL, LOAD_HALF, REJECT
 
 # RTMGRP_LINK, RTMGRP_NEIGH, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE
 _GROUPS = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 7
 
 # A router learns of neighbours all day long; only what goes is let through, and what becomes of links. The kind is in
 # the machine's order.
-_LD_H, _IF_EQUAL, _RETURN, _KIND_AT = 0x28, 0x15, 0x06, 4
+_KIND_AT = 4
 _ADDRESS, _LINK = (kind.to_bytes(2, sys.byteorder) for kind in (DEL_ADDRESS, NEW_LINK))
 _TAKEN = [kind.to_bytes(2, sys.byteorder) for kind in (DEL_NEIGHBOUR, DEL_ROUTE, DEL_RULE)]
 _KINDS = [_ADDRESS, _LINK, *_TAKEN]
 _FILTER = (
-    (_LD_H, 0, 0, _KIND_AT),
-    *((_IF_EQUAL, len(_KINDS) - at, 0, int.from_bytes(kind, "big")) for at, kind in enumerate(_KINDS)),
-    (_RETURN, 0, 0, 0),
-    (_RETURN, 0, 0, 0xFFFFFFFF),
+    (LOAD_HALF, 0, 0, _KIND_AT),
+    *((IF_EQUAL, len(_KINDS) - at, 0, int.from_bytes(kind, "big")) for at, kind in enumerate(_KINDS)),
+    REJECT,
+    ACCEPT,
 )
 _FLAGS_AT, _IFF_UP = 24, 1  # struct ifinfomsg
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from host_agents.runtime.socket_filter import Instruction
+from host_agents.runtime.socket_filter import ACCEPT, IF_EQUAL, LOAD_HEADER, LOAD_WORD_BEHIND, REJECT, Instruction
 
-_LOAD_HEADER_LENGTH, _LOAD_WORD_BEHIND_IT, _IF_EQUAL, _RETURN = 0xB1, 0x40, 0x15, 0x06
 _SOURCE, _DESTINATION = 12, 16  # in an IPv4 header
-_ALL = 0xFFFF
 _LONGEST = 4096  # instructions of a program
 
-HEAR_ALL: tuple[Instruction, ...] = ((_RETURN, 0, 0, _ALL),)
+HEAR_ALL = (ACCEPT,)
 
 
 def only(home_addresses: Collection[int], home: bool) -> tuple[Instruction, ...]:
@@ -21,7 +19,7 @@ def only(home_addresses: Collection[int], home: bool) -> tuple[Instruction, ...]
     """
     if 2 * len(home_addresses) + 3 > _LONGEST:
         return HEAR_ALL
-    program = [(_LOAD_HEADER_LENGTH, 0, 0, 0), (_LOAD_WORD_BEHIND_IT, 0, 0, _SOURCE if home else _DESTINATION)]
+    program = [(LOAD_HEADER, 0, 0, 0), (LOAD_WORD_BEHIND, 0, 0, _SOURCE if home else _DESTINATION)]
     for home_address in home_addresses:
-        program += [(_IF_EQUAL, 0, 1, home_address), (_RETURN, 0, 0, _ALL)]
-    return (*program, (_RETURN, 0, 0, 0))
+        program += [(IF_EQUAL, 0, 1, home_address), ACCEPT]
+    return (*program, REJECT)
