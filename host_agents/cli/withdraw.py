@@ -6,7 +6,6 @@ Device, routes, rules and programs stay when an agent ends, so that sessions go 
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -48,8 +47,7 @@ def _withdraw(args: argparse.Namespace) -> int:
             ipip.withdraw(common.device, address, home)
             router.withdraw()
     except OSError as error:
-        reason = error.strerror or os.strerror(error.errno or 0)
-        raise KernelRefused(f"withdraw {common.device}", reason) from error
+        raise KernelRefused(f"withdraw {common.device}", error) from error
     finally:
         lock.release()
     return 0

@@ -43,7 +43,7 @@ class Delivery:
             self._forget(link)
             sock = _bound_to(link)
         except OSError as error:
-            raise KernelRefused(f"encapsulating delivery on {link}", str(error.strerror or error)) from error
+            raise KernelRefused(f"encapsulating delivery on {link}", error) from error
         self._sockets[link] = (index, sock)
         self._loop.add_reader(sock, self._drain, link, sock)
 

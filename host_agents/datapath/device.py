@@ -99,7 +99,7 @@ def open_device(name: str) -> int:
     try:
         device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise KernelRefused(f"open /dev/net/tun for {name}", str(error.strerror)) from error
+        raise KernelRefused(f"open /dev/net/tun for {name}", error) from error
     try:
         fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
         fcntl.ioctl(device, _TUNSETPERSIST, 1)
@@ -110,7 +110,7 @@ def open_device(name: str) -> int:
             fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", name.encode(), flags | _IFF_UP))
     except OSError as error:
         os.close(device)
-        raise KernelRefused(f"take tunnel device {name}", str(error.strerror)) from error
+        raise KernelRefused(f"take tunnel device {name}", error) from error
     return device
 
 

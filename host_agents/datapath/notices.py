@@ -32,7 +32,7 @@ class Notices:
         try:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTO_ICMP)
         except OSError as error:
-            raise KernelRefused("ICMP socket", str(error.strerror)) from error
+            raise KernelRefused("ICMP socket", error) from error
         self._socket.setblocking(False)
         attach(self._socket, DROP_ALL)
 

@@ -26,7 +26,7 @@ class PathMtu:
             self._probe.bind((show(self._local), 0))
         except OSError as error:
             self._probe.close()
-            raise KernelRefused(f"probe from {show(self._local)}", str(error.strerror)) from error
+            raise KernelRefused(f"probe from {show(self._local)}", error) from error
 
     def close(self) -> None:
         self._probe.close()

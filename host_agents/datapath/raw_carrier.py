@@ -49,7 +49,7 @@ class RawCarrier:
             self._fragmenting = self._raw(PMTUDISC_DONT, deaf=True)
         except OSError as error:
             self.close()
-            raise KernelRefused(f"{self.name} sockets on {show(self._local)}", str(error.strerror)) from error
+            raise KernelRefused(f"{self.name} sockets on {show(self._local)}", error) from error
         self._loop.add_reader(self._whole, self._drain)
 
     def close(self) -> None:

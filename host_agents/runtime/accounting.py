@@ -17,7 +17,7 @@ from pyrad.packet import AcctPacket
 from host_agents.datapath.protocol import Counters
 from host_agents.effects import MobilityBinding, RemoveBinding, StoreBinding
 from host_agents.runtime.account import INTERIM, NAS_REBOOT, START, STOP, Account, Report
-from host_agents.runtime.errors import ConfigurationError, StoreFailed
+from host_agents.runtime.errors import ConfigurationError, StoreFailed, in_words
 from host_agents.runtime.radius import NoAnswer, RadiusClient
 from host_agents.runtime.reports import MOST, Reports
 from host_agents.store.accounts import AccountStore
@@ -91,7 +91,7 @@ class Accounting:
         try:
             await self._client.open()
         except OSError as error:
-            raise ConfigurationError(f"radius.accounting: {error.strerror or error}") from error
+            raise ConfigurationError(f"radius.accounting: {in_words(error)}") from error
         self._tasks = [asyncio.ensure_future(self._reports.run())]
         if self._interim:
             self._tasks.append(asyncio.ensure_future(self._update()))

@@ -115,7 +115,7 @@ class AgentLink:
             self._listen()
         except OSError as error:
             self.close()
-            raise KernelRefused(f"listen on link {self._interface}", str(error.strerror)) from error
+            raise KernelRefused(f"listen on link {self._interface}", error) from error
 
     def read_no_more(self) -> None:
         """What comes from now on is left where it is; what is sent still leaves."""

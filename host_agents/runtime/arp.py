@@ -56,7 +56,7 @@ class ProxyArp:
             sock.bind((self._interface, ETHERTYPE_ARP))
         except OSError as error:
             self._forget()
-            raise KernelRefused(f"ARP on home link {self._interface}", str(error.strerror)) from error
+            raise KernelRefused(f"ARP on home link {self._interface}", error) from error
         self._loop.add_reader(sock, self._drain, sock)
         for home_address in self._answered:
             self.announce(home_address, self._link_address)

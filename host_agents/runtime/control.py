@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from host_agents.runtime.answers import Reply
-from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowed
+from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowed, in_words
 
 _LINE = 4096  # octets of a request
 _PATIENCE = 10.0  # seconds for which a client may say nothing, or read nothing
@@ -53,7 +53,7 @@ class ControlSocket:
             finally:
                 os.umask(former)
         except OSError as error:
-            raise ConfigurationError(f"control socket {self._path}: {error.strerror or error}") from error
+            raise ConfigurationError(f"control socket {self._path}: {in_words(error)}") from error
 
     async def close(self) -> None:
         """Nobody is heard any more; who has asked already has a moment for his answer."""

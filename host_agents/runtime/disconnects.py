@@ -11,7 +11,7 @@ from typing import Any
 
 from pyrad.packet import CoAPacket, DisconnectACK, DisconnectNAK, DisconnectRequest, PacketError
 
-from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.errors import ConfigurationError, in_words
 from host_agents.runtime.radius import DICTIONARY, NAS_IDENTIFIER
 from mip4.address import parse
 from mip4.effects import Dropped
@@ -91,7 +91,7 @@ class Disconnects(asyncio.DatagramProtocol):
         try:
             self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=self._place)
         except OSError as error:
-            raise ConfigurationError(f"radius.disconnect: {error.strerror or error}") from error
+            raise ConfigurationError(f"radius.disconnect: {in_words(error)}") from error
 
     async def close(self) -> None:
         for task in self._under_way:

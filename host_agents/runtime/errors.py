@@ -1,11 +1,15 @@
 """What can be wrong with the machine or its configuration, as opposed to with a message."""
 
+from __future__ import annotations
+
+import os
+
 
 class KernelRefused(Exception):
     """The kernel would not do what was asked. what: the operation and the address it was about."""
 
-    def __init__(self, what: str, reason: str):
-        super().__init__(f"{what}: {reason}")
+    def __init__(self, what: str, reason: str | Exception):
+        super().__init__(f"{what}: {in_words(reason) if isinstance(reason, OSError) else reason}")
 
 
 class ConfigurationError(Exception):
@@ -22,3 +26,8 @@ class BadRequest(Exception):
 
 class NotAllowed(Exception):
     """Who asks may only look."""
+
+
+def in_words(error: OSError) -> str:
+    """What the kernel says, without its number or the file that it is about."""
+    return error.strerror or (os.strerror(error.errno) if error.errno else str(error))

@@ -65,7 +65,7 @@ def connected_prefixes() -> list[ConnectedPrefix]:
         with closing(Rtnetlink()) as kernel:
             dump = kernel.dump(GET_ADDRESS, _IFADDRMSG.pack(_AF_INET, 0, 0, 0, 0))
     except OSError as error:
-        raise KernelRefused("read addresses", str(error.strerror)) from error
+        raise KernelRefused("read addresses", error) from error
     found = []
     for one in dump:
         _, length, _, _, index = _IFADDRMSG.unpack(one.head)

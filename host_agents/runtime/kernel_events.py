@@ -40,7 +40,7 @@ class KernelEvents:
                 attach(self._socket, self._filter)
             self._socket.bind((0, self._groups))
         except OSError as error:
-            raise KernelRefused("listen for what the kernel tells of its links", str(error.strerror)) from error
+            raise KernelRefused("listen for what the kernel tells of its links", error) from error
         self._loop.add_reader(self._socket, self._drain)
 
     def close(self) -> None:

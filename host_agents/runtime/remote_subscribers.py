@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from host_agents.effects import AskSubscriber
 from host_agents.home_agent.policy import Subscriber
-from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.errors import ConfigurationError, in_words
 from host_agents.runtime.radius import NoAnswer
 from host_agents.runtime.radius_subscribers import RadiusSubscribers
 
@@ -61,7 +61,7 @@ class RemoteSubscribers:
         try:
             await self._client.open()
         except OSError as error:
-            raise ConfigurationError(f"radius.server: {error.strerror or error}") from error
+            raise ConfigurationError(f"radius.server: {in_words(error)}") from error
 
     async def close(self) -> None:
         for task in self._under_way.values():

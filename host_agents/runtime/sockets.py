@@ -58,7 +58,7 @@ class AgentSocket:
         try:
             self._socket.bind((show(address), port))
         except OSError as error:
-            raise KernelRefused(f"listen on {show(address)}:{port}", str(error.strerror)) from error
+            raise KernelRefused(f"listen on {show(address)}:{port}", error) from error
         self.port = port
         self._loop.add_reader(self._socket, self._drain)
 

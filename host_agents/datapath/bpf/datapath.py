@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,7 +79,7 @@ class BpfDatapath:
             try:
                 self._open(undone)
             except (OSError, KernelRefused) as error:
-                raise KernelRefused("bpf", _reason(error)) from error
+                raise KernelRefused("bpf", error) from error
             undone.pop_all()
 
     def close(self) -> None:
@@ -100,7 +99,7 @@ class BpfDatapath:
         try:
             self._sessions.describe(self._local, self._index, port.port)
         except OSError as error:
-            raise KernelRefused(f"describe {show(self._local)}", _reason(error)) from error
+            raise KernelRefused(f"describe {show(self._local)}", error) from error
 
     def watch(self, lost: Callable[[], None]) -> None:
         """As Datapath.watch."""
@@ -115,7 +114,7 @@ class BpfDatapath:
         try:
             self._sessions.put(effect.home_address, entry)
         except OSError as error:
-            raise KernelRefused(f"tunnel {show(effect.home_address)}", _reason(error)) from error
+            raise KernelRefused(f"tunnel {show(effect.home_address)}", error) from error
 
     def restore(self, effects: Iterable[InstallTunnel]) -> None:
         """As Datapath.restore."""
@@ -125,7 +124,7 @@ class BpfDatapath:
             if self._postponed:
                 self._attach(begins=True)
         except OSError as error:
-            raise KernelRefused("restore tunnels", _reason(error)) from error
+            raise KernelRefused("restore tunnels", error) from error
 
     def _restored(self, effects: Iterable[InstallTunnel]) -> Iterator[tuple[int, Entry]]:
         """Most are at a place where others are too, and share its ends: those are looked at once."""
@@ -145,7 +144,7 @@ class BpfDatapath:
         try:
             self._sessions.extend({one: _since_boot(expires, origin) for one, expires in ends.items()})
         except OSError as error:
-            raise KernelRefused(f"extend {len(ends)} tunnels", _reason(error)) from error
+            raise KernelRefused(f"extend {len(ends)} tunnels", error) from error
 
     def remove(self, effect: RemoveTunnel) -> None:
         """As Datapath.remove."""
@@ -153,21 +152,21 @@ class BpfDatapath:
         try:
             self._sessions.take(effect.home_address)
         except OSError as error:
-            raise KernelRefused(f"remove tunnel {show(effect.home_address)}", _reason(error)) from error
+            raise KernelRefused(f"remove tunnel {show(effect.home_address)}", error) from error
 
     def guard(self, effect: InstallDelivery) -> None:
         """As Datapath.guard."""
         try:
             self._links.guard(effect)
         except OSError as error:
-            raise KernelRefused(f"guard {show(effect.home_address)}", _reason(error)) from error
+            raise KernelRefused(f"guard {show(effect.home_address)}", error) from error
 
     def unguard(self, effect: RemoveDelivery) -> None:
         """As Datapath.unguard."""
         try:
             self._links.unguard(effect)
         except OSError as error:
-            raise KernelRefused(f"unguard {show(effect.home_address)}", _reason(error)) from error
+            raise KernelRefused(f"unguard {show(effect.home_address)}", error) from error
 
     def ends(self, home_address: int) -> tuple[TunnelEnd, ...]:
         """As Datapath.ends."""
@@ -239,9 +238,3 @@ def _since_boot(expires: int | None, origin: int) -> int:
 def _alone(effect: InstallTunnel, entry: Entry) -> bool:
     """Whether the map knows all there is to know; then Python need not remember it, which counts with a million."""
     return entry.carried != 0 and not effect.ends[0].broadcast and not effect.encapsulating_link
-
-
-def _reason(error: OSError | KernelRefused) -> str:
-    if isinstance(error, KernelRefused):
-        return str(error)
-    return error.strerror or os.strerror(error.errno or 0)

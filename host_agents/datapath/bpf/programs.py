@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from host_agents.datapath.bpf.libbpf import Loaded, Map, maps_of
+from host_agents.runtime.errors import in_words
 
 OBJECT = Path(__file__).with_name("mip_tunnel.bpf.o")
 
@@ -46,5 +47,5 @@ def why_not() -> str:
     except PermissionError:
         return "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
     except OSError as error:  # ctypes says itself which library is missing
-        return str(error.strerror or error)
+        return in_words(error)
     return ""

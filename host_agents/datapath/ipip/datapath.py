@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
@@ -75,7 +74,7 @@ class IpipDatapath:
                 for home_address, (remote, _) in former.items():  # of this run, whose device was lost
                     self._carry(home_address, remote)
             except OSError as error:
-                raise KernelRefused("ipip", _reason(error)) from error
+                raise KernelRefused("ipip", error) from error
             undone.pop_all()
 
     def close(self) -> None:
@@ -116,7 +115,7 @@ class IpipDatapath:
                 self._sort(effect.home_address, by_hand=True)
                 self._let_go(effect.home_address)
         except OSError as error:
-            raise KernelRefused(f"tunnel {show(effect.home_address)}", _reason(error)) from error
+            raise KernelRefused(f"tunnel {show(effect.home_address)}", error) from error
 
     def remove(self, effect: RemoveTunnel) -> None:
         """As Datapath.remove."""
@@ -125,7 +124,7 @@ class IpipDatapath:
             self._let_go(effect.home_address)
             self._sort(effect.home_address, by_hand=False)
         except OSError as error:
-            raise KernelRefused(f"remove tunnel {show(effect.home_address)}", _reason(error)) from error
+            raise KernelRefused(f"remove tunnel {show(effect.home_address)}", error) from error
         self._counted.pop(effect.home_address, None)
 
     def guard(self, effect: InstallDelivery) -> None:
@@ -184,7 +183,3 @@ def _plain(effect: InstallTunnel) -> bool:
     end = effect.ends[0]
     alone = len(effect.ends) == 1 and not effect.encapsulating_link
     return alone and end.encapsulation == "ipip" and not end.broadcast
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or os.strerror(error.errno or 0)

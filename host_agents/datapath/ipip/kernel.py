@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
@@ -70,7 +69,7 @@ class InKernel:
         except OSError as error:
             if error.errno == errno.EOPNOTSUPP:
                 raise KernelRefused("ipip", "this kernel has none") from error
-            raise KernelRefused("ipip", error.strerror or os.strerror(error.errno or 0)) from error
+            raise KernelRefused("ipip", error) from error
         with closing(Routing()) as routing:
             routing.delete_interface(probe)
 
