@@ -20,11 +20,11 @@ from host_agents.runtime.common_answers import CommonAnswers
 from host_agents.runtime.config import Common
 from host_agents.runtime.control import ControlSocket
 from host_agents.runtime.errors import BadRequest, ConfigurationError, KernelRefused
+from host_agents.runtime.facts import Fact
 from host_agents.runtime.handoffs import Handoffs
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.meters import Meters
 from host_agents.runtime.notify import Watchdog, notify
-from host_agents.runtime.routing import Fact
 from host_agents.runtime.telling import tell
 from host_agents.runtime.turns import Turns
 from host_agents.runtime.upkeep import Upkeep

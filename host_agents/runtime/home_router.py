@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.routing import MAIN_TABLE, Fact, Route, Routing
+from host_agents.runtime.facts import MAIN_TABLE, Fact, Route
+from host_agents.runtime.routing import Routing
 from host_agents.runtime.sysctl import accept_tunnelled_sources
 from mip4.address import in_prefix
 

@@ -7,16 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from host_agents.effects import InstallDelivery, RemoveDelivery
 from host_agents.runtime.errors import KernelRefused
-from host_agents.runtime.routing import (
-    BLACKHOLE_RULE,
-    LAST_METRIC,
-    Fact,
-    Neighbour,
-    Route,
-    Routing,
-    Rule,
-    is_gone,
-)
+from host_agents.runtime.facts import BLACKHOLE_RULE, LAST_METRIC, Fact, Neighbour, Route, Rule, is_gone
+from host_agents.runtime.routing import Routing
 from host_agents.runtime.sysctl import accept_tunnelled_sources
 from mip4.const import PROTO_ICMP
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.facts import Fact, taken_away
 from host_agents.runtime.kernel_events import KernelEvents
-from host_agents.runtime.routing import Fact, taken_away
 from host_agents.runtime.rtnetlink import DEL_ADDRESS, DEL_NEIGHBOUR, DEL_ROUTE, DEL_RULE, NEW_LINK
 from host_agents.runtime.socket_filter import ACCEPT, IF_EQUAL, LOAD_HALF, REJECT
 

@@ -11,10 +11,10 @@ import pytest
 from host_agents.datapath.device import open_device
 from host_agents.effects import InstallDelivery, RemoveDelivery
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.facts import Fact
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import connected_prefixes, link_address, prefixes_of
 from host_agents.runtime.netlink import VisitedRouter, tables_of
-from host_agents.runtime.routing import Fact
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.upkeep import Upkeep
 from mip4.address import parse

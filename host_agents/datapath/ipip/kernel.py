@@ -12,8 +12,9 @@ from host_agents.datapath.ipip.messages import DROP, PASS, Match
 from host_agents.datapath.protocol import Counters
 from host_agents.datapath.traffic_control import EGRESS, INGRESS, Request, filters_on, no_filters_on
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.facts import BLACKHOLE_RULE, Fact, Route, Rule
 from host_agents.runtime.netlink import tables_of
-from host_agents.runtime.routing import BLACKHOLE_RULE, Fact, Route, Routing, Rule
+from host_agents.runtime.routing import Routing
 from host_agents.runtime.rtnetlink import Attributes, Rtnetlink
 from host_agents.runtime.sysctl import accept_tunnelled_sources
 

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from host_agents.datapath.traffic_control import KIND, OPTIONS, Request, filter_head
-from host_agents.runtime.routing import PROTOCOL
+from host_agents.runtime.facts import PROTOCOL
 from host_agents.runtime.rtnetlink import (
     CREATE,
     DEL_FILTER,
