@@ -19,7 +19,7 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
 from host_agents.runtime.home_agent_config import load_home_agent
 from host_agents.runtime.home_router import HomeRouter
-from host_agents.runtime.netlink import VisitedRouter
+from host_agents.runtime.visited_router import VisitedRouter
 from host_agents.store.database import Lock
 
 

@@ -21,12 +21,12 @@ from host_agents.runtime.foreign_agent_config import ForeignAgentConfig, load_fo
 from host_agents.runtime.foreign_answers import ForeignAnswers
 from host_agents.runtime.foreign_turns import ForeignTurns
 from host_agents.runtime.log_line import fields
-from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.privileges import NEEDED, drop_privileges
 from host_agents.runtime.sockets import AgentSocket, Datagram
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.upkeep import Upkeep
 from host_agents.runtime.visited_links import VisitedLinks, connected
+from host_agents.runtime.visited_router import VisitedRouter
 from host_agents.store.sqlite import ForeignAgentStore
 from mip4.address import show, show_link
 from mip4.const import (

@@ -18,8 +18,8 @@ from host_agents.datapath.tun import HOME, VISITED
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import link_address
-from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.sockets import AgentSocket
+from host_agents.runtime.visited_router import VisitedRouter
 from mip4.address import parse
 from mip4.const import PORT, PROTO_GRE, PROTO_IPIP, PROTO_MINIMAL, PROTO_UDP
 from mip4.ip import Datagram, checksum

@@ -15,7 +15,7 @@ from host_agents.datapath.tun import HOME, VISITED
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.interfaces import link_address
-from host_agents.runtime.netlink import tables_of
+from host_agents.runtime.visited_router import tables_of
 from mip4.address import parse, show_link
 from mip4.const import PROTO_IPIP
 from tests.runtime.chain import (

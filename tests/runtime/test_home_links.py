@@ -27,8 +27,8 @@ from mip4.sub_nai import SubNai
 from tests.runtime.namespaces import Network, why_not
 from tests.runtime.test_addressing_config import HOME_AGENT, NETWORK, _file
 from tests.runtime.test_home_agent_daemon import CONFIG, KEY, NAI, PATIENCE, Home
-from tests.runtime.test_netlink import HOME as PREFIX
-from tests.runtime.test_netlink import device
+from tests.runtime.test_routers import HOME as PREFIX
+from tests.runtime.test_routers import device
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 

@@ -15,8 +15,8 @@ from host_agents.datapath.tun import HOME, VISITED
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_router import HomeRouter
-from host_agents.runtime.netlink import VisitedRouter
 from host_agents.runtime.sockets import AgentSocket
+from host_agents.runtime.visited_router import VisitedRouter
 from mip4.address import parse
 from mip4.const import PORT
 from tools.bench import chain

@@ -13,16 +13,16 @@ from host_agents.datapath.protocol import Counters
 from host_agents.datapath.traffic_control import EGRESS, INGRESS, Request, filters_on, no_filters_on
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.facts import BLACKHOLE_RULE, Fact, Route, Rule
-from host_agents.runtime.netlink import tables_of
 from host_agents.runtime.routing import Routing
 from host_agents.runtime.rtnetlink import Attributes, Rtnetlink
 from host_agents.runtime.sysctl import accept_tunnelled_sources
+from host_agents.runtime.visited_router import tables_of
 
 # Priorities of filters. Those of sessions have the home address for their handle.
 _SESSION, _ELSE = 1, 2
 _ONE = 1  # handle of a filter that is alone with its priority
-# Priorities of rules, around those of runtime/netlink.py. A home agent's come last: what leaves a tunnel for a visitor
-# of this machine's foreign agent is not to be tunnelled again by its home agent.
+# Priorities of rules, around those of runtime/visited_router.py. A home agent's come last: what leaves a tunnel for a
+# visitor of this machine's foreign agent is not to be tunnelled again by its home agent.
 _FROM_ASIDE, _FROM_ASIDE_ELSE, _FROM_VISITOR, _TO_HOME_ADDRESS = 20431, 20432, 20433, 20438
 
 

@@ -14,9 +14,9 @@ from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.facts import Fact
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import connected_prefixes, link_address, prefixes_of
-from host_agents.runtime.netlink import VisitedRouter, tables_of
 from host_agents.runtime.sysctl import complaints
 from host_agents.runtime.upkeep import Upkeep
+from host_agents.runtime.visited_router import VisitedRouter, tables_of
 from mip4.address import parse
 from tests.runtime.namespaces import Network
 
