@@ -30,18 +30,10 @@ class VisitedRouter:
     too long for the reverse tunnel would otherwise go by the home agent, which has to take it for a loop.
     """
 
-    def __init__(
-        self,
-        device: str,
-        interfaces: Sequence[str],
-        table_visitors: int | None = None,
-        table_reverse: int | None = None,
-    ) -> None:
-        visitors, reverse = tables_of(device)
+    def __init__(self, device: str, interfaces: Sequence[str]) -> None:
         self._device = device
         self._interfaces = interfaces
-        self._visitors = table_visitors or visitors
-        self._reverse = table_reverse or reverse
+        self._visitors, self._reverse = tables_of(device)
         self._deliveries: dict[int, InstallDelivery] = {}
         self._routing = Routing()
 

@@ -192,7 +192,7 @@ def router(network: Network) -> Iterator[Network]:
     network.node("x")
     network.link("r", "home0", "10.10.0.1/24", "x", "net0", "10.10.0.200/24")
     with network.inside("r"):
-        device(network)
+        device("mip0")
         yield network
 
 

@@ -34,11 +34,11 @@ def router(network):
     network.link("r", "vis0", "10.99.1.1/24", "x", "x0", "10.99.1.2/24")
     network.link("r", "vis1", "10.99.2.1/24", "x", "x1", "10.99.2.2/24")
     with network.inside("r"):
-        device(network)
+        device("mip0")
         yield network
 
 
-def device(network: Network, name: str = "mip0") -> None:
+def device(name: str) -> None:
     os.close(open_device(name))
 
 
@@ -80,7 +80,7 @@ def test_a_route_of_somebody_else_is_not_overwritten(router):
 
 
 def test_a_home_router_withdraws_its_routes_and_its_device_only(router):
-    device(router, "mip1")
+    device("mip1")
     with closing(HomeRouter("mip0", [HOME])) as home, closing(HomeRouter("mip1", [(parse("10.30.0.0"), 16)])) as other:
         home.open()
         other.open()
@@ -354,7 +354,7 @@ def heard(mends: VisitedRouter | HomeRouter, gone: asyncio.Queue[bool]) -> Upkee
 
 
 def test_two_foreign_agents_share_a_router_and_one_withdraws(router):
-    device(router, "mip7")
+    device("mip7")
     with closing(VisitedRouter("mip7", ["vis1"])) as other, closing(opened("vis0")) as visited:
         visited.open()
         visited.install(InstallDelivery(H1, "vis0", MAC1, reverse=True))
