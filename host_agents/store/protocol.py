@@ -66,7 +66,7 @@ class Snapshot:
 
 
 class Store(Protocol[Loaded]):
-    """Durable state of one agent: a home agent's loads a Snapshot, a foreign agent's list[Visitor]."""
+    """Durable state: a home agent's loads a Snapshot, a foreign agent's list[Visitor], accounting's list[bytes]."""
 
     def load(self) -> Loaded:
         """What the last run made durable; to be called before the first submit. Raises StoreFailed."""
