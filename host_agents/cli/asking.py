@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from host_agents.cli import capture
 from host_agents.cli.show import print_line, print_table
 from host_agents.cli.tables import NOTHING, TABLES
-from host_agents.runtime.control import ask, copy, watch
+from host_agents.runtime.control_client import ask, copy, watch
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
 from host_agents.runtime.home_agent_config import load_home_agent

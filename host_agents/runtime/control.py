@@ -1,4 +1,4 @@
-"""The control socket: one JSON object a line in, one out, for the command line and for whoever else asks.
+"""The control socket: one JSON object a line in, one out. Who asks: control_client.py.
 
 Who may open it may look; only root and the daemon's own user may change anything (SO_PEERCRED, unix(7)). What is
 watched comes as a line for each event, until whoever watches says another word or hangs up.
@@ -13,9 +13,9 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from host_agents.runtime.answers import Reply
 from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowed, in_words
@@ -25,9 +25,6 @@ _PATIENCE = 10.0  # seconds for which a client may say nothing, or read nothing
 _LAST_PATIENCE = 2.0  # seconds for answers that are being made when we close
 _CLIENTS = 16
 _AT_ONCE = 100  # documents in a piece of an answer
-_PIECE = 1 << 20  # octets
-
-_NO = b'{"error": '  # how an answer begins that is none
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 Answer = Callable[[dict[str, Any], bool], Awaitable[Reply]]
@@ -150,55 +147,6 @@ async def _stream(
                 one.cancel()
                 with contextlib.suppress(asyncio.CancelledError, OSError, ValueError):
                     await one
-
-
-def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The daemon's answer. Raises OSError when nobody is there, ValueError when it makes no sense."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        with client.makefile("rb") as lines:
-            reply = json.loads(lines.readline())
-    if not isinstance(reply, dict):
-        raise ValueError("not a JSON object")
-    return reply
-
-
-def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
-    """Write the daemon's answer to `out` as it comes; {} then. One that says no is returned instead.
-
-    Raises OSError when nobody is there, or it ends before its answer does.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        with client.makefile("rb") as answer:
-            if answer.peek(len(_NO))[: len(_NO)] == _NO:
-                return dict(json.loads(answer.readline()))
-            piece = b""
-            while not piece.endswith(b"\n"):
-                piece = answer.readline(_PIECE)
-                if not piece:
-                    raise ConnectionResetError(0, "it has hung up")
-                out.write(piece)
-    return {}
-
-
-def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What the daemon tells, until it ends. Raises OSError, ValueError as ask() does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        client.settimeout(None)  # nothing may happen for long
-        with client.makefile("rb") as lines:
-            for line in lines:
-                event = json.loads(line)
-                if not isinstance(event, dict):
-                    raise ValueError("not a JSON object")
-                yield event
 
 
 def _remove_stale(path: Path) -> None:

@@ -21,7 +21,8 @@ import uvloop
 from host_agents.effects import Said
 from host_agents.runtime import control
 from host_agents.runtime.answers import Answers
-from host_agents.runtime.control import ControlSocket, ask, copy
+from host_agents.runtime.control import ControlSocket
+from host_agents.runtime.control_client import ask, copy
 from host_agents.runtime.errors import BadRequest
 from host_agents.runtime.journal import Journal
 from host_agents.runtime.where import Where

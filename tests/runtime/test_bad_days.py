@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from host_agents.runtime.control import ask
+from host_agents.runtime.control_client import ask
 from tests.runtime.test_home_agent_daemon import CONFIG, DAY, HOME_AGENT, NAI, PATIENCE, Home
 from tests.runtime.test_home_agent_daemon import home as home  # a fixture
 from tests.runtime.test_home_agent_daemon import pytestmark as pytestmark

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from host_agents.datapath.device import open_device
-from host_agents.runtime.control import ask
+from host_agents.runtime.control_client import ask
 from mip4.address import parse, show
 from mip4.authentication import SecurityAssociation
 from mip4.extensions import MobileHomeAuthentication, Nai

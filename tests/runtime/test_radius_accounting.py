@@ -19,7 +19,7 @@ from host_agents.datapath.protocol import Counters
 from host_agents.effects import MobilityBinding, RemoveBinding, StoreBinding
 from host_agents.runtime.account import START, Account, Report
 from host_agents.runtime.accounting import Accounting, Hearing
-from host_agents.runtime.control import ask
+from host_agents.runtime.control_client import ask
 from host_agents.runtime.radius import RadiusClient
 from host_agents.runtime.reports import MOST, Reports
 from host_agents.store.accounts import AccountStore

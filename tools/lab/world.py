@@ -14,7 +14,7 @@ from typing import Any
 
 from pyroute2 import netns
 
-from host_agents.runtime.control import ask
+from host_agents.runtime.control_client import ask
 from tools.lab import anchor, configuration, directory, privilege, topology
 from tools.lab.crew import Crew, wait_until
 from tools.lab.directory import RunDirectory, State
