@@ -100,3 +100,13 @@ class HomeAgent:
                     raise BenchFailed(f"the home agent: {reason}")
         finally:
             os.close(ended)
+
+
+def write_bindings(scratch: Path, folder: Path, population: Population) -> Path:
+    """The state file of a home agent that has them all, in its folder. scratch: of a Room. Raises BenchFailed."""
+    state = folder / "ha.sqlite"
+    with Room(scratch) as room:
+        argv = python("tools.bench.state", state, str(population.nais), str(population.each))
+        if room.begin("state", argv).wait():
+            raise BenchFailed(f"{population.sessions:,} bindings: {room.last_words('state')}")
+    return state

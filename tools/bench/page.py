@@ -13,7 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from tools.bench.bench import BenchFailed, Goal, Progress, Record, Row
-from tools.bench.home_agent import HomeAgent
+from tools.bench.home_agent import HomeAgent, write_bindings
 from tools.bench.registrants import Load, Population
 from tools.bench.room import LOAD, Room, python, scratch
 from tools.bench.sample import Sample
@@ -36,7 +36,7 @@ def run(quick: bool) -> Generator[Progress, None, Record]:
     ticks = octets = 0
     with scratch() as folder:
         yield Progress(0, f"writing {population.sessions:,} bindings")
-        state = _write(folder, population)
+        state = write_bindings(folder, folder, population)
         for turn in range(turns):
             for at, opened in enumerate((False, True)):
                 yield Progress((2 * turn + at) / (2 * turns), "page open" if opened else "no page")
@@ -46,14 +46,6 @@ def run(quick: bool) -> Generator[Progress, None, Record]:
     row = Row("renewal, page open", "a second", Sample(rates[True]), Sample(rates[False]), _GOAL, "no page")
     keys = {"page_over_none": row.compared.median, "page_octets_per_tick": octets / ticks}
     return Record([row], keys, [f"{population.sessions:,} bindings; {octets / ticks / 1024:.0f} kB a tick"])
-
-
-def _write(folder: Path, population: Population) -> Path:
-    state = folder / "ha.sqlite"
-    with Room(folder) as room:
-        if room.begin("state", python("tools.bench.state", state, str(population.nais), str(population.each))).wait():
-            raise BenchFailed(f"{population.sessions} bindings: {room.last_words('state')}")
-    return state
 
 
 def _renew(

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from tools.bench.bench import BenchFailed, Goal, Progress, Record, Row
-from tools.bench.home_agent import SHOW, HomeAgent
+from tools.bench.home_agent import SHOW, HomeAgent, write_bindings
 from tools.bench.registrants import PORT, Load, Population
-from tools.bench.room import Room, python, scratch
+from tools.bench.room import Room, scratch
 from tools.bench.sample import Sample
 
 POPULATIONS = (Population(1000, 10), Population(1000, 100), Population(1000, 1000))
@@ -108,10 +108,7 @@ class _Scale:
     def _write(self, population: Population) -> None:
         state = self._state(population)
         state.mkdir()
-        with Room(self._folder) as room:
-            argv = python("tools.bench.state", state / "ha.sqlite", str(population.nais), str(population.each))
-            if room.begin("state", argv).wait():
-                raise BenchFailed(f"{population.sessions} bindings: {room.last_words('state')}")
+        write_bindings(self._folder, state, population)
         os.sync()  # else what is measured first waits for the disk to have taken all of it
 
     def _restart(self, population: Population, datapath: str) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from host_agents.cli import node as node_command
 from tools.lab import configuration
 from tools.lab import plan as places
 from tools.lab.anchor import PROJECT, environment
@@ -112,19 +112,9 @@ def told_ready(waiting: socket.socket, seconds: float) -> bool:
         return False
 
 
-def ask_node(control: Path, seconds: float = 5.0) -> dict[str, object]:
+def ask_node(control: Path) -> dict[str, Any]:
     """A node's status. Raises LabFailed if it does not answer."""
-    deadline = time.monotonic() + seconds
-    answer = b""
     try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(seconds)
-            client.connect(str(control))
-            client.sendall(b"status\n")
-            while chunk := client.recv(65536):
-                answer += chunk
-                client.settimeout(max(0.01, deadline - time.monotonic()))
-        status: dict[str, object] = json.loads(answer)
-        return status
+        return node_command.ask_node(control)
     except (OSError, ValueError) as error:
         raise LabFailed(f"{control}: {error}")
