@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from socket import htons
+from typing import NamedTuple
 
 from host_agents.runtime.rtnetlink import CREATE, DEL_DISCIPLINE, EXCLUSIVE, NEW_DISCIPLINE, Attributes, name
 
@@ -16,9 +16,8 @@ _CLSACT_HANDLE, _CLSACT = 0xFFFF0000, 0xFFFFFFF1
 _ETH_P_IP = 0x0800
 
 
-@dataclass(slots=True, frozen=True)
-class Request:
-    """kind, head, attributes, flags: as of Rtnetlink.change()."""
+class Request(NamedTuple):
+    """What Rtnetlink.change() takes."""
 
     kind: int
     head: bytes

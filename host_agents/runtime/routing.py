@@ -103,10 +103,9 @@ class Routing:
 
     def _delete(self, kind: int, head: bytes, attributes: Attributes, what: str) -> None:
         try:
-            self._kernel.change(kind, head, attributes)
+            self._kernel.change(kind, head, attributes, unless=_GONE_ALREADY)
         except OSError as error:
-            if error.errno not in _GONE_ALREADY:
-                raise KernelRefused(what, _reason(error)) from error
+            raise KernelRefused(what, _reason(error)) from error
 
     def _link(self, interface: str) -> Found:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 NEW_LINK, DEL_LINK, GET_LINK = 16, 17, 18
@@ -84,11 +84,20 @@ class Rtnetlink:
     def close(self) -> None:
         self._socket.close()
 
-    def change(self, kind: int, head: bytes, attributes: Attributes, flags: int = 0) -> None:
-        """NEW_* or DEL_* one object. Raises OSError with the kernel's own words where it has some."""
+    def change(
+        self, kind: int, head: bytes, attributes: Attributes, flags: int = 0, unless: Collection[int] = ()
+    ) -> None:
+        """NEW_* or DEL_* one object. unless: errnos that mean it is so already.
+
+        Raises OSError with the kernel's own words where it has some.
+        """
         self._send(kind, _ACK | flags, head, attributes)
-        for _ in self._answers():
-            pass
+        try:
+            for _ in self._answers():
+                pass
+        except OSError as error:
+            if error.errno not in unless:
+                raise
 
     def dump(self, kind: int, head: bytes, attributes: Attributes | None = None) -> list[Found]:
         """GET_* all objects that `head` and `attributes` select."""

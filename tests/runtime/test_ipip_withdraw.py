@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from host_agents.datapath.device import open_device
+from host_agents.datapath.ipip import kernel
 from host_agents.datapath.ipip.kernel import InKernel, aside_of
-from host_agents.datapath.traffic_control import Request
-from host_agents.runtime.rtnetlink import NEW_FILTER
+from host_agents.runtime.rtnetlink import NEW_FILTER, Rtnetlink
 from mip4.address import parse, show
 from tests.runtime.namespaces import Network
 from tests.runtime.test_home_agent_daemon import CONFIG as HOME_AGENT_CONFIG
@@ -25,15 +26,17 @@ from tests.runtime.test_stopping import FOREIGN_AGENT_CONFIG
 H, HA, FA, OTHER = parse("10.10.0.11"), parse("192.0.2.1"), parse("203.0.113.2"), parse("192.0.2.9")
 
 
-class WithoutFilters(InKernel):
+class WithoutFilters(Rtnetlink):
+    def change(self, kind: int, *what: Any, **more: Any) -> None:
+        if kind != NEW_FILTER:
+            super().change(kind, *what, **more)
+
+
+class OnAVeth(InKernel):
     """On a device that is there already."""
 
     def _own_device(self) -> int:
         return self._routing.index(self._device)
-
-    def _run(self, request: Request, *unless: int) -> None:
-        if request.kind != NEW_FILTER:
-            super()._run(request, *unless)
 
 
 @pytest.fixture
@@ -74,11 +77,19 @@ def withdraw(router: Network, role: str, config: str, folder: Path) -> subproces
     ],
 )
 def test_what_a_killed_agent_left_is_withdrawn_and_nothing_else(
-    router: Network, tmp_path: Path, role: str, config: str, local: int, remote: int, rules: list[str]
+    router: Network,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    role: str,
+    config: str,
+    local: int,
+    remote: int,
+    rules: list[str],
 ) -> None:
+    monkeypatch.setattr(kernel, "Rtnetlink", WithoutFilters)
     rules_of_others, *_ = shown(router)
     with router.inside("r"):
-        left = WithoutFilters("mip0", aside_of("mip0"), local, role == "ha")
+        left = OnAVeth("mip0", aside_of("mip0"), local, role == "ha")
         left.open()
     left.put(H, remote, 1500)
     if role == "fa":

@@ -76,12 +76,12 @@ class Hooks:
 
     def attach(self, index: int, hook: tuple[int, int], program: int, called: str) -> None:
         """In the place of what hangs there of ours, if something does, without a moment between."""
-        self._run(filters_on(index), errno.EEXIST)
-        self._run(attached(index, hook, self._handle, program, called))
+        self._kernel.change(*filters_on(index), unless=(errno.EEXIST,))
+        self._kernel.change(*attached(index, hook, self._handle, program, called))
 
     def detach(self, index: int, hook: tuple[int, int]) -> None:
         """What is not there is no error."""
-        self._run(detached(index, hook, self._handle), *_GONE)
+        self._kernel.change(*detached(index, hook, self._handle), unless=_GONE)
 
     def program(self, index: int, hook: tuple[int, int]) -> int | None:
         """The number of what hangs there of ours."""
@@ -103,14 +103,6 @@ class Hooks:
         for one in self.interfaces():
             for hook in (LEAVE, ADMIT):
                 self.detach(one.index, hook)
-
-    def _run(self, request: Request, *unless: int) -> None:
-        """unless: errnos that mean it is so already."""
-        try:
-            self._kernel.change(request.kind, request.head, request.attributes, request.flags)
-        except OSError as error:
-            if error.errno not in unless:
-                raise
 
 
 def attached(index: int, hook: tuple[int, int], handle: int, program: int, called: str) -> Request:

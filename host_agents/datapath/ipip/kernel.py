@@ -21,6 +21,7 @@ from host_agents.runtime.visited_router import tables_of
 # Priorities of filters. Those of sessions have the home address for their handle.
 _SESSION, _ELSE = 1, 2
 _ONE = 1  # handle of a filter that is alone with its priority
+_GONE = (errno.ENOENT, errno.EINVAL)
 # Priorities of rules, around those of runtime/visited_router.py. A home agent's come last: what leaves a tunnel for a
 # visitor of this machine's foreign agent is not to be tunnelled again by its home agent.
 _FROM_ASIDE, _FROM_ASIDE_ELSE, _FROM_VISITOR, _TO_HOME_ADDRESS = 20431, 20432, 20433, 20438
@@ -66,7 +67,7 @@ class InKernel:
         probe = self._device[:9] + "-probe"
         try:
             with closing(Rtnetlink()) as self._kernel:
-                self._run(messages.new_device(probe), errno.EEXIST)
+                self._kernel.change(*messages.new_device(probe), unless=(errno.EEXIST,))
         except OSError as error:
             if error.errno == errno.EOPNOTSUPP:
                 raise KernelRefused("ipip", "this kernel has none") from error
@@ -83,12 +84,12 @@ class InKernel:
         self._routing = Routing()
         self._held.callback(self._routing.close)
         self._index = self._own_device()
-        self._run(messages.bring_up(self._index, TUNNEL_MTU))
+        self._kernel.change(*messages.bring_up(self._index, TUNNEL_MTU))
         self._sweep()
-        self._run(filters_on(self._index))
-        self._run(messages.verdict(self._index, INGRESS, _ELSE, _ONE, Match(), DROP))
+        self._kernel.change(*filters_on(self._index))
+        self._kernel.change(*messages.verdict(self._index, INGRESS, _ELSE, _ONE, Match(), DROP))
         aside = self._routing.index(self._aside)
-        self._run(messages.redirect(self._index, EGRESS, _ELSE, _ONE, Match(), aside))
+        self._kernel.change(*messages.redirect(self._index, EGRESS, _ELSE, _ONE, Match(), aside))
         accept_tunnelled_sources(self._aside)
         for rule in self.rules():
             self._routing.put(rule)
@@ -110,9 +111,9 @@ class InKernel:
         else:
             believed, towards = Match(destination=home_address, outer_source=remote), Match(source=home_address)
             route = messages.tunnel_route(remote, 0, 0, self._index, self._local, remote, inside)
-        self._run(messages.verdict(self._index, INGRESS, _SESSION, home_address, believed, PASS))
-        self._run(messages.verdict(self._index, EGRESS, _SESSION, home_address, towards, PASS))
-        self._run(route)
+        self._kernel.change(*messages.verdict(self._index, INGRESS, _SESSION, home_address, believed, PASS))
+        self._kernel.change(*messages.verdict(self._index, EGRESS, _SESSION, home_address, towards, PASS))
+        self._kernel.change(*route)
 
     def take(self, home_address: int) -> None:
         """Carry its packets no longer; what is not there is no error."""
@@ -120,7 +121,7 @@ class InKernel:
             self._routing.take(Route(self._local, home_address, 32, self._index))
         self.let_go(home_address)
         for where in (INGRESS, EGRESS):
-            self._run(messages.no_filter(self._index, where, _SESSION, home_address), errno.ENOENT, errno.EINVAL)
+            self._kernel.change(*messages.no_filter(self._index, where, _SESSION, home_address), unless=_GONE)
 
     def reverse(self, home_address: int, interface: str, remote: int) -> None:
         """What the visitor sends on this link goes into the tunnel to its home agent."""
@@ -177,12 +178,12 @@ class InKernel:
             if kind != "tun":
                 raise KernelRefused(f"take tunnel device {self._device}", f"it is {kind or 'no tunnel'}")
             self._routing.delete_interface(self._device)
-        self._run(messages.new_device(self._device))
+        self._kernel.change(*messages.new_device(self._device))
         return self._routing.index(self._device)
 
     def _sweep(self) -> None:
         """With the discipline go the filters."""
-        self._run(no_filters_on(self._index), errno.ENOENT, errno.EINVAL)
+        self._kernel.change(*no_filters_on(self._index), unless=_GONE)
         for fact in self.left_by_a_run(self._routing, self._index):
             self._routing.take(fact)
 
@@ -201,11 +202,3 @@ class InKernel:
 
     def _get(self, request: Request) -> Attributes:
         return self._kernel.get(request.kind, request.head, request.attributes).attributes
-
-    def _run(self, request: Request, *unless: int) -> None:
-        """unless: errnos that mean it is so already."""
-        try:
-            self._kernel.change(request.kind, request.head, request.attributes, request.flags)
-        except OSError as error:
-            if error.errno not in unless:
-                raise
