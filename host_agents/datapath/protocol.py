@@ -10,6 +10,8 @@ from typing import Protocol
 from host_agents.datapath.udp_carrier import UdpPort
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 
+HOME, VISITED = "home", "visited"  # at which end of the tunnels an agent is
+
 Rebound = Callable[[int, int, int], None]  # home address, source, port
 
 

@@ -23,7 +23,7 @@ from host_agents.datapath.inner import Inner, read_inner
 from host_agents.datapath.keepalives import Keepalives
 from host_agents.datapath.notices import Notices
 from host_agents.datapath.path_mtu import PathMtu
-from host_agents.datapath.protocol import Counters, Rebound
+from host_agents.datapath.protocol import HOME, Counters, Rebound
 from host_agents.datapath.raw_carrier import RawCarrier
 from host_agents.datapath.sender import Sender
 from host_agents.datapath.tunnels import Tunnels, is_redirect, is_tunnel_packet
@@ -34,8 +34,6 @@ from host_agents.runtime.socket_filter import Instruction
 from mip4.address import is_unicast, show
 from mip4.const import BROADCAST
 from mip4.tunnel import count_down, leave_tunnel
-
-HOME, VISITED = "home", "visited"
 
 
 class TunDatapath:

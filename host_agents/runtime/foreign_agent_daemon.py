@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from host_agents.datapath.choose import open_datapath
+from host_agents.datapath.protocol import VISITED
 from host_agents.effects import InstallDelivery, RemoveDelivery, Said, SendDatagram, SendFrame, Turn
 from host_agents.foreign_agent.carriage import carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
@@ -70,7 +71,7 @@ class ForeignAgentDaemon(Daemon):
         visitors = self.store.load()
         self._socket.open(policy.care_of_address, PORT)
         self.datapath, why = open_datapath(
-            common.datapath, common.device, policy.care_of_address, "visited", loop, (), policy.visitors, self.clock
+            common.datapath, common.device, policy.care_of_address, VISITED, loop, (), policy.visitors, self.clock
         )
         self.datapath.use(self._socket, lambda *_: None)  # keepalives go to home agents
         self.journal.info(why)

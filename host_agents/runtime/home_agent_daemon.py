@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import islice
 
 from host_agents.datapath.choose import open_datapath
+from host_agents.datapath.protocol import HOME
 from host_agents.effects import Accepted, CameHome, InstallTunnel, RemoveTunnel, Said, SendDatagram, Turn
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.runtime.answers import Document
@@ -66,7 +67,7 @@ class HomeAgentDaemon(Daemon):
         prefixes = [network.prefix for network in policy.networks]
         sessions = sum(last - first + 1 for network in policy.networks for first, last in network.pool)
         self.datapath, why = open_datapath(
-            common.datapath, common.device, policy.address, "home", loop, prefixes, sessions, self.clock
+            common.datapath, common.device, policy.address, HOME, loop, prefixes, sessions, self.clock
         )
         self.datapath.use(self._socket, self._rebound)
         self.journal.info(why)

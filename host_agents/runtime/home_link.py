@@ -117,7 +117,7 @@ class HomeLink:
             self._away[home_address] = link_address
             return
         guest = self._guests.get(home_address)
-        if guest is None and any(first <= home_address <= last for first, last in self.network.pool):
+        if guest is None and self.network.in_pool(home_address):
             guest = self._guests[home_address] = _Guest(link_address)
             self._occupied(home_address, True)
         if guest is not None:

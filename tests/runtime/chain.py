@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.datapath.protocol import Datapath
-from host_agents.datapath.tun import HOME, VISITED
+from host_agents.datapath.protocol import HOME, VISITED, Datapath
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
 from host_agents.runtime.home_router import HomeRouter
 from host_agents.runtime.interfaces import link_address

@@ -10,8 +10,7 @@ import pytest
 
 from host_agents.datapath.bpf import programs
 from host_agents.datapath.choose import open_datapath
-from host_agents.datapath.protocol import Datapath
-from host_agents.datapath.tun import HOME, VISITED
+from host_agents.datapath.protocol import HOME, VISITED, Datapath
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.interfaces import link_address

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from host_agents.datapath.tun import HOME, TunDatapath
+from host_agents.datapath.protocol import HOME
+from host_agents.datapath.tun import TunDatapath
 from host_agents.effects import InstallTunnel, RemoveTunnel
 from host_agents.runtime.errors import KernelRefused
 from mip4.address import parse

@@ -11,7 +11,7 @@ import contextlib
 import sys
 
 from host_agents.datapath.choose import open_datapath
-from host_agents.datapath.tun import HOME, VISITED
+from host_agents.datapath.protocol import HOME, VISITED
 from host_agents.effects import InstallDelivery, InstallTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
 from host_agents.runtime.home_router import HomeRouter

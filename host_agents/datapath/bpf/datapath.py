@@ -19,8 +19,8 @@ from host_agents.datapath.bpf.hooks import ENTER, Hooks
 from host_agents.datapath.bpf.libbpf import Loaded
 from host_agents.datapath.bpf.links import Links
 from host_agents.datapath.bpf.sessions import Entry, Sessions
-from host_agents.datapath.protocol import Counters, Rebound
-from host_agents.datapath.tun import HOME, TunDatapath
+from host_agents.datapath.protocol import HOME, Counters, Rebound
+from host_agents.datapath.tun import TunDatapath
 from host_agents.datapath.udp_carrier import UdpPort
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Mapping
 from host_agents.datapath.ipip.kernel import InKernel, aside_of
 from host_agents.datapath.ipip.unheard import only
 from host_agents.datapath.path_mtu import PathMtu
-from host_agents.datapath.protocol import Counters, Rebound
-from host_agents.datapath.tun import HOME, TunDatapath
+from host_agents.datapath.protocol import HOME, Counters, Rebound
+from host_agents.datapath.tun import TunDatapath
 from host_agents.datapath.udp_carrier import UdpPort
 from host_agents.effects import InstallDelivery, InstallTunnel, RemoveDelivery, RemoveTunnel, TunnelEnd
 from host_agents.runtime.errors import KernelRefused
