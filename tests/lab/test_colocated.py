@@ -81,7 +81,7 @@ def test_a_nat_that_forgets_in_the_middle_of_a_download_costs_a_pause_and_nothin
     carried = status(world, "mn")["runtime"]["forwarder"]["received"]
     wait_until(lambda: status(world, "mn")["runtime"]["forwarder"]["received"] > carried + 200, _SOON, "a download")
 
-    world.rebind("nat")
+    world.rebind()
 
     moved = re.compile(r"rebound .*udp=203\.0\.113\.130:(\d+)")
     wait_until(lambda: moved.search(world.crew.log("ha").read_text()), 25, "the home agent notices")

@@ -172,7 +172,7 @@ class World:
         topology.build(self.links, self.plan)
         if self.plan.delay:
             self.start("wire")
-        self._masquerade("nat").begin()
+        self._masquerade().begin()
         for file, content in configuration.write(self.plan).items():
             self.directory.write(file, content.encode())
         self.pcap.unlink(missing_ok=True)
@@ -246,14 +246,12 @@ class World:
             raise LabFailed(f"a node cannot roam to {to}: only to {', '.join(self.plan.attachments())}")
         return topology.roam(self.links, node, to)
 
-    def rebind(self, name: str = "nat") -> None:
-        """The translator forgets all mappings; the next packet of each flow leaves from another port."""
-        self._masquerade(name).rebind()
+    def rebind(self) -> None:
+        """The translator, nat, forgets all mappings; the next packet of each flow leaves from another port."""
+        self._masquerade().rebind()
 
-    def _masquerade(self, name: str) -> Masquerade:
-        if name != "nat":
-            raise LabFailed(f"{name} translates no addresses: only nat does")
-        return Masquerade(self.directory, name, self._anchors[name], self.plan.nat_timeout)
+    def _masquerade(self) -> Masquerade:
+        return Masquerade(self.directory, "nat", self._anchors["nat"], self.plan.nat_timeout)
 
     def leave(self, node: str) -> None:
         """Out of everyone's range, until the next roam()."""
