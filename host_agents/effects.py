@@ -1,7 +1,9 @@
 """What the home and foreign agent engines ask of their daemon, and the records they ask it about.
 
-A list of effects is one turn. Its Store* effects are made durable first, together; then the kernel is programmed;
-then messages leave. Addresses: int. Times: `expires` is milliseconds of the engine's own clock, None for never.
+A list of effects is one turn. Its Store* effects are made durable first, together; then the kernel is programmed, which
+at a foreign agent goes before; then messages leave.
+
+Addresses: int. Times: `expires` is milliseconds of the engine's own clock, None for never.
 
 Nobody changes one of these, and none of them can be part of a cycle, so that the garbage collector need not know them:
 a home agent makes tens of thousands a second, and keeps a million.

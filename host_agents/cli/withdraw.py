@@ -32,9 +32,10 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], r
 
 
 def _withdraw(args: argparse.Namespace) -> int:
-    """What is not there is no error. Raises StoreFailed where a daemon has the state open, KernelRefused where another
+    """What is not there is no error.
 
-    agent's has the device: both have the same if their files name none.
+    Raises StoreFailed where a daemon has the state open, KernelRefused where another agent's has the device: both have
+    the same if their files name none.
     """
     home = args.role == "ha"
     common, address, router = _home(args.config) if home else _foreign(args.config)

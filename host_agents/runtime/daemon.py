@@ -49,7 +49,7 @@ def _leave_alone_what_is_there() -> None:
 
 
 class Beside(Protocol):
-    """What runs beside the engine: the page."""
+    """What runs beside the engine: the page, what RADIUS servers have to do with us."""
 
     async def open(self) -> None:
         """Raises ConfigurationError."""

@@ -64,10 +64,10 @@ class _Batch:
 
 
 class Inbox(_Batch):
-    """Iterating gives what the last receive() has brought: payload, source, port, TOS; the payload is there until the
-    next one.
+    """Iterating gives what the last receive() has brought: payload, source, port, TOS.
 
-    TOS: 0 unless the socket asks for it (IP_RECVTOS), and for no other ancillary data.
+    The payload is there until the next one. TOS: 0 unless the socket asks for it (IP_RECVTOS), and for no other
+    ancillary data.
     """
 
     def __init__(self) -> None:

@@ -84,9 +84,9 @@ class HomeLinks:
             link.came_home(home_address)
 
     def index(self, address: int) -> int:
-        """Of the interface by which `address` is reached at home, 0 for none: what is said to who is there goes there
+        """Of the interface by which `address` is reached at home, 0 for none.
 
-        even if he is registered elsewhere, as a denial is (RFC 5944 §3.8.3.1).
+        What is said to who is there goes there even if he is registered elsewhere, as a denial is (RFC 5944 §3.8.3.1).
         """
         for link in self._links:
             if in_prefix(address, *link.network.prefix):

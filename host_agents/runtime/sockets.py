@@ -79,10 +79,10 @@ class AgentSocket:
         self._socket.close()
 
     def send(self, datagram: bytes, destination: int, port: int, index: int = 0) -> None:
-        """With all others of this turn of the event loop. A datagram that cannot leave is lost, as on any link: its
-        sender asks again.
+        """With all others of this turn of the event loop.
 
-        index: of the interface that it has to leave by, whatever the routes say; 0: they say.
+        A datagram that cannot leave is lost, as on any link: its sender asks again. index: of the interface that it has
+        to leave by, whatever the routes say; 0: they say.
         """
         if index or len(datagram) > LONGEST:
             self._send_alone(datagram, destination, port, index)

@@ -1,5 +1,7 @@
-"""Group commit: a thread that takes everything that waits the moment the previous commit has ended, and never waits for
-company. N waiting requests cost one fsync; a lone one waits for nobody."""
+"""Group commit: a thread takes everything that waits the moment the previous commit has ended, not waiting for company.
+
+N waiting requests cost one fsync; a lone one waits for nobody.
+"""
 
 from __future__ import annotations
 
