@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from host_agents.cli.numbers import real, whole
 from host_agents.decoder.pcapng_writer import PcapngWriter
-from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.session_capture import SessionCapture
 from mip4.address import parse
 
@@ -98,7 +98,11 @@ def _addresses(found: list[dict[str, Any]]) -> set[int]:
 
 @contextlib.contextmanager
 def _opened(path: Path | None) -> Any:
-    """Where it goes: a file that only its owner reads, or stdout. Raises ConfigurationError."""
+    """Where it goes: a file that only its owner reads, or stdout.
+
+    A file has its name from the beginning: who looks for the end of something wants what came before it, whatever that
+    end does to us. Raises ConfigurationError, KernelRefused.
+    """
     if path is None:
         yield sys.stdout.buffer
         return
@@ -107,5 +111,8 @@ def _opened(path: Path | None) -> Any:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}")
-    with open(descriptor, "wb") as file:
-        yield file
+    with open(descriptor, "wb", buffering=0) as file:
+        try:
+            yield file
+        except OSError as error:
+            raise KernelRefused(str(path), f"{error.strerror}; what was captured before is there, and whole") from error

@@ -44,14 +44,22 @@ def _bench(arguments: argparse.Namespace) -> int:
             plot.check()
         benches: dict[str, Run] = {name: importlib.import_module(f"tools.bench.{name}").run for name in names}
         records = measure(benches, arguments.quick, Console(width=None if sys.stdout.isatty() else 120))
-        if arguments.json:
-            report.write_json(arguments.json, records)
-        if arguments.plot and records:
-            plot.draw(arguments.plot, records)
+        _keep(records, arguments.json, arguments.plot)
     except (BenchFailed, OSError) as error:
         print(f"entourage bench: {error}", file=sys.stderr)
         return 1
     return 0 if len(records) == len(names) else 1
+
+
+def _keep(records: Mapping[str, Record], document: Path | None, picture: Path | None) -> None:
+    """Raises BenchFailed."""
+    try:
+        if document:
+            report.write_json(document, records)
+        if picture and records:
+            plot.draw(picture, records)
+    except OSError as error:
+        raise BenchFailed(f"{error.filename}: {error.strerror}") from error
 
 
 def measure(benches: Mapping[str, Run], quick: bool, console: Console) -> dict[str, Record]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from host_agents.cli.numbers import real, whole
 from host_agents.cli.show import print_json
+from host_agents.store.whole_file import whole_file
 from tools.trial import clocks, flight, importing, page, pdf, speed, tables, trial_file
 from tools.trial.errors import TrialFailed
 from tools.trial.figures import Figures
@@ -154,7 +155,8 @@ def _report(arguments: argparse.Namespace) -> int:
 def write_report(figures: Figures, out: Path, title: str = "", printed: bool = False) -> list[Path]:
     """The page, its CSV files and, if it is to be printed, a PDF. Raises TrialFailed."""
     try:
-        out.write_text(page.page(figures, title), encoding="utf-8")
+        with whole_file(out) as beside:
+            beside.write_text(page.page(figures, title), encoding="utf-8")
     except OSError as error:
         raise TrialFailed(f"{out}: {error.strerror}")
     written = [out, *tables.write(figures, out)]

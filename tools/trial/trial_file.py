@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from host_agents.store.whole_file import whole_file
 from tools.trial.errors import TrialFailed
 
 FORMAT, VERSION = "entourage trial", 1
@@ -42,7 +43,7 @@ def write(trial: Trial, path: Path) -> None:
     """Raises TrialFailed."""
     lines = [trial.header(), *sorted(trial.events, key=lambda one: one["at"])]
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
     except OSError as error:
         raise TrialFailed(f"{path}: {error.strerror}")
