@@ -56,6 +56,19 @@ def test_the_whole_world_with_a_home_link_and_everywhere_a_node_can_go(lab: Lab)
     assert "no lab is up" in lab("status").stderr
 
 
+def test_what_a_lab_looks_like_is_told_without_what_it_is_built_with(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many places it took three seconds: pyroute2 is long in coming, and starts a process to look into each."""
+    assert lab("up", "--bare").returncode == 0
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+
+    told = lab("status")
+
+    assert told.returncode == 0 and "fa1" in told.stdout
+    assert "tools.lab.world" in told.stderr and "pyroute2" not in told.stderr
+    monkeypatch.undo()
+    assert lab("down").returncode == 0
+
+
 def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab: Lab) -> None:
     up = lab("up", "--dhcp")
     assert "pc1 has 10.10.0." in up.stdout, up.stderr

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from pyroute2 import netns
 
 from host_agents.store.whole_file import whole_file
 from tools.lab import privilege, processes
@@ -144,6 +143,8 @@ class RunDirectory:
         self._end_processes()
         for name in state.named:
             if (NAMED / name).exists():
+                from pyroute2 import netns
+
                 netns.remove(name)
         for name in ("pids", "mnt", *state.plan.names()):
             shutil.rmtree(self / name, ignore_errors=True)
