@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from host_agents.cli.show import print_json, print_table
-from host_agents.runtime.control import understood
+from host_agents.runtime.control import asked, understood
 from host_agents.runtime.errors import ConfigurationError
 
-_PATIENCE = 10.0  # seconds
 _SESSIONS = {
     "sub_nai": "sub-NAI",
     "state": "state",
@@ -105,10 +104,8 @@ def _parts(handoff: _Handoff) -> dict[str, Any]:
 
 def ask_node(control: Path, question: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
     """What the node behind `control` answers. kinds: as of understood(). Raises OSError, ValueError."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(control))
-        client.sendall(question.encode() + b"\n")
+    with asked(control, question.encode()) as client:
+        client.shutdown(socket.SHUT_WR)  # an agent, which answers line by line, is not to wait for another
         with client.makefile("rb") as answer:
             return understood(answer.read(), kinds)
 

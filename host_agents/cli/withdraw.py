@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from host_agents.cli.asking import default
+from host_agents.cli.names import interface
 from host_agents.datapath.bpf import hooks as bpf
 from host_agents.datapath.device import is_held
 from host_agents.datapath.ipip import kernel as ipip
@@ -29,7 +30,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], r
     command = commands.add_parser("withdraw", help=f"take out of the kernel what a {name} left that does not run")
     where = command.add_mutually_exclusive_group()
     where.add_argument("--config", type=Path, default=usual, metavar="FILE", help=f"default {usual}")
-    where.add_argument("--device", metavar="NAME", help="its tunnel device, where there is no such file any more")
+    device = "its tunnel device, where there is no such file any more"
+    where.add_argument("--device", type=interface, metavar="NAME", help=device)
     command.set_defaults(handler=_withdraw, role=role)
 
 

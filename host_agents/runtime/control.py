@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -157,14 +158,25 @@ async def _stream(
                     await one
 
 
-def ask(path: Path, request: dict[str, Any], kinds: Mapping[str, Any] = _ANYTHING) -> dict[str, Any]:
-    """The daemon's answer. kinds: as of understood(). Raises OSError when nobody is there, ValueError."""
+@contextlib.contextmanager
+def asked(path: Path, question: bytes) -> Iterator[socket.socket]:
+    """Where the answer to one line comes from; each octet of it has to be there within ten seconds. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        with client.makefile("rb") as lines:
-            return understood(lines.readline(), kinds)
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            if stat.S_ISSOCK(path.stat().st_mode):
+                raise
+            raise OSError(errno.ENOTSOCK, "is no socket") from None
+        client.sendall(question + b"\n")
+        yield client
+
+
+def ask(path: Path, request: dict[str, Any], kinds: Mapping[str, Any] = _ANYTHING) -> dict[str, Any]:
+    """The daemon's answer. kinds: as of understood(). Raises OSError when nobody is there, ValueError."""
+    with asked(path, json.dumps(request).encode()) as client, client.makefile("rb") as lines:
+        return understood(lines.readline(), kinds)
 
 
 def understood(octets: bytes, kinds: Mapping[str, Any] = _ANYTHING) -> dict[str, Any]:
@@ -197,28 +209,21 @@ def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
 
     Raises OSError when nobody is there, or it ends before its answer does.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        with client.makefile("rb") as answer:
-            if answer.peek(len(_NO))[: len(_NO)] == _NO:
-                return understood(answer.readline())
-            piece = b""
-            while not piece.endswith(b"\n"):
-                piece = answer.readline(_PIECE)
-                if not piece:
-                    raise ConnectionResetError(0, "it has hung up")
-                out.write(piece)
+    with asked(path, json.dumps(request).encode()) as client, client.makefile("rb") as answer:
+        if answer.peek(len(_NO))[: len(_NO)] == _NO:
+            return understood(answer.readline())
+        piece = b""
+        while not piece.endswith(b"\n"):
+            piece = answer.readline(_PIECE)
+            if not piece:
+                raise ConnectionResetError(0, "it has hung up")
+            out.write(piece)
     return {}
 
 
 def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the daemon tells, until it ends. Raises OSError, ValueError as ask() does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
+    with asked(path, json.dumps(request).encode()) as client:
         client.settimeout(None)  # nothing may happen for long
         with client.makefile("rb") as lines:
             for line in lines:

@@ -118,6 +118,16 @@ def test_what_is_no_answer_at_all_is_one_line(
     assert reason in told.err
 
 
+@pytest.mark.parametrize("words", ["ha show status", "fa watch", "node status"])
+def test_what_is_no_socket_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    """Who is in a hurry gives the configuration's name to --control."""
+    path = tmp_path / "ha.toml"
+    path.write_text("")
+
+    assert main([*words.split(), "--control", str(path)]) == 1
+    assert capsys.readouterr().err.endswith(": is no socket\n")
+
+
 def test_a_capture_of_somebody_without_an_address_says_so(
     somebody: Somebody, capsys: pytest.CaptureFixture[str]
 ) -> None:

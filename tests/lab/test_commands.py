@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from host_agents.cli.main import main
 from tools.lab import directory, programs
 from tools.lab.anchor import PROJECT, environment
 from tools.lab.errors import LabFailed
@@ -85,6 +86,11 @@ def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab:
 
 def test_a_place_nobody_knows_is_a_mistake_in_the_command(lab: Lab) -> None:
     assert lab("roam", "mars").returncode == 2
+
+
+def test_an_option_behind_the_place_is_not_taken_for_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "exec", "mn", "--dir", "/somewhere", "--", "true"]) == 2
+    assert capsys.readouterr().err == "entourage lab exec: --dir comes before the name of the place\n"
 
 
 def test_nothing_arrives_before_it_is_sent(lab: Lab) -> None:

@@ -416,6 +416,16 @@ def test_where_the_file_is_gone_the_name_of_the_device_does(home: Home) -> None:
     assert subprocess.run(home.inside(["ip", "link", "show", "mip0"]), capture_output=True).returncode == 1
 
 
+def test_who_takes_it_for_a_node_is_told_so_at_once(home: Home) -> None:
+    home.start()
+    ask = [sys.executable, "-m", "host_agents.cli.main", "node", "status", "--control", str(home.control)]
+
+    done = subprocess.run(ask, capture_output=True, text=True, timeout=8)  # a node would have ten seconds
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"entourage: {home.control}: no answer from the node: bad request")
+
+
 def test_nobody_there_is_exit_1_with_nothing_on_stdout(home: Home) -> None:
     shown = home.run("ha", "show", "bindings", "--json")
 

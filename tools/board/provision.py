@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +22,14 @@ from tools.board.errors import BoardFailed
 
 
 def provision(arguments: argparse.Namespace) -> None:
-    """The board is asked first, so that nobody becomes a subscriber whose node cannot be reached. Raises BoardFailed,
-    ConfigurationError.
+    """The board is asked first, and what cannot be written is found out, so that nobody becomes a subscriber whose node
+    cannot be reached or has no key. Raises BoardFailed, ConfigurationError.
     """
     wishes = _wishes(arguments)
     out: Path = arguments.out or Path(f"{secret_files.file_name(wishes.nai)}.json")
     former = _former(arguments, out, wishes.nai)
+    if not os.access(out.parent, os.W_OK):
+        raise BoardFailed(f"{out}: nothing can be written there")
     with _board(arguments) as board:
         spi, home_agent, key = _subscribe(arguments, wishes, out, former)
         if former is None:

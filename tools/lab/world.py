@@ -125,8 +125,8 @@ class World:
 
     def down(self, keep_files: bool = False) -> None:
         """End it and remove every trace but log/ and *.pcap; those too if the directory is our own and not kept."""
-        if not self.directory.path.is_dir():
-            return
+        if not (self.directory / "lock").exists():
+            return  # and none is made in a folder of somebody's, which would then pass for a lab's
         with self.directory.locked():
             state = self.directory.load()
             if state is not None:

@@ -94,7 +94,7 @@ def _add(
 
 def _named(text: str) -> tuple[str, str]:
     address, sign, name = text.partition("=")
-    if not sign or not name:
+    if not sign or not name or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text} is no ADDRESS=NAME, like 203.0.113.2=office")
     return address, name
 
@@ -102,7 +102,7 @@ def _named(text: str) -> tuple[str, str]:
 def _where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--config", type=Path, metavar="FILE", help="the JSON file of a node on this machine")
-    where.add_argument("--port", metavar="PORT", help="a board, as `entourage board` has it")
+    where.add_argument("--port", type=str, metavar="PORT", help="a board, as `entourage board` has it")
 
 
 def _node(arguments: argparse.Namespace) -> Any:
