@@ -43,6 +43,11 @@ def whole_file(path: Path, mode: int | None = None, like: Path | None = None) ->
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def can_be_made(path: Path) -> bool:
+    """Whether it looks so, for who has an hour's work to do for it first."""
+    return not path.is_dir() and (path.exists() or os.access(path.parent, os.W_OK))
+
+
 def _give(path: Path, like: Path | None, former: Path | None) -> None:
     owner = like or former
     if owner is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from host_agents.store.whole_file import can_be_made
 from mip4.address import is_unicast, parse
 from mip4.errors import Malformed
 from mip4.nai import check_nai
@@ -28,7 +28,7 @@ def provision(arguments: argparse.Namespace) -> None:
     wishes = _wishes(arguments)
     out: Path = arguments.out or Path(f"{secret_files.file_name(wishes.nai)}.json")
     former = _former(arguments, out, wishes.nai)
-    if not os.access(out.parent, os.W_OK):
+    if not can_be_made(out):
         raise BoardFailed(f"{out}: nothing can be written there")
     with _board(arguments) as board:
         spi, home_agent, key = _subscribe(arguments, wishes, out, former)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    _keep_apart(arguments.out, [arguments.file])
     return _keep(importing.load(arguments.file, arguments.source), arguments.out)
 
 
@@ -136,8 +137,18 @@ def _keep(trial: Trial, out: Path) -> int:
     return 0
 
 
+def _keep_apart(out: Path, files: Sequence[Path]) -> None:
+    """Raises TrialFailed: what is read is not to be replaced by what is made of it."""
+    for file in files:
+        if out.exists() and file.exists() and out.samefile(file):
+            raise TrialFailed(f"{out}: would be replaced by what is made of it")
+
+
 def _merge(arguments: argparse.Namespace) -> int:
+    _keep_apart(arguments.out, arguments.files)
     trial = clocks.merge([trial_file.read(path) for path in arguments.files])
+    if arguments.out.is_file() and trial_file.is_recording(arguments.out):
+        raise TrialFailed(f"{arguments.out}: a recording itself, and would be replaced: OUT is the last word")
     for clock in trial.clocks:
         known = clock["offset_ms"] is not None
         ahead = f"{clock['offset_ms']:+.1f} ms ± {clock['uncertainty_ms']:.1f} ms" if known else "an unknown time"
@@ -146,6 +157,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    _keep_apart(arguments.out, [arguments.file])
     trial = trial_file.read(arguments.file)
     written = write_report(Figures.of(trial, dict(arguments.network)), arguments.out, arguments.title, arguments.pdf)
     print(", ".join(str(path) for path in written))
@@ -154,9 +166,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def write_report(figures: Figures, out: Path, title: str = "", printed: bool = False) -> list[Path]:
     """The page, its CSV files and, if it is to be printed, a PDF. Raises TrialFailed."""
+    text = page.page(figures, title)
     try:
         with whole_file(out) as beside:
-            beside.write_text(page.page(figures, title), encoding="utf-8")
+            beside.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TrialFailed(f"{out}: {error.strerror}")
     written = [out, *tables.write(figures, out)]
