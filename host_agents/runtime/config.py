@@ -37,7 +37,7 @@ class AgentSection(Section, kw_only=True):
     reverse_tunnel_required: bool = False
 
 
-class _HomeAgentSection(AgentSection, kw_only=True):
+class HomeAgentSection(AgentSection, kw_only=True):
     address: str
     state: str = "ha.sqlite"
     control: str = "ha.sock"
@@ -71,7 +71,7 @@ class _Radius(Section):
 
 
 class _HomeAgentFile(Section):
-    home_agent: _HomeAgentSection
+    home_agent: HomeAgentSection
     network: list[NetworkSection]
     subscriber: list[SubscriberSection] = []
     foreign_agent: list[Peer] = []
@@ -132,7 +132,7 @@ def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str
     reader.need(
         f"{name}.datapath", section.datapath in DATAPATHS, f"{section.datapath} is none of {', '.join(DATAPATHS)}"
     )
-    reader.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
+    need_device(reader, name, section)
     reader.need(f"{name}.sub_nai_vendor", 0 <= section.sub_nai_vendor < 1 << 24, "no enterprise number")
     reader.need(
         f"{name}.reverse_tunnel_required",
@@ -161,6 +161,11 @@ def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str
         section.device,
         tuple(warnings),
     )
+
+
+def need_device(reader: Reader, name: str, section: AgentSection) -> bool:
+    """Whether the name of its device can be one."""
+    return reader.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
 
 
 def _http(text: str) -> tuple[str, int] | None:

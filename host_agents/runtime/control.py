@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
+
+import msgspec
 
 from host_agents.runtime.answers import Reply
 from host_agents.runtime.errors import BadRequest, ConfigurationError, NotAllowed
@@ -29,6 +33,8 @@ _PIECE = 1 << 20  # octets
 
 _NO = b'{"error": '  # how an answer begins that is none
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+_ANYTHING: Mapping[str, Any] = MappingProxyType({})
 
 Answer = Callable[[dict[str, Any], bool], Awaitable[Reply]]
 
@@ -152,17 +158,50 @@ async def _stream(
                     await one
 
 
-def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The daemon's answer. Raises OSError when nobody is there, ValueError when it makes no sense."""
+@contextlib.contextmanager
+def asked(path: Path, question: bytes) -> Iterator[socket.socket]:
+    """Where the answer to one line comes from; each octet of it has to be there within ten seconds. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        with client.makefile("rb") as lines:
-            reply = json.loads(lines.readline())
-    if not isinstance(reply, dict):
-        raise ValueError("not a JSON object")
-    return reply
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            if stat.S_ISSOCK(path.stat().st_mode):
+                raise
+            raise OSError(errno.ENOTSOCK, "is no socket") from None
+        client.sendall(question + b"\n")
+        yield client
+
+
+def ask(path: Path, request: dict[str, Any], kinds: Mapping[str, Any] = _ANYTHING) -> dict[str, Any]:
+    """The daemon's answer. kinds: as of understood(). Raises OSError when nobody is there, ValueError."""
+    with asked(path, json.dumps(request).encode()) as client, client.makefile("rb") as lines:
+        return understood(lines.readline(), kinds)
+
+
+def understood(octets: bytes, kinds: Mapping[str, Any] = _ANYTHING) -> dict[str, Any]:
+    """The JSON object that was answered. kinds: keys that it must have, and their types, unless it has an "error".
+
+    Whoever uses an answer says here all that he takes for granted of it. Raises ConnectionResetError where nothing was
+    said, ValueError with what is wrong.
+    """
+    if not octets:
+        raise ConnectionResetError(0, "it has hung up")
+    try:
+        answer = json.loads(octets)
+    except (ValueError, RecursionError):
+        raise ValueError("what is there speaks no JSON") from None
+    if not isinstance(answer, dict):
+        raise ValueError("what is there says no JSON object")
+    for key, kind in () if "error" in answer else kinds.items():
+        if key not in answer:
+            raise ValueError(f"what is there says nothing of {key}")
+        try:
+            msgspec.convert(answer[key], kind)
+        except msgspec.ValidationError as error:
+            reason, _, place = str(error).partition(" - at `$")
+            raise ValueError(f"what is there says of {key}{place.rstrip('`')}: {reason}") from None
+    return answer
 
 
 def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
@@ -170,35 +209,25 @@ def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
 
     Raises OSError when nobody is there, or it ends before its answer does.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        with client.makefile("rb") as answer:
-            if answer.peek(len(_NO))[: len(_NO)] == _NO:
-                return dict(json.loads(answer.readline()))
-            piece = b""
-            while not piece.endswith(b"\n"):
-                piece = answer.readline(_PIECE)
-                if not piece:
-                    raise ConnectionResetError(0, "it has hung up")
-                out.write(piece)
+    with asked(path, json.dumps(request).encode()) as client, client.makefile("rb") as answer:
+        if answer.peek(len(_NO))[: len(_NO)] == _NO:
+            return understood(answer.readline())
+        piece = b""
+        while not piece.endswith(b"\n"):
+            piece = answer.readline(_PIECE)
+            if not piece:
+                raise ConnectionResetError(0, "it has hung up")
+            out.write(piece)
     return {}
 
 
 def watch(path: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the daemon tells, until it ends. Raises OSError, ValueError as ask() does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(path))
-        client.sendall(json.dumps(request).encode() + b"\n")
+    with asked(path, json.dumps(request).encode()) as client:
         client.settimeout(None)  # nothing may happen for long
         with client.makefile("rb") as lines:
             for line in lines:
-                event = json.loads(line)
-                if not isinstance(event, dict):
-                    raise ValueError("not a JSON object")
-                yield event
+                yield understood(line)
 
 
 def _remove_stale(path: Path) -> None:

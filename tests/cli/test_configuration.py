@@ -31,10 +31,10 @@ def section(cls: type[msgspec.Struct], without: set[str]) -> dict[str, Any]:
 _IN_BOTH = {one.name for one in msgspec.structs.fields(_BOTH)} - _OWN
 _TAKEN = {
     "Both agents": section(_BOTH, _OWN),
-    "ha.toml: `[home_agent]`": section(config._HomeAgentSection, _IN_BOTH),
+    "ha.toml: `[home_agent]`": section(config.HomeAgentSection, _IN_BOTH),
     "ha.toml: `[[network]]`": section(home_config.NetworkSection, set()),
     "ha.toml: `[[subscriber]]`": section(home_config.SubscriberSection, set()) | {"addresses": {}},
-    "fa.toml: `[foreign_agent]`": section(foreign_agent_config._ForeignAgentSection, _IN_BOTH),
+    "fa.toml: `[foreign_agent]`": section(foreign_agent_config.ForeignAgentSection, _IN_BOTH),
     "A node": {name: None if default is REQUIRED else default for name, default, _ in node(fields)},
 }
 
