@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,14 +15,18 @@ from host_agents.runtime.control_client import ask, copy, watch
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
 from host_agents.runtime.home_agent_config import load_home_agent
+from mip4.address import parse
 
 _SHOWN = {
     "ha": ("bindings", "pools", "peers", "handoffs", "events", "counters", "status"),
     "fa": ("visitors", "peers", "handoffs", "events", "counters", "status"),
 }
 _LISTS = ("bindings", "visitors")
+_FIELDS = ("counters", "status")  # one object each; of all others there are several
 
-Ask: TypeAlias = Callable[[Path, dict[str, Any]], dict[str, Any]]
+Kinds: TypeAlias = Mapping[str, Any]  # key of an answer -> what must be there
+
+Ask: TypeAlias = Callable[[Path, dict[str, Any], Kinds], dict[str, Any]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -86,15 +90,15 @@ def _show(args: argparse.Namespace) -> int:
     request = {"show": args.what, "where": where} if where else {"show": args.what}
     if args.json:
         sys.stdout.flush()
-        copied = _ask(args, request, "", lambda path, asked: copy(path, asked, sys.stdout.buffer))
+        copied = _ask(args, request, {}, lambda path, asked, _: copy(path, asked, sys.stdout.buffer))
         return 1 if copied is None else 0
-    reply = _ask(args, request, args.what)
+    fields = args.what in _FIELDS
+    reply = _ask(args, request, {args.what: dict[str, Any] if fields else list[dict[str, Any]]})
     if reply is None:
         return 1
-    found = reply[args.what]
-    rows: Sequence[dict[str, Any]] = found
-    if isinstance(found, dict):
-        rows = [{"what": key, "is": value} for key, value in found.items()]
+    rows: Sequence[dict[str, Any]] = reply[args.what]
+    if fields:
+        rows = [{"what": key, "is": value} for key, value in reply[args.what].items()]
         rows = sorted(rows, key=lambda row: row["what"]) if args.what == "counters" else rows
     if rows:
         print_table(TABLES[args.what], rows)
@@ -125,27 +129,33 @@ def _capture(args: argparse.Namespace) -> int:
     where = {"nai": args.nai} | ({} if args.sub_nai is None else {"sub_nai": args.sub_nai})
     table = _SHOWN[args.role][0]
 
-    def sessions() -> list[dict[str, Any]] | None:
-        reply = _ask(args, {"show": table, "where": where}, table)
-        return None if reply is None else list(reply[table])
+    def addresses() -> list[int] | None:
+        reply = _ask(args, {"show": table, "where": where}, {table: list[capture.Session]})
+        if reply is None:
+            return None
+        try:  # a visitor whose registration is under way has none yet
+            return [parse(one["home_address"]) for one in reply[table] if one["home_address"]]
+        except ValueError as error:
+            _no_answer(args, error)
+            return None
 
-    return capture.run(args, sessions)
+    return capture.run(args, addresses)
 
 
 def _release(args: argparse.Namespace) -> int:
     if bool(args.nai) == args.all:
         raise ConfigurationError("release: either NAI [SUB_NAI] or --all")
     wanted = {"all": args.all, "nai": args.nai, "sub_nai": args.sub_nai, "inform": not args.quietly}
-    return _told(args, {"release": wanted}, "released", lambda reply: f"{len(reply['released'])} released")
+    return _told(args, {"release": wanted}, {"released": list[Any]}, lambda reply: f"{len(reply['released'])} released")
 
 
 def _drain(args: argparse.Namespace) -> int:
-    return _told(args, {"drain": True}, "drained", lambda reply: f"{reply['drained']} drained")
+    return _told(args, {"drain": True}, {"drained": int}, lambda reply: f"{reply['drained']} drained")
 
 
 def _debug(args: argparse.Namespace) -> int:
     """A name that nobody has is looked at as well, since it may be new; a mistyped one is not to go unnoticed."""
-    reply = _ask(args, {"debug": args.nai, "on": not args.off}, "debugged")
+    reply = _ask(args, {"debug": args.nai, "on": not args.off}, {"debugged": list[str]})
     if reply is None:
         return 1
     print(f"looked at: {', '.join(reply['debugged']) or 'nobody'}")
@@ -162,21 +172,23 @@ def _reload(args: argparse.Namespace) -> int:
     def line(reply: dict[str, Any]) -> str:
         return " ".join(f"{key}={value}" for key, value in reply.items())
 
-    return _told(args, {"reload": True}, "restart_needed", line)
+    return _told(args, {"reload": True}, {"restart_needed": bool}, line)
 
 
-def _told(args: argparse.Namespace, request: dict[str, Any], key: str, line: Callable[[dict[str, Any]], str]) -> int:
-    reply = _ask(args, request, key)
+def _told(
+    args: argparse.Namespace, request: dict[str, Any], kinds: Kinds, line: Callable[[dict[str, Any]], str]
+) -> int:
+    reply = _ask(args, request, kinds)
     if reply is None:
         return 1
     print(line(reply))
     return 0
 
 
-def _ask(args: argparse.Namespace, request: dict[str, Any], key: str, how: Ask = ask) -> dict[str, Any] | None:
-    """The daemon's answer, which has `key`; None where there is none or it says no, which is told on stderr."""
+def _ask(args: argparse.Namespace, request: dict[str, Any], kinds: Kinds, how: Ask = ask) -> dict[str, Any] | None:
+    """The daemon's answer, with all of `kinds`; None where there is none or it says no, which is told on stderr."""
     try:
-        reply = how(_control(args), request)
+        reply = how(_control(args), request, kinds)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
@@ -185,9 +197,6 @@ def _ask(args: argparse.Namespace, request: dict[str, Any], key: str, how: Ask =
     if "error" in reply:
         for line in str(reply["error"]).splitlines():
             print(f"entourage: {line}", file=sys.stderr)
-        return None
-    if key and key not in reply:
-        _no_answer(args, ValueError(f"what is there says nothing of {key}"))
         return None
     return reply
 

@@ -9,16 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 from host_agents.cli.numbers import real, whole
 from host_agents.decoder.pcapng_writer import PcapngWriter
-from host_agents.runtime.errors import ConfigurationError
+from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.session_capture import SessionCapture
-from mip4.address import parse
 
 _LOOK = 1.0  # seconds between looks at which addresses the sessions have
-Sessions = Callable[[], list[dict[str, Any]] | None]
+Addresses = Callable[[], list[int] | None]
+
+
+class Session(TypedDict):
+    """What has to be known of a session that is captured."""
+
+    home_address: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,38 +43,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, sessions: Sessions) -> int:
-    """sessions: what the daemon shows of those that are wanted, None if it does not answer. Raises KernelRefused."""
+def run(args: argparse.Namespace, addresses: Addresses) -> int:
+    """addresses: those that the wanted sessions have, None if the daemon does not answer. Raises KernelRefused."""
     if args.write is None and sys.stdout.isatty():
         raise ConfigurationError(
             "capture: pcapng on a terminal is no use: --write FILE, or a pipe to wireshark -k -i -"
         )
-    first = sessions()
+    first = addresses()
     if first is None:
         return 1
     if not first:
         print("entourage: nobody of that name is registered now; its registrations will be seen", file=sys.stderr)
     with contextlib.closing(SessionCapture(args.nai, args.sub_nai)) as capture, _opened(args.write) as file:
-        capture.follow(_addresses(first))
+        capture.follow(set(first))
         with contextlib.suppress(BrokenPipeError):
             writer = PcapngWriter(file)
             with contextlib.suppress(KeyboardInterrupt):
-                _stream(args, capture, writer, sessions)
+                _stream(args, capture, writer, addresses)
             _pass_on(args, capture, writer, 0)  # what came before Ctrl-C
         print(f"entourage: {capture.taken} packets, {capture.dropped()} lost by the kernel", file=sys.stderr)
     return 0
 
 
-def _stream(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWriter, sessions: Sessions) -> None:
+def _stream(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWriter, addresses: Addresses) -> None:
     """Until one of the limits; each packet is passed on at once. Raises BrokenPipeError, KeyboardInterrupt."""
     ends = None if args.seconds is None else time.monotonic() + args.seconds
     looks = time.monotonic() + _LOOK
     while True:
         now = time.monotonic()
         if now >= looks:
-            found = sessions()
+            found = addresses()
             if found is not None:  # while the daemon restarts, what was known stays true
-                capture.follow(_addresses(found))
+                capture.follow(set(found))
             looks = now + _LOOK
         until = min(looks, ends or looks)
         _pass_on(args, capture, writer, max(0.0, until - now))
@@ -91,14 +96,13 @@ def _is_full(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWr
     return bool(capture.taken == args.packets or writer.size >= args.megabytes << 20)
 
 
-def _addresses(found: list[dict[str, Any]]) -> set[int]:
-    """A visitor whose registration is under way has none yet."""
-    return {parse(one["home_address"]) for one in found if one["home_address"]}
-
-
 @contextlib.contextmanager
 def _opened(path: Path | None) -> Any:
-    """Where it goes: a file that only its owner reads, or stdout. Raises ConfigurationError."""
+    """Where it goes: a file that only its owner reads, or stdout.
+
+    A file has its name from the beginning: who looks for the end of something wants what came before it, whatever that
+    end does to us. Raises ConfigurationError, KernelRefused.
+    """
     if path is None:
         yield sys.stdout.buffer
         return
@@ -107,5 +111,8 @@ def _opened(path: Path | None) -> Any:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}")
-    with open(descriptor, "wb") as file:
-        yield file
+    with open(descriptor, "wb", buffering=0) as file:
+        try:
+            yield file
+        except OSError as error:
+            raise KernelRefused(str(path), f"{error.strerror}; what was captured before is there, and whole") from error

@@ -26,7 +26,8 @@ _FORMS = ("ip", "icmp", "udp")
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `decode`."""
     decode = subparsers.add_parser("decode", help="a capture's Mobile IP, or a message in hexadecimal, in words")
-    decode.add_argument("what", metavar="FILE|HEX", help="pcap or pcapng; or octets, blanks and colons allowed")
+    text = "pcap or pcapng; or octets, blanks and colons allowed"
+    decode.add_argument("what", type=str, metavar="FILE|HEX", help=text)
     decode.add_argument("--as", dest="form", choices=_FORMS, help="what HEX is: found out from the octets if not said")
     decode.add_argument(
         "--key",

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from host_agents.cli.names import Parser
 from host_agents.runtime.errors import ConfigurationError, KernelRefused, StoreFailed
 
 # Imported when it is wanted: with all of it a daemon starts in 0.45 s of CPU instead of 0.28, and takes 10 MB more
@@ -31,7 +32,7 @@ EXITS = "0: done. 1: what was asked for failed, or no daemon answers. 2: usage o
 
 def make_parser(command: str = "") -> argparse.ArgumentParser:
     """Of one command; of all of them where there is no such command."""
-    parser = argparse.ArgumentParser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
+    parser = Parser(prog="entourage", description="Mobile IPv4: agents, node, lab, boards, benches.")
     parser.epilog = f"Exit code {EXITS}"
     parser.add_argument("--version", action=_Version, nargs=0, help="show this program's version and exit")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -6,13 +6,14 @@ import argparse
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from host_agents.cli.show import print_json, print_table
+from host_agents.runtime.control_client import asked, understood
 from host_agents.runtime.errors import ConfigurationError
 
-_PATIENCE = 10.0  # seconds
 _SESSIONS = {
     "sub_nai": "sub-NAI",
     "state": "state",
@@ -31,6 +32,28 @@ _HANDOFFS = {
 }
 
 
+class _Handoff(TypedDict):
+    """Times: ms since the node started."""
+
+    care_of_address: str | None
+    link_down: int | None
+    link_up: int | None
+    requested: int | None
+    last_reply: int | None
+    sessions: int
+    registered: int
+
+
+_STATUS = {
+    "nai": str,
+    "home_agent": str,
+    "mode": str | None,
+    "care_of_address": str | None,
+    "sessions": list[dict[str, Any]],
+    "handoffs": list[_Handoff],
+}
+
+
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `node`."""
     commands = subparsers.add_parser("node", help="mobile node").add_subparsers(required=True, metavar="COMMAND")
@@ -45,9 +68,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 def _status(args: argparse.Namespace) -> int:
     control = args.control or control_of(args.config)
     try:
-        status = ask_node(control)
-        if "handoffs" not in status:
-            raise ValueError(status.get("error", "what is there is no node"))
+        status = ask_node(control, "status", _STATUS)
+        if "error" in status:
+            raise ValueError(status["error"])
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else ""
         print(f"entourage: {control}: no answer from the node: {reason or error}", file=sys.stderr)
@@ -57,18 +80,20 @@ def _status(args: argparse.Namespace) -> int:
     else:
         where = status["care_of_address"] or status["mode"] or "no agent"  # at home there is no care-of address
         print(f"{status['nai']} at {where}, home agent {status['home_agent']}")
+        if status.get("tunnel_refused"):
+            print(f"no tunnel: {status['tunnel_refused']}")
         print_table(_SESSIONS, status["sessions"])
         if status["handoffs"]:
             print_table(_HANDOFFS, [_parts(one) for one in status["handoffs"]], title="the last handoffs")
     return 0
 
 
-def _parts(handoff: dict[str, Any]) -> dict[str, Any]:
+def _parts(handoff: _Handoff) -> dict[str, Any]:
     """How long each part took; None for one that has not ended, and for the link of a node that began on it."""
 
     def between(first: str, second: str) -> int | None:
-        times = handoff[first], handoff[second]
-        return None if None in times else times[1] - times[0]
+        began, ended = handoff.get(first), handoff.get(second)
+        return ended - began if isinstance(began, int) and isinstance(ended, int) else None
 
     return {
         "came to": handoff["care_of_address"] or "home",
@@ -79,17 +104,12 @@ def _parts(handoff: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def ask_node(control: Path, question: str = "status") -> dict[str, Any]:
-    """What the node behind `control` answers. Raises OSError, ValueError."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        client.connect(str(control))
-        client.sendall(question.encode() + b"\n")
+def ask_node(control: Path, question: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node behind `control` answers. kinds: as of understood(). Raises OSError, ValueError."""
+    with asked(control, question.encode()) as client:
+        client.shutdown(socket.SHUT_WR)  # an agent, which answers line by line, is not to wait for another
         with client.makefile("rb") as answer:
-            status = json.loads(answer.read())
-    if not isinstance(status, dict):
-        raise ValueError("not a JSON object")
-    return status
+            return understood(answer.read(), kinds)
 
 
 def control_of(config: Path) -> Path:

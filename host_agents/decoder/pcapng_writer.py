@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import BinaryIO
 
@@ -13,7 +14,10 @@ _NANOSECONDS = 9
 
 
 class PcapngWriter:
-    """size: octets written so far. An interface is described when the first packet of it comes."""
+    """size: octets written so far. An interface is described when the first packet of it comes.
+
+    What does not fit on the disk any more is cut back to whole packets, if file has no buffer. Methods raise OSError.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -39,7 +43,14 @@ class PcapngWriter:
 
     def _block(self, kind: int, body: bytes) -> None:
         length = 12 + len(body)
-        self._file.write(struct.pack("<II", kind, length) + body + struct.pack("<I", length))
+        rest = memoryview(struct.pack("<II", kind, length) + body + struct.pack("<I", length))
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):  # it is a pipe
+                self._file.truncate(self.size)
+            raise
         self.size += length
 
 

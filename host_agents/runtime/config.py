@@ -65,7 +65,7 @@ def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str
     reader.need(
         f"{name}.datapath", section.datapath in DATAPATHS, f"{section.datapath} is none of {', '.join(DATAPATHS)}"
     )
-    reader.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
+    need_device(reader, name, section)
     reader.need(f"{name}.sub_nai_vendor", 0 <= section.sub_nai_vendor < 1 << 24, "no enterprise number")
     reader.need(
         f"{name}.reverse_tunnel_required",
@@ -94,6 +94,11 @@ def read_common(reader: Reader, section: AgentSection, name: str, keys: list[str
         device=section.device,
         warnings=tuple(warnings),
     )
+
+
+def need_device(reader: Reader, name: str, section: AgentSection) -> bool:
+    """Whether the name of its device can be one."""
+    return reader.need(f"{name}.device", 0 < len(section.device) < 16, "an interface name has 1..15 characters")
 
 
 def _http(text: str) -> tuple[str, int] | None:

@@ -52,13 +52,13 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._complaints: list[str] = []
+        self.complaints: list[str] = []
         self._wrong: set[str] = set()  # keys of which nothing more need be said
 
     def finish(self) -> None:
         """Raises ConfigurationError: a line for every complaint."""
-        if self._complaints:
-            raise ConfigurationError("\n".join(f"{self.path}: {one}" for one in self._complaints))
+        if self.complaints:
+            raise ConfigurationError("\n".join(f"{self.path}: {one}" for one in self.complaints))
 
     def load(self, cls: type[T]) -> T:
         """The file's tables. Raises ConfigurationError where nothing can be made of it."""
@@ -68,6 +68,10 @@ class Reader:
             raise ConfigurationError(f"{self.path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{self.path}: not TOML: {error}") from error
+        return self.fit(tables, cls)
+
+    def fit(self, tables: dict[str, Any], cls: type[T]) -> T:
+        """The tables of a file, which are changed where they do not fit. Raises ConfigurationError as load()."""
         for _ in range(_MOST):
             try:
                 return msgspec.convert(tables, cls)
@@ -75,7 +79,7 @@ class Reader:
                 reason, _, where = str(error).partition(" - at `$")
                 where = where.rstrip("`").lstrip(".")
                 self._mistyped(cls, tables, where, reason)
-        self._complaints.append(f"file: more than {_MOST} mistakes")
+        self.complaints.append(f"file: more than {_MOST} mistakes")
         self.finish()
         raise AssertionError("not reached")
 
@@ -83,7 +87,7 @@ class Reader:
         """Whether it holds, which is a complaint about `key` otherwise."""
         if not holds and not self._is_wrong(key):
             self._wrong.add(key)
-            self._complaints.append(f"{key}: {reason}")
+            self.complaints.append(f"{key}: {reason}")
         return holds
 
     def value(self, key: str, otherwise: Any, make: Any, *given: Any) -> Any:
@@ -162,7 +166,7 @@ class Reader:
         elif unknown is not None:
             reason = "there is no such key" + _meant(unknown[1], _keys(cls, steps))
         if not self._is_wrong(about):
-            self._complaints.append(f"{about or 'file'}: {reason}")
+            self.complaints.append(f"{about or 'file'}: {reason}")
         self._wrong.add(about)
         if missing is not None:
             _table(tables, steps)[missing[1]] = copy.copy(_NAMED.get(missing[1], ""))

@@ -19,7 +19,7 @@ class _MobileNode(Key, kw_only=True):
     nai: str
 
 
-class _ForeignAgentSection(AgentSection, kw_only=True):
+class ForeignAgentSection(AgentSection, kw_only=True):
     care_of_address: str
     interfaces: list[str]
     state: str = "fa.sqlite"
@@ -37,7 +37,7 @@ class _ForeignAgentSection(AgentSection, kw_only=True):
 
 
 class _ForeignAgentFile(Section):
-    foreign_agent: _ForeignAgentSection
+    foreign_agent: ForeignAgentSection
     home_agent: list[Peer] = []
     mobile_node: list[_MobileNode] = []
     aaa: list[_MobileNode] = []

@@ -14,7 +14,7 @@ from host_agents.runtime.radius_config import Radius, RadiusSection, read_radius
 from mip4.const import PORT
 
 
-class _HomeAgentSection(AgentSection, kw_only=True):
+class HomeAgentSection(AgentSection, kw_only=True):
     address: str
     state: str = "ha.sqlite"
     control: str = "ha.sock"
@@ -30,7 +30,7 @@ class _HomeAgentSection(AgentSection, kw_only=True):
 
 
 class _HomeAgentFile(Section):
-    home_agent: _HomeAgentSection
+    home_agent: HomeAgentSection
     network: list[NetworkSection]
     subscriber: list[SubscriberSection] = []
     foreign_agent: list[Peer] = []

@@ -154,8 +154,9 @@ class VisitedRouter:
         found: set[Fact] = {route for table in tables for route in self._routing.routes(table)}
         rules = {rule for rule in self._routing.rules() if rule.priority in _OURS}  # others are the datapath's
         found |= {rule for rule in rules if rule.table in tables or rule.iif == self._device}
-        indices = self._indices()
-        found |= {one for one in self._routing.neighbours() if one.index in indices}
+        led, indices = {(one.index, one.about) for one in found if isinstance(one, Route)}, self._indices()
+        neighbours = self._routing.neighbours()  # also on a link that the configuration has no longer
+        found |= {one for one in neighbours if one.index in indices or (one.index, one.address) in led}
         return found
 
     def _indices(self) -> set[int]:

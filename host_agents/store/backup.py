@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from pathlib import Path
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.database import Lock, explain, version_of
 from host_agents.store.sqlite import HOME_AGENT_FILE
+from host_agents.store.whole_file import whole_file
+
+# Which file an error is about, SQLite does not say; but we write to one only
+_OF_THE_COPY = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC)
 
 
 def back_up(state: Path, target: Path) -> None:
@@ -22,15 +27,11 @@ def back_up(state: Path, target: Path) -> None:
         raise StoreFailed(f"{target}: is no file, and would be replaced")
     if target.exists() and state.exists() and target.samefile(state):
         raise StoreFailed(f"{target}: is the state file itself")
-    part = target.with_name(target.name + ".part")
     try:
-        _copy(state, part)
-        os.replace(part, target)
-        _flush(target.parent)
+        with whole_file(target, 0o600) as part:
+            _copy(state, part)
     except OSError as error:
         raise StoreFailed(f"{target}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def restore(backup: Path, state: Path) -> Path | None:
@@ -39,24 +40,20 @@ def restore(backup: Path, state: Path) -> Path | None:
     Raises StoreFailed: the backup is not whole, not ours or newer than we are; a daemon has the state open.
     """
     lock = Lock(str(state))
-    new = state.with_name(state.name + ".restoring")
     former = state.with_name(state.name + ".replaced")
     try:
-        _copy(backup, new)
-        if os.geteuid() == 0:  # the daemon's user owns the folder, and is to own this
-            owner = state.parent.stat()
-            os.chown(new, owner.st_uid, owner.st_gid)
-        there = state.exists()
-        if there:
-            _settle(state)
-            former.unlink(missing_ok=True)
-            os.link(state, former)
-        os.replace(new, state)
-        _flush(state.parent)
+        with whole_file(
+            state, 0o600, like=state.parent
+        ) as new:  # the daemon's user owns the folder, and is to own this
+            _copy(backup, new)
+            there = state.exists()
+            if there:
+                _settle(state)
+                former.unlink(missing_ok=True)
+                os.link(state, former)
     except OSError as error:
         raise StoreFailed(f"{state}: {error.strerror}") from error
     finally:
-        new.unlink(missing_ok=True)
         lock.release()
     return former if there else None
 
@@ -72,9 +69,7 @@ def _settle(state: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A whole copy in one file, on the disk. Raises StoreFailed about `source`, OSError about `target`."""
-    target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    """A whole copy in one file, which is empty yet. Raises StoreFailed about `source`, OSError about `target`."""
     try:
         with _opened(source) as whole, contextlib.closing(sqlite3.connect(target)) as copy:
             if version_of(whole, str(source), HOME_AGENT_FILE) == 0:
@@ -83,10 +78,11 @@ def _copy(source: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE")
             (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in _OF_THE_COPY:
+            raise OSError(errno.EIO, str(error)) from error
         raise StoreFailed(explain(str(source), error)) from error
     if verdict != "ok":
         raise StoreFailed(f"{source}: is damaged ({' '.join(str(verdict).split())})")
-    _flush(target)
 
 
 @contextlib.contextmanager
@@ -100,11 +96,3 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreFailed(f"{path}: is a directory")
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         yield connection
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

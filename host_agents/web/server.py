@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -19,6 +18,7 @@ import uvicorn
 from host_agents.runtime.daemon import Daemon
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.listening import listen
+from host_agents.store.whole_file import whole_file
 from host_agents.web.app import make_app
 from host_agents.web.ticker import Ticker
 
@@ -85,8 +85,8 @@ def make_token(path: Path) -> str:
                 raise ConfigurationError(f"http_token: {path} holds fewer than 16 characters")
             return token
         token = secrets.token_urlsafe(24)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(token + "\n")
+        with whole_file(path, 0o600) as file:
+            file.write_text(token + "\n")
         return token
     except OSError as error:
         raise ConfigurationError(f"http_token: {path}: {error.strerror}") from error

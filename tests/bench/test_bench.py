@@ -30,6 +30,13 @@ def swims(quick):
     return RECORD
 
 
+def test_what_cannot_be_written_is_said_before_anything_is_measured(tmp_path, capsys):
+    for option, path in (("--json", tmp_path), ("--json", tmp_path / "nowhere/bench.json"), ("--plot", tmp_path)):
+        assert main(["bench", "scale", option, str(path)]) == 1
+
+        assert capsys.readouterr() == ("", f"entourage bench: {path}: nothing can be written there\n")
+
+
 def test_a_sample_tells_median_and_quartiles_whatever_the_order():
     sample = Sample([40, 10, 30, 20, 1000])
 

@@ -92,8 +92,8 @@ def test_a_list_for_people(entourage_board: Typed, attach: Callable[..., None]) 
     [
         ("auto", "/dev/ttyACM0"),
         ("id:0001", "/dev/ttyACM0"),
-        ("port:/dev/ttyUSB7", "/dev/ttyUSB7"),
-        ("/dev/pts/3", "/dev/pts/3"),
+        ("port:/dev/null", "/dev/null"),
+        ("/dev/ptmx", "/dev/ptmx"),
         ("socket://127.0.0.1:4000", "socket://127.0.0.1:4000"),
     ],
 )
@@ -126,6 +126,23 @@ def test_no_board_is_one_line_and_exit_1_with_nothing_on_stdout(
     assert err == (
         f"entourage board {command[0]}: no board is attached by USB; --port names one that is reached otherwise\n"
     )
+
+
+@pytest.mark.parametrize("command", [["deploy"], ["status"], ["logs"], ["console"], ["test"], ["budgets"]])
+def test_a_port_that_is_not_there_is_one_line(entourage_board: Typed, command: list[str]) -> None:
+    told = entourage_board(*command, "--port", "/dev/nowhere")
+
+    assert told == (1, "", f"entourage board {command[0]}: /dev/nowhere: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("port", "reason"), [("/dev/null", "it is no serial port, or cannot do that\n"), ("/dev", "Is a directory\n")]
+)
+def test_what_is_no_port_is_one_line(entourage_board: Typed, port: str, reason: str) -> None:
+    code, out, err = entourage_board("logs", "--port", port)
+
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err == f"entourage board logs: {port}: {reason}"
 
 
 def test_what_is_not_installed_is_named(entourage_board: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

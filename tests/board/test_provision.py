@@ -201,10 +201,22 @@ def test_what_cannot_be_done_leaves_no_trace(provision: Typed, ha: Path, out: Pa
     code, _, err = provision("--ha", ha, "--port", "/dev/nothing")
 
     assert code != 0
-    assert len(err.splitlines()) == 1 and "/dev/nothing: cannot be opened" in err
+    assert len(err.splitlines()) == 1 and "/dev/nothing: No such file or directory" in err
     assert ha.read_text() == HA
     assert sorted(path.name for path in ha.parent.iterdir()) == ["elder.key", "ha.toml"]
     assert not out.exists()
+
+
+def test_nobody_becomes_a_subscriber_whose_configuration_cannot_be_written(
+    provision: Typed, ha: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "nowhere" / "node.json"
+
+    code, said, err = provision("--ha", ha, "--out", out)
+
+    assert (code, said, err) == (1, "", f"entourage board provision: {out}: nothing can be written there\n")
+    assert ha.read_text() == HA
+    assert sorted(path.name for path in ha.parent.iterdir()) == ["elder.key", "ha.toml"]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -76,30 +74,6 @@ def test_streams_that_are_closed_are_no_files_of_ours(tmp_path: Path) -> None:
 
     assert ended.returncode == 0
     assert ended.stdout.endswith("/dev/null\n")
-
-
-@pytest.mark.parametrize("words", [("ha", "show", "status"), ("fa", "drain"), ("node", "status"), ("ha", "reload")])
-def test_a_socket_of_somebody_else_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
-) -> None:
-    path = tmp_path / "socket"
-
-    def somebody(server: socket.socket) -> None:
-        client, _ = server.accept()
-        client.recv(1000)
-        client.sendall(b"{}\n")
-        client.close()
-
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen()
-        threading.Thread(target=somebody, args=(server,)).start()
-
-        assert main([*words, "--control", str(path)]) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert len(told.err.splitlines()) == 1
-    assert told.err.startswith(f"entourage: {path}: no answer from the ")
 
 
 def test_a_socket_of_too_long_a_name_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ def options(parser: argparse.ArgumentParser, words: str = "") -> Iterator[tuple[
             for name, command in action.choices.items():
                 yield from options(command, f"{words} {name}")
         else:
-            yield f"{words} {max([*action.option_strings, ''], key=len)}".strip(), action
+            yield f"{words} {max([*action.option_strings, ''], key=len) or action.dest}".strip(), action
 
 
 OPTIONS = list(options(make_parser()))

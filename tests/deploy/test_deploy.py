@@ -385,10 +385,15 @@ def test_a_foreign_agent_that_goes_for_good_leaves_its_nodes_connected_and_nothi
     assert left_behind(internet.machines[VISITED]) == ""
 
 
-def test_a_home_agent_that_is_purged_leaves_nothing_behind_though_its_device_is_gone_already(internet, visited):
+def test_a_home_agent_that_is_purged_leaves_nothing_behind_though_its_device_is_gone_and_its_file_wrong(
+    internet, visited
+):
     router = internet.machines[HOME]
 
-    done = router.run("systemctl stop entourage-ha; ip link delete mip0; dpkg --purge entourage")
+    done = router.run(
+        "systemctl stop entourage-ha; ip link delete mip0; echo mistake = >>/etc/entourage/ha.toml;"
+        "dpkg --purge entourage"
+    )
 
     assert done.returncode == 0, done.stderr
     assert left_behind(router) == ""

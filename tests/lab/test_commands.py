@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from host_agents.cli.main import main
 from tools.lab import directory, programs
 from tools.lab.anchor import PROJECT, environment
 from tools.lab.errors import LabFailed
@@ -56,6 +57,19 @@ def test_the_whole_world_with_a_home_link_and_everywhere_a_node_can_go(lab: Lab)
     assert "no lab is up" in lab("status").stderr
 
 
+def test_what_a_lab_looks_like_is_told_without_what_it_is_built_with(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many places it took three seconds: pyroute2 is long in coming, and starts a process to look into each."""
+    assert lab("up", "--bare").returncode == 0
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+
+    told = lab("status")
+
+    assert told.returncode == 0 and "fa1" in told.stdout
+    assert "tools.lab.world" in told.stderr and "pyroute2" not in told.stderr
+    monkeypatch.undo()
+    assert lab("down").returncode == 0
+
+
 def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab: Lab) -> None:
     up = lab("up", "--dhcp")
     assert "pc1 has 10.10.0." in up.stdout, up.stderr
@@ -72,6 +86,11 @@ def test_a_lab_of_which_nodes_ask_for_their_addresses_and_go_behind_the_nat(lab:
 
 def test_a_place_nobody_knows_is_a_mistake_in_the_command(lab: Lab) -> None:
     assert lab("roam", "mars").returncode == 2
+
+
+def test_an_option_behind_the_place_is_not_taken_for_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "exec", "mn", "--dir", "/somewhere", "--", "true"]) == 2
+    assert capsys.readouterr().err == "entourage lab exec: --dir comes before the name of the place\n"
 
 
 def test_nothing_arrives_before_it_is_sent(lab: Lab) -> None:

@@ -43,6 +43,17 @@ def recorded(path: Path) -> list[Process]:
     return [process for process in found if process is not None]
 
 
+def test_a_folder_that_a_down_was_pointed_at_by_mistake_is_not_taken_for_a_labs(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "of mine").write_text("years of it")
+
+    World(tmp_path).down()
+
+    with pytest.raises(LabFailed, match="is not empty, and no lab was there before"):
+        World(tmp_path).up(programs=False)
+    assert [one.name for one in tmp_path.rglob("*")] == ["log", "of mine"]
+
+
 @pytest.mark.parametrize("milliseconds", [150, 220, 260, 300, 340, 400])
 def test_an_up_that_is_killed_in_the_middle_is_swept_by_the_next_down(path: Path, milliseconds: int) -> None:
     killed = bring_up(path)

@@ -375,6 +375,57 @@ def test_what_another_agent_has_is_not_withdrawn(home: Home) -> None:
     assert subprocess.run(looked, capture_output=True).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("former", "latter", "device", "complaint"),
+    [
+        ("spi = 256", 'spi = "many"', "mip0", ""),  # which does not matter here
+        ("[home_agent]", "[home_agent]\ndevice = 7", "mip0", "home_agent.device: Expected `str`, got `int`"),
+        ("[home_agent]", "[home_agent]\ndevise = 'mip7'", "mip0", "home_agent.devise: there is no such key: is device"),
+        ("[[network]]", "device = 'mip7'\nport = \n[[network]]", "mip7", "not TOML: "),
+        (f'address = "{HOME_AGENT}"', "", "mip0", "home_agent.address: is missing"),
+        (f'address = "{HOME_AGENT}"', "\0", "mip0", "not TOML: "),
+    ],
+)
+def test_what_an_agent_left_is_withdrawn_whatever_its_file_looks_like(
+    home: Home, former: str, latter: str, device: str, complaint: str
+) -> None:
+    os.close(home.hold(device))
+    home.config.write_text(CONFIG.replace(former, latter))
+
+    done = home.run("ha", "withdraw")
+
+    looked = subprocess.run(home.inside(["ip", "link", "show", device]), capture_output=True)
+    assert looked.returncode == 1, "it is still there"
+    said = f"entourage: {home.config}: {complaint}", f"; {device} is withdrawn all the same\n"
+    assert done.returncode == (2 if complaint else 0)
+    assert (done.stderr.startswith(said[0]) and done.stderr.endswith(said[1])) if complaint else done.stderr == ""
+    assert done.stderr.count("\n") <= 1
+
+
+def test_where_the_file_is_gone_the_name_of_the_device_does(home: Home) -> None:
+    os.close(home.hold("mip0"))
+    home.config.unlink()
+    without = [word for word in home.entourage("ha", "withdraw", "--device", "mip0") if "toml" not in word][:-1]
+
+    unknown = home.run("ha", "withdraw")
+    known = subprocess.run(without, capture_output=True, text=True, timeout=30)
+
+    assert unknown.returncode == 2
+    assert unknown.stderr == f"entourage: {home.config}: No such file or directory (--device NAME needs no file)\n"
+    assert (known.returncode, known.stderr) == (0, "")
+    assert subprocess.run(home.inside(["ip", "link", "show", "mip0"]), capture_output=True).returncode == 1
+
+
+def test_who_takes_it_for_a_node_is_told_so_at_once(home: Home) -> None:
+    home.start()
+    ask = [sys.executable, "-m", "host_agents.cli.main", "node", "status", "--control", str(home.control)]
+
+    done = subprocess.run(ask, capture_output=True, text=True, timeout=8)  # a node would have ten seconds
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"entourage: {home.control}: no answer from the node: bad request")
+
+
 def test_nobody_there_is_exit_1_with_nothing_on_stdout(home: Home) -> None:
     shown = home.run("ha", "show", "bindings", "--json")
 

@@ -369,6 +369,17 @@ def test_two_foreign_agents_share_a_router_and_one_withdraws(router):
     assert visitors(router)["neighbours"] == ""
 
 
+def test_a_foreign_agent_withdraws_also_from_links_that_it_has_no_longer(router):
+    with closing(opened("vis0", "vis1")) as visited:
+        visited.install(InstallDelivery(H1, "vis1", MAC1, reverse=True))
+
+    with closing(VisitedRouter("mip0", [])) as later:
+        later.withdraw()
+
+    assert router.ip("r", "rule", "show").count("\n") == 3
+    assert visitors(router)["neighbours"] == visitors(router)["visitors"] == ""
+
+
 def test_a_refusal_names_the_address_and_the_errno(router):
     with closing(opened()) as visited:
         with pytest.raises(KernelRefused, match=r"interface nowhere: .*ENODEV"):

@@ -62,7 +62,15 @@ def test_starts_of_a_board_without_a_date_follow_each_other():
 
 
 def test_what_is_no_record_is_left_out():
-    bodies = [b"{", b"[1]", b'{"t":1}', b'{"t":"now","e":"mark"}', b'{"t":5,"e":"mark"}']
+    bodies = [
+        b"{",
+        b"[1]",
+        b'{"t":1}',
+        b'{"t":"now","e":"mark"}',
+        b'{"t":1,"e":"reply"}',
+        b'{"t":1,"e":[]}',
+        b'{"t":5,"e":"mark"}',
+    ]
 
     found = flight.events([b"".join(encode(number, body) for number, body in enumerate(bodies))])
 

@@ -73,7 +73,11 @@ def test_an_agents_events_keep_their_words(tmp_path):
     [
         ("nonsense\n", "line 1: no event of an agent"),
         ('{"time": "soon", "kind": "bound"}\n', "line 1: no event of an agent"),
+        ('{"time": 1e400, "kind": "bound"}\n', "line 1: no event of an agent"),
+        ('{"time": 1e300, "kind": "bound"}\n', "line 1: no event of an agent"),
         ("<gpx><trkpt", "way: "),
+        ('<gpx><trkpt lat="97" lon="8"><time>2026-11-28T17:00:30Z</time></trkpt></gpx>', "way: latitude: "),
+        ('<gpx><trkpt lat="nan" lon="8"><time>2026-11-28T17:00:30Z</time></trkpt></gpx>', "way: latitude: "),
         ('<gpx><trkpt lat="north" lon="8"><time>2026-11-28T17:00:30Z</time></trkpt></gpx>', "way: "),
         ('<!DOCTYPE gpx [<!ENTITY a "b">]><gpx></gpx>', "no document type"),
     ],

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from host_agents.cli.main import main
 from tools.trial import trial_file
 from tools.trial.errors import TrialFailed
 from tools.trial.trial_file import Trial
@@ -32,6 +33,16 @@ def test_what_is_written_is_read_again_in_order_of_time(tmp_path):
         ([json.dumps(HEAD), '{"at": "now", "event": "mark"}'], "line 2: not an event"),
         ([json.dumps(HEAD), '{"at": 1}'], "line 2: not an event"),
         ([json.dumps(HEAD), "[1]"], "line 2: not an event"),
+        ([json.dumps({**HEAD, "source": [1]})], "line 1: source: Expected `str`, got `array`"),
+        ([json.dumps({**HEAD, "clocks": [{"at": 1}]})], r"line 1: clocks\[0\]: .*missing required field"),
+        ([json.dumps(HEAD), "[" * 4000], "line 2: not JSON"),
+        ([json.dumps(HEAD), '{"at": 1, "event": "reply"}'], "line 2: reply: identification is missing"),
+        ([json.dumps(HEAD), '{"at": 1, "event": "sample", "latitude": 7}'], "line 2: sample: longitude is missing"),
+        ([json.dumps(HEAD), '{"at": 1, "event": "x", "latitude": NaN}'], "line 2: latitude: Expected `float` >= -90.0"),
+        ([json.dumps(HEAD), '{"at": 1, "event": "x", "rssi": []}'], r"line 2: rssi: Expected `float \| null`"),
+        ([json.dumps(HEAD), '{"at": 1, "event": []}'], "line 2: event: Expected `str`, got `array`"),
+        ([json.dumps(HEAD), '{"at": 1e3, "event": "x"}'], "line 2: not an event"),
+        ([json.dumps(HEAD), '{"at": 99999999999999999, "event": "x"}'], "line 2: at: Expected `int` <= "),
         ([json.dumps(HEAD), " " * 5000], "line 2: more than a trial file has"),
     ],
 )
@@ -41,6 +52,37 @@ def test_what_is_no_trial_file_is_refused_with_the_reason(tmp_path, lines, reaso
     with pytest.raises(TrialFailed, match=reason) as refused:
         trial_file.read(tmp_path / "bad.trial")
     assert str(tmp_path / "bad.trial") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        ("import {0} {0}", "would be replaced by what is made of it"),
+        ("report {0} {0}", "would be replaced by what is made of it"),
+        ("merge {0} {1} {0}", "would be replaced by what is made of it"),
+        ("merge {0} {1}", "a recording itself, and would be replaced: OUT is the last word"),
+    ],
+)
+def test_no_recording_is_lost_by_a_word_that_was_forgotten(tmp_path, capsys, words, reason):
+    files = [tmp_path / "node.trial", tmp_path / "ha.trial"]
+    for path, source in zip(files, ("node", "ha"), strict=True):
+        trial_file.write(Trial(source, [{"at": 1, "event": "mark"}]), path)
+    before = [path.read_bytes() for path in files]
+
+    assert main(["trial", *words.format(*files).split()]) == 1
+
+    named = files[1] if words == "merge {0} {1}" else files[0]
+    assert capsys.readouterr().err == f"entourage trial {words.split()[0]}: {named}: {reason}\n"
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_what_was_merged_before_is_merged_again_in_its_place(tmp_path, capsys):
+    trial_file.write(Trial("node", [{"at": 1, "event": "mark"}]), tmp_path / "node.trial")
+
+    for _ in range(2):
+        assert main(["trial", "merge", str(tmp_path / "node.trial"), str(tmp_path / "all.trial")]) == 0
+
+    assert trial_file.read(tmp_path / "all.trial").source == "merged"
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import ipaddress
 import signal
 import sys
 
+from host_agents.cli.names import interface
 from host_agents.cli.numbers import whole
 from tools.attach.errors import AttachFailed
 
@@ -24,11 +25,12 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     """Adds `attach`."""
     parser = subparsers.add_parser("attach", help="this machine on a node's serial line", description=_ABOUT)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("device", metavar="DEVICE", help="a serial port or a pseudo-terminal")
+    parser.add_argument("device", type=str, metavar="DEVICE", help="a serial port or a pseudo-terminal")
     parser.add_argument(
         "--baud", type=whole(50, 12_000_000), default=115200, metavar="RATE", help="default 115200; USB has none"
     )
-    parser.add_argument("--interface", default="slip%d", metavar="NAME", help="of the TUN device (default slip0, ...)")
+    tun = "of the TUN device (default slip0, ...)"
+    parser.add_argument("--interface", type=interface, default="slip%d", metavar="NAME", help=tun)
     parser.add_argument(
         "--route", action="append", type=_prefix, default=[], metavar="PREFIX", help="only this goes by the node"
     )

@@ -23,7 +23,7 @@ class Line:
         try:
             self._port = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
         except (OSError, ValueError) as error:
-            raise AttachFailed(f"{device}: {_reason(error)}") from error
+            raise AttachFailed(f"{device}: {reason_of(error)}") from error
         self._decoder = SlipDecoder(LONGEST)
         self._encoder = SlipEncoder(_QUEUE)
         self._piece = bytearray(_AT_ONCE)
@@ -75,7 +75,7 @@ class Line:
             raise AttachFailed(f"{self.device} is gone: {error.strerror}") from error
 
 
-def _reason(error: OSError | ValueError) -> str:
+def reason_of(error: OSError | ValueError) -> str:
     """pyserial tells some of its troubles in words alone, with another error's inside."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from host_agents.runtime.errors import KernelRefused
+from host_agents.store.whole_file import can_be_made
 from tools.bench import plot, report
 from tools.bench.bench import BENCHES, BenchFailed, Record, Run
 from tools.lab.errors import LabFailed
@@ -42,16 +43,27 @@ def _bench(arguments: argparse.Namespace) -> int:
     try:
         if arguments.plot:
             plot.check()
+        for path in filter(None, (arguments.json, arguments.plot)):
+            if not can_be_made(path):
+                raise BenchFailed(f"{path}: nothing can be written there")
         benches: dict[str, Run] = {name: importlib.import_module(f"tools.bench.{name}").run for name in names}
         records = measure(benches, arguments.quick, Console(width=None if sys.stdout.isatty() else 120))
-        if arguments.json:
-            report.write_json(arguments.json, records)
-        if arguments.plot and records:
-            plot.draw(arguments.plot, records)
+        _keep(records, arguments.json, arguments.plot)
     except (BenchFailed, OSError) as error:
         print(f"entourage bench: {error}", file=sys.stderr)
         return 1
     return 0 if len(records) == len(names) else 1
+
+
+def _keep(records: Mapping[str, Record], document: Path | None, picture: Path | None) -> None:
+    """Raises BenchFailed."""
+    try:
+        if document:
+            report.write_json(document, records)
+        if picture and records:
+            plot.draw(picture, records)
+    except OSError as error:
+        raise BenchFailed(f"{error.filename}: {error.strerror}") from error
 
 
 def measure(benches: Mapping[str, Run], quick: bool, console: Console) -> dict[str, Record]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
-import threading
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from mip4.const import (
@@ -22,11 +19,10 @@ from mip4.const import (
 )
 from mip4.errors import MipError
 from mip4.messages import RegistrationReply
+from tools.lab.namespace import socket_in
 
 SOLICITATION, ADVERTISEMENT, REQUEST, REPLY, PACKET = "solicitation", "advertisement", "request", "reply", "packet"
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_CLONE_NEWNET = 0x40000000
 _ETH_P_ALL, _ETH_P_IP = 3, 0x0800
 _SO_TIMESTAMPNS = 35
 _QUEUE = 16 << 20  # octets of frames that may wait for us
@@ -41,28 +37,6 @@ class Seen:
     what: str
     outgoing: bool
     home_address: int
-
-
-def socket_in(pid: int, *what: int) -> socket.socket:
-    """socket.socket(*what), of the network namespace of process `pid`. Raises OSError.
-
-    A thread opens it, which goes there and never comes back: without root nobody may leave the lab's user namespace.
-    """
-    made: Future[socket.socket] = Future()
-
-    def go() -> None:
-        try:
-            with open(f"/proc/{pid}/ns/net") as there:
-                if _libc.setns(there.fileno(), _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
-            made.set_result(socket.socket(*what))
-        except OSError as error:
-            made.set_exception(error)
-
-    thread = threading.Thread(target=go, name="socket_in")
-    thread.start()
-    thread.join()
-    return made.result()
 
 
 class Tap:

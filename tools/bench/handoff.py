@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from tools.bench.bench import BenchFailed, Goal, Progress, Record, Row
-from tools.bench.frames import ADVERTISEMENT, PACKET, REPLY, REQUEST, SOLICITATION, Seen, Tap, socket_in
+from tools.bench.frames import ADVERTISEMENT, PACKET, REPLY, REQUEST, SOLICITATION, Seen, Tap
 from tools.bench.sample import Sample
 from tools.lab import plan as places
 from tools.lab.crew import wait_until
+from tools.lab.namespace import socket_in
 from tools.lab.plan import NodePlan, WorldPlan
 from tools.lab.world import World
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host_agents.store.whole_file import whole_file
 from tools.bench.bench import BenchFailed, Record, Row
 from tools.bench.report import shown
 from tools.bench.sample import Sample
@@ -36,7 +37,8 @@ def draw(path: Path, records: Mapping[str, Record]) -> None:
     axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights)
     for (title, rows), (one,) in zip(panels, axes, strict=True):
         _panel(one, title, rows)
-    figure.savefig(path, format="png", dpi=110)
+    with whole_file(path) as beside:
+        figure.savefig(beside, format="png", dpi=110)
 
 
 def _by_unit(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from host_agents.store.whole_file import whole_file
 from tools.bench.bench import Record, Row
 from tools.bench.sample import Sample
 
@@ -41,7 +42,8 @@ def shown(value: float) -> str:
 def write_json(path: Path, records: Mapping[str, Record]) -> None:
     """One document: name of each bench -> one object with its keys, its rows, and the machine. Raises OSError."""
     document = {name: {**record.keys, **_details(record)} for name, record in records.items()}
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _details(record: Record) -> dict[str, Any]:

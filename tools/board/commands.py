@@ -78,7 +78,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
     budgets = _add(commands, "budgets", _budgets, "heap, garbage, growth and sizes against their limits")
     where = _PORT.replace("default auto", "default: the stand-in for a board")
-    budgets.add_argument("--port", metavar="PORT", help=where)
+    budgets.add_argument("--port", type=str, metavar="PORT", help=where)
 
     index = _add(commands, "index", _index, "make an index for `mpremote mip install --index FOLDER entourage`")
     index.add_argument("folder", type=Path, metavar="FOLDER")
@@ -111,7 +111,7 @@ def _add(
 
     parser = commands.add_parser(name, help=text, description=text)
     if port:
-        parser.add_argument("--port", default="auto", metavar="PORT", help=_PORT)
+        parser.add_argument("--port", type=str, default="auto", metavar="PORT", help=_PORT)
     parser.set_defaults(handler=reporting)
     return parser
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import serial
 
+from tools.attach.line import reason_of
 from tools.board.errors import BoardFailed
 from tools.board.ports import resolve
 
@@ -46,4 +47,4 @@ def logs(port: str, out: BinaryIO, seconds: float | None) -> None:
     except BrokenPipeError:
         raise  # who reads us has gone, not the board
     except (OSError, ValueError) as error:
-        raise BoardFailed(f"{device}: {error}") from error
+        raise BoardFailed(f"{device}: {reason_of(error)}") from error

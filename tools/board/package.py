@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 from pathlib import Path
 
+from host_agents.store.whole_file import whole_file
 from tools.board.errors import BoardFailed
 from tools.board.identity import MPY_VERSION
 from tools.board.payload import FIRMWARE, PROGRAMS, compiled, paths, sources
@@ -32,7 +33,8 @@ def write_index(folder: Path, firmware: Path = FIRMWARE) -> None:
             package.mkdir(parents=True, exist_ok=True)
             for version in ("latest", _version()):
                 document = {"v": 1, "version": _version(), "hashes": hashes, "urls": [], "deps": []}
-                (package / f"{version}.json").write_text(json.dumps(document))
+                with whole_file(package / f"{version}.json") as beside:
+                    beside.write_text(json.dumps(document))
     except OSError as error:
         raise BoardFailed(f"{error.filename or folder}: {error.strerror}") from error
 
@@ -41,7 +43,8 @@ def _put(folder: Path, octets: bytes) -> str:
     short = hashlib.sha256(octets).hexdigest()[:_HASH]
     path = folder / "file" / short[:2] / short
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(octets)
+    with whole_file(path) as beside:
+        beside.write_bytes(octets)
     return short
 
 

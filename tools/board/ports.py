@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 
 from serial.tools import list_ports
@@ -60,4 +61,7 @@ def resolve(port: str) -> str:
             if one.serial_number == port[3:]:
                 return one.port
         raise BoardFailed(f"no board with the serial number {port[3:]} is attached")
-    return port.removeprefix("port:")
+    device = port.removeprefix("port:")
+    if "://" not in device and not os.path.exists(device):
+        raise BoardFailed(f"{device}: No such file or directory")
+    return device

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from host_agents.store.whole_file import can_be_made
 from mip4.address import is_unicast, parse
 from mip4.errors import Malformed
 from mip4.nai import check_nai
@@ -21,12 +22,14 @@ from tools.board.errors import BoardFailed
 
 
 def provision(arguments: argparse.Namespace) -> None:
-    """The board is asked first, so that nobody becomes a subscriber whose node cannot be reached. Raises BoardFailed,
-    ConfigurationError.
+    """The board is asked first, and what cannot be written is found out, so that nobody becomes a subscriber whose node
+    cannot be reached or has no key. Raises BoardFailed, ConfigurationError.
     """
     wishes = _wishes(arguments)
     out: Path = arguments.out or Path(f"{secret_files.file_name(wishes.nai)}.json")
     former = _former(arguments, out, wishes.nai)
+    if not can_be_made(out):
+        raise BoardFailed(f"{out}: nothing can be written there")
     with _board(arguments) as board:
         spi, home_agent, key = _subscribe(arguments, wishes, out, former)
         if former is None:

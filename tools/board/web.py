@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from host_agents.store.whole_file import whole_file
 from tools.board.definitions import BOARDS
 from tools.board.errors import BoardFailed
 from tools.board.image import Image
@@ -34,10 +35,11 @@ def write_page(folder: Path, images: list[Image], version: str) -> None:
     document = manifest(images, version)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for image in images:
-            if image.path.parent.resolve() != folder.resolve():
-                shutil.copyfile(image.path, folder / image.path.name)
-        (folder / MANIFEST).write_text(json.dumps(document, indent=2) + "\n")
-        shutil.copyfile(PAGE, folder / PAGE.name)
+        for path in [*(image.path for image in images), PAGE]:
+            if path.parent.resolve() != folder.resolve():
+                with whole_file(folder / path.name) as beside:
+                    shutil.copyfile(path, beside)
+        with whole_file(folder / MANIFEST) as beside:
+            beside.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise BoardFailed(f"{error.filename or folder}: {error.strerror}") from error

@@ -70,7 +70,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
     run = _add(commands, "exec", _exec, "run a command in a place: exec pc1 -- ping -c3 198.51.100.2")
     run.add_argument("name", help="cn, inet, ha, fa1, fa2, nat, home1, mn, pc1, ...")
-    run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    run.add_argument("argv", type=str, nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
     status = _add(commands, "status", _status, "what is there")
     status.add_argument("--json", action="store_true", help="one JSON document")
@@ -138,8 +138,9 @@ def _roam(arguments: argparse.Namespace) -> int:
 
 def _exec(arguments: argparse.Namespace) -> int:
     argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
-    if not argv:
-        print("entourage lab exec: no command", file=sys.stderr)
+    if not argv or arguments.argv[0].startswith("--d"):
+        reason = "--dir comes before the name of the place" if argv else "no command"
+        print(f"entourage lab exec: {reason}", file=sys.stderr)
         return 2
     command = World.attach(_path(arguments)).argv(arguments.name, argv)
     os.execvpe(command[0], command, anchor.environment())

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from pyroute2 import netns
 
+from host_agents.store.whole_file import whole_file
 from tools.lab import privilege, processes
 from tools.lab.errors import LabFailed
 from tools.lab.plan import WorldPlan
@@ -111,10 +111,9 @@ class RunDirectory:
 
     def write(self, name: str, content: bytes) -> Path:
         """A file only its owner reads, whole or not at all. name: a path below the directory."""
-        fresh = self / f"{name}.new"
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-        return fresh.rename(self / name)
+        with whole_file(self / name, 0o600) as beside:
+            beside.write_bytes(content)
+        return self / name
 
     def record(self, name: str, kind: str) -> Path:
         """kind: "anchor", "program" or "capture"."""
@@ -144,6 +143,8 @@ class RunDirectory:
         self._end_processes()
         for name in state.named:
             if (NAMED / name).exists():
+                from pyroute2 import netns
+
                 netns.remove(name)
         for name in ("pids", "mnt", *state.plan.names()):
             shutil.rmtree(self / name, ignore_errors=True)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import Any, TypeVar
 
 from host_agents.runtime.errors import KernelRefused
+from host_agents.runtime.interfaces import connected_prefixes
+from mip4.address import show
+from tools.lab.namespace import in_namespace
 
 _AF_INET = 2
 _LINK_MODE_DORMANT = 1  # linux/if.h
 
+T = TypeVar("T")
+
 
 @contextmanager
 def _refusals(what: str) -> Iterator[None]:
+    from pyroute2.netlink.exceptions import NetlinkError  # as everywhere in here not before it is needed: 0.3 s
+
     try:
         yield
     except NetlinkError as error:
@@ -38,6 +43,8 @@ class Links:
 
     def _at(self, place: str) -> Any:
         if place not in self._sockets:
+            from pyroute2 import IPRoute
+
             with _refusals(f"netlink in {place}"):
                 self._sockets[place] = IPRoute(netns=f"/proc/{self._anchors[place]}/ns/net", flags=0)
         return self._sockets[place]
@@ -55,9 +62,6 @@ class Links:
         if not found:
             raise KernelRefused(f"{interface} in {place}", "no such interface")
         return int(found[0])
-
-    def has(self, place: str, interface: str) -> bool:
-        return bool(self._at(place).link_lookup(ifname=interface))
 
     def cable(self, here: str, interface: str, there: str, peer: str, link_address: str | None = None) -> None:
         """A veth pair, both ends up. link_address: of `interface`; the kernel chooses the other."""
@@ -133,17 +137,26 @@ class Links:
         """What is DORMANT is UP."""
         self.set(place, interface, operstate="UP")
 
+    def interfaces(self, place: str) -> list[str]:
+        """Names of all of them."""
+        return [name for _, name in self._inside(place, socket.if_nameindex)]
+
     def addresses(self, place: str) -> dict[str, list[str]]:
         """interface -> IPv4 addresses "A.B.C.D/N", without loopback."""
         found: dict[str, list[str]] = {}
-        with _refusals(f"addresses in {place}"):
-            names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in self._at(place).get_links()}
-            for entry in self._at(place).get_addr(family=_AF_INET):
-                interface = names.get(entry["index"], "lo")
-                if interface != "lo":
-                    local = entry.get_attr("IFA_LOCAL") or entry.get_attr("IFA_ADDRESS")
-                    found.setdefault(interface, []).append(f"{local}/{entry['prefixlen']}")
+        names, addresses = self._inside(place, lambda: (dict(socket.if_nameindex()), connected_prefixes()))
+        for one in addresses:
+            interface = names.get(one.index, "lo")
+            if interface != "lo":
+                found.setdefault(interface, []).append(f"{show(one.address)}/{one.length}")
         return found
+
+    def _inside(self, place: str, look: Callable[[], T]) -> T:
+        """Far quicker than through a socket of pyroute2's, for which it starts a process in each place."""
+        try:
+            return in_namespace(self._anchors[place], look)
+        except OSError as error:
+            raise KernelRefused(f"look into {place}", str(error.strerror)) from error
 
     def has_default_route(self, place: str) -> bool:
         with _refusals(f"routes in {place}"):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import subprocess
 
-from pyroute2 import NFCTSocket
-
 from tools.lab import anchor
 from tools.lab.directory import RunDirectory
 from tools.lab.errors import LabFailed
@@ -65,6 +63,8 @@ class Masquerade:
         self._counted.write_text(str(number))
         first = 20000 + 1000 * (number % _RANGES)
         self._put(f"to :{first}-{first + 999}")
+        from pyroute2 import NFCTSocket
+
         with NFCTSocket(netns=f"/proc/{self._pid}/ns/net", flags=0) as conntrack:
             conntrack.flush()
 

@@ -115,6 +115,6 @@ def told_ready(waiting: socket.socket, seconds: float) -> bool:
 def ask_node(control: Path) -> dict[str, Any]:
     """A node's status. Raises LabFailed if it does not answer."""
     try:
-        return node_command.ask_node(control)
+        return node_command.ask_node(control, "status", {})
     except (OSError, ValueError) as error:
         raise LabFailed(f"{control}: {error}")

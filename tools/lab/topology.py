@@ -75,9 +75,15 @@ def _port(device: str) -> str:
 def where(links: Links, node: str) -> str:
     """At which of the attachments the node's uplink ends. Raises LabFailed."""
     for name, (place, _) in places.ATTACHMENTS.items():
-        if links.has(place, _station(node)):
+        if _station(node) in links.interfaces(place):
             return name
     raise LabFailed(f"the uplink of {node} ends nowhere")
+
+
+def whereabouts(links: Links, plan: WorldPlan) -> dict[str, str]:
+    """where() of every node whose uplink ends somewhere."""
+    found = {name: links.interfaces(place) for name, (place, _) in places.ATTACHMENTS.items()}
+    return {node.name: name for name, there in found.items() for node in plan.nodes if _station(node.name) in there}
 
 
 @dataclass(slots=True, frozen=True)

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pyroute2 import netns
-
 from host_agents.runtime.control_client import ask
 from tools.lab import anchor, configuration, directory, privilege, topology
 from tools.lab.crew import Crew, wait_until
@@ -127,8 +125,8 @@ class World:
 
     def down(self, keep_files: bool = False) -> None:
         """End it and remove every trace but log/ and *.pcap; those too if the directory is our own and not kept."""
-        if not self.directory.path.is_dir():
-            return
+        if not (self.directory / "lock").exists():
+            return  # and none is made in a folder of somebody's, which would then pass for a lab's
         with self.directory.locked():
             state = self.directory.load()
             if state is not None:
@@ -162,6 +160,8 @@ class World:
         return names
 
     def _build(self, state: State) -> None:
+        from pyroute2 import netns  # not before it is needed, as in links.py
+
         places = self.plan.names()
         self.directory.make_folders(places)
         self._holders = {name: anchor.start(name, self.directory) for name in places}
@@ -285,9 +285,11 @@ class World:
 
     def status(self) -> dict[str, Any]:
         """nodes: of each place its name, pid (of its program, else of what holds its namespaces), addresses, paths."""
-        return {"directory": str(self.directory.path), "nodes": [self._status(name) for name in self.plan.names()]}
+        whereabouts = topology.whereabouts(self.links, self.plan)
+        nodes = [self._status(name, whereabouts) for name in self.plan.names()]
+        return {"directory": str(self.directory.path), "nodes": nodes}
 
-    def _status(self, name: str) -> dict[str, Any]:
+    def _status(self, name: str, whereabouts: dict[str, str]) -> dict[str, Any]:
         process = self.crew.process(name)
         found: dict[str, Any] = {
             "name": name,
@@ -305,5 +307,5 @@ class World:
         found["control"] = str(program.control) if program and program.control else None
         found["pcap"] = str(self.pcap) if name == "ha" else None
         if self.plan.node(name):
-            found["at"] = topology.where(self.links, name)
+            found["at"] = whereabouts.get(name)
         return found

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from host_agents.cli.numbers import real, whole
 from host_agents.cli.show import print_json
+from host_agents.store.whole_file import whole_file
 from tools.trial import clocks, flight, importing, page, pdf, speed, tables, trial_file
 from tools.trial.errors import TrialFailed
 from tools.trial.figures import Figures
@@ -93,7 +94,7 @@ def _add(
 
 def _named(text: str) -> tuple[str, str]:
     address, sign, name = text.partition("=")
-    if not sign or not name:
+    if not sign or not name or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text} is no ADDRESS=NAME, like 203.0.113.2=office")
     return address, name
 
@@ -101,7 +102,7 @@ def _named(text: str) -> tuple[str, str]:
 def _where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--config", type=Path, metavar="FILE", help="the JSON file of a node on this machine")
-    where.add_argument("--port", metavar="PORT", help="a board, as `entourage board` has it")
+    where.add_argument("--port", type=str, metavar="PORT", help="a board, as `entourage board` has it")
 
 
 def _node(arguments: argparse.Namespace) -> Any:
@@ -126,6 +127,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    _keep_apart(arguments.out, [arguments.file])
     return _keep(importing.load(arguments.file, arguments.source), arguments.out)
 
 
@@ -135,8 +137,18 @@ def _keep(trial: Trial, out: Path) -> int:
     return 0
 
 
+def _keep_apart(out: Path, files: Sequence[Path]) -> None:
+    """Raises TrialFailed: what is read is not to be replaced by what is made of it."""
+    for file in files:
+        if out.exists() and file.exists() and out.samefile(file):
+            raise TrialFailed(f"{out}: would be replaced by what is made of it")
+
+
 def _merge(arguments: argparse.Namespace) -> int:
+    _keep_apart(arguments.out, arguments.files)
     trial = clocks.merge([trial_file.read(path) for path in arguments.files])
+    if arguments.out.is_file() and trial_file.is_recording(arguments.out):
+        raise TrialFailed(f"{arguments.out}: a recording itself, and would be replaced: OUT is the last word")
     for clock in trial.clocks:
         known = clock["offset_ms"] is not None
         ahead = f"{clock['offset_ms']:+.1f} ms ± {clock['uncertainty_ms']:.1f} ms" if known else "an unknown time"
@@ -145,6 +157,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    _keep_apart(arguments.out, [arguments.file])
     trial = trial_file.read(arguments.file)
     written = write_report(Figures.of(trial, dict(arguments.network)), arguments.out, arguments.title, arguments.pdf)
     print(", ".join(str(path) for path in written))
@@ -153,8 +166,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def write_report(figures: Figures, out: Path, title: str = "", printed: bool = False) -> list[Path]:
     """The page, its CSV files and, if it is to be printed, a PDF. Raises TrialFailed."""
+    text = page.page(figures, title)
     try:
-        out.write_text(page.page(figures, title), encoding="utf-8")
+        with whole_file(out) as beside:
+            beside.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TrialFailed(f"{out}: {error.strerror}")
     written = [out, *tables.write(figures, out)]

@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 
-from tools.bench.frames import socket_in
 from tools.lab import capture
 from tools.lab import plan as places
+from tools.lab.namespace import socket_in
 from tools.lab.plan import NodePlan, WorldPlan
 from tools.lab.world import World
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runtime.flight_ring import decode
-from tools.trial.trial_file import Event, Trial
+from tools.trial.trial_file import Event, Trial, fault
 
 _NAMES = {
     "s": "session", "h": "home_address", "c": "care_of_address", "l": "lifetime", "i": "identification", "a": "agent",
@@ -27,7 +27,8 @@ def events(files: Iterable[bytes]) -> Trial:
             record = json.loads(body)
             began = _began(record, began, found[-1]["at"] if found else 0)
             nai = record.get("nai", nai)
-            found.append(_event(record, began))
+            event = _event(record, began)
+            found += [] if fault(event) else [event]
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return Trial("node", sorted(found, key=lambda one: one["at"]), nai)

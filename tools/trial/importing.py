@@ -17,7 +17,7 @@ from mip4.errors import MipError
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationReply, RegistrationRequest
 from tools.trial.errors import TrialFailed
-from tools.trial.trial_file import Event, Trial
+from tools.trial.trial_file import Event, Trial, fault
 
 _CAPTURES = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
 _LARGEST = 1 << 28  # octets of a GPX file
@@ -86,8 +86,11 @@ def _lines(path: Path, source: str) -> Iterator[Event]:
                     continue
                 at = _time(document["time"])
                 text = str(document.get("text", ""))
-                yield {"at": at, "source": source, "event": "log", "kind": str(document["kind"]), "text": text[:512]}
-            except (ValueError, KeyError, TypeError):
+                event = {"at": at, "source": source, "event": "log", "kind": str(document["kind"]), "text": text[:512]}
+                if wrong := fault(event):
+                    raise ValueError(wrong)
+                yield event
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 raise TrialFailed(f'{path}: line {number}: no event of an agent: it needs "time" and "kind"')
 
 
@@ -112,6 +115,9 @@ def _track(path: Path) -> Iterator[Event]:
             parts = {one.tag.rpartition("}")[2]: one.text or "" for one in point}
             if "time" in parts:
                 place = {"latitude": float(point.get("lat", "")), "longitude": float(point.get("lon", ""))}
-                yield {"at": _time(parts["time"].strip()), "source": "gpx", "event": "sample", **place}
-    except (ElementTree.ParseError, ValueError) as error:
+                event = {"at": _time(parts["time"].strip()), "source": "gpx", "event": "sample", **place}
+                if wrong := fault(event):
+                    raise ValueError(wrong)
+                yield event
+    except (ElementTree.ParseError, ValueError, OverflowError) as error:
         raise TrialFailed(f"{path}: {error}")

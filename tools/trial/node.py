@@ -20,7 +20,7 @@ class Local:
     def ask(self, what: str) -> dict[str, Any]:
         """what: start, stop, mark, write or status. Raises TrialFailed."""
         try:
-            answer = ask_node(self._control, f"record {what}")
+            answer = ask_node(self._control, f"record {what}", {"path": str})
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else ""
             raise TrialFailed(f"{self._control}: no answer from the node: {reason or error}")
@@ -32,7 +32,7 @@ class Local:
 
     def fetch(self) -> list[bytes]:
         """The files of the ring, with everything up to now. Raises TrialFailed."""
-        path = str(self.ask("write")["path"])
+        path: str = self.ask("write")["path"]
         try:
             return [Path(name).read_bytes() for name in file_names(path) if Path(name).exists()]
         except OSError as error:

@@ -207,8 +207,8 @@ def _clocks(figures: Figures) -> str:
         if clock["offset_ms"] is None:
             rows.append((escape(clock["source"]), at, "not known: no registration that both saw", "–"))
         else:
-            ahead = f"{clock['offset_ms']:+.1f} ms ± {clock['uncertainty_ms']:.1f} ms"
-            rows.append((escape(clock["source"]), at, ahead, str(clock["registrations"])))
+            ahead = f"{clock['offset_ms']:+.1f} ms ± {clock.get('uncertainty_ms', 0):.1f} ms"
+            rows.append((escape(clock["source"]), at, ahead, str(clock.get("registrations", "–"))))
     if not rows:
         return '<p class="soft">All times are the node\'s own: nothing an agent saw was merged.</p>'
     return _table(("clock of", "about", "ahead of the node's by", "registrations compared"), rows, right=(3,))

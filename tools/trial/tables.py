@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from host_agents.store.whole_file import whole_file
 from tools.trial.errors import TrialFailed
 from tools.trial.figures import Figures
 from tools.trial.handoffs import PARTS
@@ -26,7 +27,7 @@ def write(figures: Figures, report: Path) -> list[Path]:
     for name, (columns, rows) in files.items():
         path = report.with_suffix(f".{name}.csv")
         try:
-            with open(path, "w", newline="", encoding="utf-8") as file:
+            with whole_file(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, columns, extrasaction="ignore")
                 writer.writeheader()
                 writer.writerows(rows)

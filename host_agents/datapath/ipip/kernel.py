@@ -35,7 +35,8 @@ def aside_of(device: str) -> str:
 def withdraw(device: str, local: int, home: bool) -> None:
     """Take away what an agent that does not run has left beside its ipip device, and the routes into that.
 
-    As of InKernel; without ipip in the kernel, and without that device, too. Raises KernelRefused.
+    As of InKernel; without ipip in the kernel, and without that device, too. local: 0 where it is not known, and then a
+    home agent's rule stays that leads nowhere, since it may be another's. Raises KernelRefused.
     """
     left = InKernel(device, aside_of(device), local, home)
     with closing(Routing()) as routing:
@@ -43,7 +44,8 @@ def withdraw(device: str, local: int, home: bool) -> None:
             index = routing.index(device)
         except KernelRefused:
             index = 0
-        for fact in [*left.rules(), *left.left_by_a_run(routing, index)]:
+        rules = left.rules() if local or not home else []
+        for fact in [*rules, *left.left_by_a_run(routing, index)]:
             routing.take(fact)
         routing.delete_interface(aside_of(device))
 
