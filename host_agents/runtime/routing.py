@@ -90,7 +90,8 @@ class Rule:
         return self.source
 
     def __str__(self) -> str:
-        return f"rule iif {self.iif}" + (f" from {show(self.source)}" if self.source else "")
+        words = [f"iif {self.iif}"] * bool(self.iif) + [f"from {show(self.source)}"] * bool(self.source)
+        return " ".join(["rule", *(words or [str(self.priority)])])
 
 
 Fact = Route | Neighbour | Rule  # `about`: the home address that it is for, 0 for all of them
