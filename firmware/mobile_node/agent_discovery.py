@@ -14,6 +14,8 @@ _ENOUGH = const(3)  # solicitations, after which a node with an address of its o
 _SOLICIT_LAST = const(60000)  # ms between later ones, doubling up to here (RFC 5944 §2.4)
 _AVOID = const(60000)  # ms for which an agent that refused us is the last choice
 _REBOOTED = const(255)  # a sequence number that fell to this or below (RFC 5944 §2.4.4)
+_DOUBT_FIRST = const(1000)  # ms until an agent that was rebooted is believed to have been so again, ...
+_DOUBT_LAST = const(60000)  # ... doubling up to here, unless it was calm for twice as long
 
 
 class Agent(Record):
@@ -60,6 +62,9 @@ class AgentDiscovery:
         self._solicit_at = None
         self._solicited = 0
         self.unanswered = None
+        self._rebooted = 0  # when `current` was last believed to have been, ms
+        self._doubt = 0
+        self._believe_at = None  # when it is to be believed that it was once more
 
     def link_up(self, now: int) -> None:
         """A new link: nothing heard before counts, and it is time to ask."""
@@ -70,6 +75,7 @@ class AgentDiscovery:
         self._solicit_at = now
         self._solicited = 0
         self.unanswered = None
+        self._doubt = 0
 
     def link_down(self) -> None:
         self.up = False
@@ -98,15 +104,15 @@ class AgentDiscovery:
         if self.current.address == agent.address:
             self.current = agent
             # Any 0, also after a 0: that is how it says that it has revoked a session of ours (RFC 3543 §4.1)
-            rebooted = agent.sequence < max(former.sequence, 1) and agent.sequence <= _REBOOTED
-            return rebooted or _way(agent) != _way(former)
+            if agent.sequence < max(former.sequence, 1) and agent.sequence <= _REBOOTED:
+                self._doubt_reboot(now)
+            return self._believes_reboot(now) or _way(agent) != _way(former)
         return self._has_moved(agent, now) and self._choose(now)
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
         times = [agent.until for agent in self._agents]
-        if self._solicit_at is not None:
-            times.append(self._solicit_at)
+        times += [time for time in (self._solicit_at, self._believe_at) if time is not None]
         return min(times) if times else None
 
     def wake(self, now: int) -> tuple:
@@ -115,6 +121,7 @@ class AgentDiscovery:
         self._agents = [agent for agent in self._agents if agent.until > now]
         if self.current is not None and self.current.until <= now:
             moved = self._lost(self.current, now)
+        moved = self._believes_reboot(now) or moved
         if self._solicit_at is None or self._solicit_at > now:
             return False, moved
         self._solicited += 1
@@ -146,7 +153,22 @@ class AgentDiscovery:
             return False
         willing = [agent for agent in usable if self._avoided.get(agent.address, 0) <= now]
         self.current = (willing or usable)[-1]
-        self._solicit_at = None
+        self._solicit_at = self._believe_at = None
+        return True
+
+    def _doubt_reboot(self, now: int) -> None:
+        """Its sequence number says so. One that says nothing else would have us register with each advertisement."""
+        if self._believe_at is not None:
+            return
+        if now - self._rebooted > 2 * self._doubt:
+            self._doubt = 0
+        self._believe_at = max(now, self._rebooted + self._doubt)
+        self._doubt = min(2 * self._doubt, _DOUBT_LAST) or _DOUBT_FIRST
+
+    def _believes_reboot(self, now: int) -> bool:
+        if self._believe_at is None or self._believe_at > now:
+            return False
+        self._rebooted, self._believe_at = now, None
         return True
 
     def _is_home(self, advertisement: AgentAdvertisement, source: int) -> bool:

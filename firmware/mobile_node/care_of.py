@@ -3,6 +3,7 @@
 (RFC 5944 §3.6.1).
 """
 
+from mip4.compat import const
 from mip4.const import ADVERT_R, ADVERT_T, INFINITE
 from mobile_node.agent_discovery import Agent, AgentDiscovery
 
@@ -10,6 +11,9 @@ FOREIGN_AGENT = "foreign-agent"
 CO_LOCATED = "co-located"
 HOME = "home"
 AUTO = "auto"
+
+_FIRST_PAUSE = const(10000)  # ms without a tunnel that could not be made, as after a denial that waits for the owner
+_LAST_PAUSE = const(300000)
 
 
 class CareOf:
@@ -26,10 +30,13 @@ class CareOf:
         self._home_agent = home_agent
         self._discovery = AgentDiscovery(home_agent, noise)
         self._address = 0
+        self._pause = 0  # the last, ms
+        self._again = None  # when it ends
 
     def link_up(self, now: int) -> None:
         self._discovery.link_up(now)
         self.current = None
+        self._pause, self._again = 0, None
 
     def link_down(self) -> None:
         self._discovery.link_down()
@@ -42,7 +49,15 @@ class CareOf:
     def address(self, address: int, now: int) -> bool:
         """The uplink has this address now, 0 for none, and a router that leads beyond its link."""
         self._address = address
+        self._pause, self._again = 0, None
         return self._settle(False, now)
+
+    def pause(self, now: int) -> int:
+        """No tunnel begins at our own address: it is no way for so many ms, more each time on one link."""
+        self._pause = min(self._pause * 2, _LAST_PAUSE) or _FIRST_PAUSE
+        self._again = now + self._pause
+        self._settle(False, now)
+        return self._pause
 
     def is_with(self, home_agent: int) -> None:
         """Whose home link is ours, where the choice was left open (RFC 4433)."""
@@ -62,14 +77,16 @@ class CareOf:
 
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
-        times = [self._discovery.deadline()]
-        if self.current is None and self._mode == AUTO and self._address:
+        times = [self._discovery.deadline(), self._again]
+        if self.current is None and self._mode == AUTO and self._address and self._again is None:
             times.append(self._discovery.unanswered)
         times = [time for time in times if time is not None]
         return min(times) if times else None
 
     def wake(self, now: int) -> tuple:
         """(whether to solicit, whether `current` wants new registrations)."""
+        if self._again is not None and self._again <= now:
+            self._again = None
         solicit, moved = self._discovery.wake(now)
         return solicit, self._settle(moved, now)
 
@@ -90,7 +107,7 @@ class CareOf:
         agent = self._discovery.current
         if self._mode == FOREIGN_AGENT or (agent is not None and (self._mode == AUTO or agent.home)):
             return agent
-        if not self._discovery.up or not self._address:
+        if not self._discovery.up or not self._address or self._again is not None:
             return None
         if self._mode == CO_LOCATED and agent is not None and agent.flags & ADVERT_R:
             return _of_our_own(agent, self._address)  # it demands to be asked, whoever decapsulates (§2.1.1)

@@ -16,6 +16,7 @@ class Carriage:
         self._wishes = wishes
         self._sessions = sessions
         self._tunnel = None  # the UseTunnel in force, None while an agent carries our packets
+        self._refused = None  # why the platform could not make it
         self._keepalive = Keepalive()
         self._home = False  # whether the home link is the way, and ARP is answered there
 
@@ -26,7 +27,7 @@ class Carriage:
         request and elsewhere no longer (RFC 5944 §4.6).
         """
         self._keepalive.stop()
-        self._tunnel = None
+        self._tunnel = self._refused = None
         if way.home:
             self._home = True
             return self.use_agent(way)
@@ -57,6 +58,17 @@ class Carriage:
             return self.leave_home() + [UseAgent(0, b"", 0), Said("info", "no agent")]
         self._tunnel = None
         return [UseTunnel(0, self._home_agent, "", self._sessions.source(), 0), Said("info", "no address")]
+
+    def has_tunnel(self) -> bool:
+        """Whether there is one, or would be if the platform could make it."""
+        return self._tunnel is not None and self._tunnel.kind != ""
+
+    def refused(self, reason: str) -> list:
+        """The platform could not make the tunnel: packets are dropped, and requests still find the home agent."""
+        self._keepalive.stop()
+        self._refused = reason
+        self._tunnel = UseTunnel(self._tunnel.care_of_address, self._tunnel.home_agent, "", self._sessions.source(), 0)
+        return [self._tunnel]
 
     def granted(self, registration: Registration, way: Agent | None, now: int) -> list:
         """The tunnel that the home agent has just granted or renewed."""
@@ -91,5 +103,9 @@ class Carriage:
         return [SendTunnelled(packet) for packet in packets], [one for one in sessions if one.attached in lost]
 
     def status(self) -> dict:
-        """tunnel: its kind, None without one. keepalive: seconds between, 0 without."""
-        return {"tunnel": self._tunnel.kind or None if self._tunnel else None, "keepalive": self._keepalive.seconds}
+        """tunnel: its kind, None without one; tunnel_refused: why. keepalive: seconds between, 0 without."""
+        return {
+            "tunnel": self._tunnel.kind or None if self._tunnel else None,
+            "tunnel_refused": self._refused,
+            "keepalive": self._keepalive.seconds,
+        }

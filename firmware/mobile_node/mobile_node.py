@@ -93,6 +93,17 @@ class MobileNode:
             return [Dropped(error, self._settings.home_agent)]
         return []
 
+    def no_tunnel(self, reason: str, now: int) -> list:
+        """The platform could not make the tunnel that UseTunnel asked for. reason: for people.
+
+        The way is none, then: sessions are given back rather than left registered and mute, and asked for again later.
+        """
+        if not self._carriage.has_tunnel():
+            return []  # it was to drop what comes, so nothing is lost yet
+        way = self._care_of.current
+        text = "no tunnel care_of=%s, next after %ds" % (show(way.co_located), self._care_of.pause(now) // 1000)
+        return self._registrations.give_back(now) + self._carriage.refused(reason) + [Said("warning", text)]
+
     def receive(self, datagram: bytes, source: int, now: int) -> list:
         """A UDP payload from port 434 of `source`."""
         try:

@@ -26,6 +26,7 @@ from mip4.extensions import (
     find_host_configuration,
 )
 from mip4.identification import LOW
+from mip4.messages import RegistrationRequest
 from mobile_node.outcomes import Ended, Granted, Refused, Returned, Unnamed
 from mobile_node.reply import check, is_named, text_of, tunnel
 from mobile_node.terms import Terms
@@ -77,8 +78,8 @@ class Registration:
         self._renounced = False
         self._identifications = node.identifications()
         self._challenge = (0, b"", 0)  # the last that came with a reply: care-of address, octets, when, ms
-        self._request = None
-        self._datagram = b""  # of the last request
+        self._datagram = b""  # the last request, until nothing may answer it any more
+        self._identification = 0  # of that
         self._granted_by = None
         self._answered = True
         self._asked = 0  # when the last request first left, ms
@@ -161,7 +162,7 @@ class Registration:
 
     def deregister(self, now: int) -> list:
         """Give the home address back; asks as often as _GOODBYES says, if there is anything to give back."""
-        if self.lifetime == 0 and self._request is None:
+        if self.lifetime == 0 and not self._datagram:
             self.state = IDLE
             return [Ended(False)]
         self.state = LEAVING
@@ -227,11 +228,12 @@ class Registration:
 
     def matches(self, reply) -> bool:
         """Whether `reply` answers our last request: by the word that is always copied (RFC 5944 §5.7)."""
-        return self._request is not None and (reply.identification ^ self._request.identification) & LOW == 0
+        return self._datagram != b"" and (reply.identification ^ self._identification) & LOW == 0
 
     def receive(self, datagram: bytes, reply, now: int) -> list:
         """Take a reply that matches. Raises MipError for one that is not authentic or not ours to believe."""
         believed = self._node.security.verify(datagram, reply, self._through)
+        request = self._request()
         errors = find(reply.extensions, ForeignAgentError)
         accepted = reply.code in (ACCEPTED, ACCEPTED_NO_SIMULTANEOUS)
         if self._answered and (errors or not accepted):
@@ -243,34 +245,34 @@ class Registration:
         if is_from_home_agent(reply.code):
             self._identifications.answered(reply.identification)
         if not accepted:
-            return self._denied(reply, believed, now)
-        if not self._identifications.accepts(reply.identification, self._request.identification):
+            return self._denied(reply, believed, request, now)
+        if not self._identifications.accepts(reply.identification, self._identification):
             raise Unexpected("accepted with another Identification")
         if errors:
             return self._denied_with(errors[0].status, "", now)
         if find(believed, CriticalVendor):  # RFC 3115 §2.3: it may have said anything, so it granted nothing
             return self._denied_with(FA_UNKNOWN_CRITICAL_IN_REPLY, "", now)
-        return self._accepted(reply, believed)
+        return self._accepted(reply, believed, request)
 
     # ---- replies
 
-    def _accepted(self, reply, believed: list) -> list:
+    def _accepted(self, reply, believed: list, request) -> list:
         node, told = self._node, self.told
-        check(reply, believed, self._request, node, told)
+        check(reply, believed, request, node, told)
         self._terms.assigned(reply)
         if reply.identification == self._granted_by:
             return []  # the same reply once more
         self._answered = True
         self.code = reply.code
         unnamed = not is_named(believed, node, told)
-        if self._request.lifetime == 0:
+        if request.lifetime == 0:
             return ([Unnamed(0)] if unnamed else []) + self._deregistered(believed)
         if self.state == LEAVING:
             return []
         if unnamed:
-            self._request = self._next = None
+            self._datagram, self._next = b"", None
             return [Unnamed(reply.home_address)]
-        return self._granted(reply, believed)
+        return self._granted(reply, believed, request)
 
     def _deregistered(self, believed: list) -> list:
         """The binding is gone: that was a goodbye, or we are at home and the address stays ours."""
@@ -282,14 +284,14 @@ class Registration:
         self.configuration = find_host_configuration(believed) or self.configuration
         return [Returned()]
 
-    def _granted(self, reply, believed: list) -> list:
+    def _granted(self, reply, believed: list, request) -> list:
         """Its lifetime began when the request left (RFC 5944 §3.6.2.2), so that we are the first to end it."""
         self._granted_by = reply.identification
         self.home_address = reply.home_address
-        self.lifetime = min(reply.lifetime, self._request.lifetime)
+        self.lifetime = min(reply.lifetime, request.lifetime)
         self.configuration = find_host_configuration(believed)
-        self.tunnel, self.keepalive = tunnel(self._request, believed)
-        self.broadcasts = bool(self._request.flags & FLAG_B)
+        self.tunnel, self.keepalive = tunnel(request, believed)
+        self.broadcasts = bool(request.flags & FLAG_B)
         self._terms.replacing = False
         self.state = REGISTERED
         self._retry = _FIRST_RETRY
@@ -298,16 +300,16 @@ class Registration:
         else:
             self.expires = self._asked + self.lifetime * 1000
             # 45..50 %, so that the sessions of many nodes do not renew in step
-            renewal = self.lifetime * (450 + self._request.identification % 51)
+            renewal = self.lifetime * (450 + self._identification % 51)
             self._next = max(self._asked + renewal, self._sent + _FIRST_RETRY)
         return [Granted()]
 
-    def _denied(self, reply, believed: list, now: int) -> list:
+    def _denied(self, reply, believed: list, request, now: int) -> list:
         said = self._node.wishes.denied(reply.code, self.agent) if self.agent is not None else []
-        soon = self._terms.denied(reply, believed, self._request)
+        soon = self._terms.denied(reply, believed, request)
         if reply.code == HA_IDENTIFICATION:
             self._identifications.resynchronise(reply.identification, now)
-        elif reply.code == HA_PROHIBITED and self._request.home_address and not self.is_valid(now):
+        elif reply.code == HA_PROHIBITED and request.home_address and not self.is_valid(now):
             self.home_address = 0  # remembered from another life; any other will do
             if self.state == RETURNING:
                 self.suspend(now)
@@ -369,7 +371,7 @@ class Registration:
         self._terms.end()
         self.state = REGISTERING
         if self._answered:
-            self._request = None  # what answered it once may not do so again
+            self._datagram = b""  # what answered it once may not do so again
         text = "lifetime over sub_nai=%s home=%s" % (self._name(), show(self.home_address))
         return [Ended(True), Said("warning", text)]
 
@@ -380,16 +382,17 @@ class Registration:
         self.lifetime = 0
         self.expires = None
         self._next = None
-        self._request = None
+        self._datagram = b""
         self._answered = True
 
     def _send(self, lifetime: int, now: int) -> list:
         agent = self.agent
         if not self._is_repetition(lifetime):
-            self._request = self._terms.request(self, lifetime, self._identifications.next(now))
-            for_agent = self._terms.for_agent(agent, self._request)
+            self._identification = self._identifications.next(now)
+            request = self._terms.request(self, lifetime, self._identification)
+            for_agent = self._terms.for_agent(agent, request)
             self._datagram = self._node.security.sign(
-                self._request.encode(), agent.care_of_address, for_agent, self._latest_challenge()
+                request.encode(), agent.care_of_address, for_agent, self._latest_challenge()
             )
             self._asked = now
         self._answered = False
@@ -400,9 +403,13 @@ class Registration:
         source = self.home_address if agent.home else agent.co_located
         return [Send(self._datagram, destination, agent.link_address, source)]
 
+    def _request(self) -> RegistrationRequest:
+        """The last one, read as its agents read it. Kept like this it would be four times as large as its octets."""
+        return RegistrationRequest.decode(self._datagram)
+
     def _is_repetition(self, lifetime: int) -> bool:
         """Whether the last request goes out once more as it was: nobody answered, and nothing has changed since."""
-        return self.waiting and self._identifications.repeats and self._request.lifetime == lifetime
+        return self.waiting and self._identifications.repeats and self._request().lifetime == lifetime
 
     def _latest_challenge(self) -> bytes:
         """Of our agent, advertised or with a reply: who has asked at last is to be answered (RFC 4721 §3.1)."""

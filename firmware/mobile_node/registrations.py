@@ -100,6 +100,14 @@ class Registrations:
     def deregister(self, session: Session, now: int) -> list:
         return self.follow(session, session.registration.deregister(now), now)
 
+    def give_back(self, now: int) -> list:
+        """Nothing can be carried from here: the home agent need not send it, and no device is to believe that it is."""
+        effects = []
+        for session in self._sessions:
+            if session.registration.is_asked_for:
+                effects += session.detach() + self.deregister(session, now)
+        return effects
+
     def deadline(self) -> int | None:
         """When wake() has something to do, ms."""
         times = [one.registration.deadline() for one in self._sessions]

@@ -58,7 +58,7 @@ class Terms:
         self._most = self._node.lifetime
         self._reverse = self._node.reverse_tunnel
         self._udp = True
-        self._redirecting = []  # home agents that sent us elsewhere
+        self._redirecting = ()  # home agents that sent us elsewhere
 
     def assigned(self, reply) -> None:
         """An accepted reply names the home agent, for the whole session (RFC 4433 §5.1)."""
@@ -70,7 +70,7 @@ class Terms:
         if self._node.home_agent in _LEFT_OPEN:
             self.home_agent = self._node.home_agent
             self._requested = self._node.requested_home_agent
-            self._redirecting = []
+            self._redirecting = ()
 
     def denied(self, reply, believed: list, request) -> bool:
         """`request` was denied: ask for what can be had. Whether that is another request, which need not wait long."""
@@ -97,7 +97,7 @@ class Terms:
     def _is_new(self, redirecting: int, believed: list) -> bool:
         """Note where a home agent sends us (RFC 4433 §5.1), unless we have been there: they go in circles."""
         found = [one.address for one in find(believed, HomeAgentAddress) if one.sub_type == REDIRECTED_HOME_AGENT]
-        self._redirecting = self._redirecting[-_REDIRECTIONS:] + [redirecting]
+        self._redirecting = self._redirecting[-_REDIRECTIONS:] + (redirecting,)
         if not self.left_open or not found or found[0] in self._redirecting or not is_unicast(found[0]):
             return False
         self._requested = found[0]

@@ -1,7 +1,7 @@
 """What the configuration says of a board's links and of the board, checked key by key (as runtime/fields.py does)."""
 
 from mip4.address import is_unicast, parse
-from runtime.fields import REQUIRED, a_list, host_or_any, number, one_of, text, unique
+from runtime.fields import REQUIRED, a_list, host_or_any, number, one_of, or_none, text, unique
 
 _PINS = 48  # the highest GPIO of any chip
 
@@ -36,12 +36,10 @@ def _host_name(value, folder: str) -> str:
 
 
 def _pins(value, folder: str):
-    """[TX, RX], or None for the usual ones of the chip."""
-    if value is None:
-        return None
+    """[TX, RX]; where there are none, the usual ones of the chip."""
     if len(a_list(value)) != 2 or value[0] == value[1]:
         raise ValueError("not two pins: [TX, RX]")
-    return tuple([_PIN(one, folder) for one in value])
+    return tuple([_pin(one, folder) for one in value])
 
 
 def _voltages(value, folder: str) -> tuple:
@@ -51,41 +49,51 @@ def _voltages(value, folder: str) -> tuple:
     return tuple(value)
 
 
-def _or_none(check):
-    return lambda value, folder: None if value is None else check(value, folder)
+def _pin(value, folder: str) -> int:
+    return number(0, _PINS)(value, folder)
 
 
-_PIN = number(0, _PINS)
-UPLINK = [
-    ("ssid", REQUIRED, _ssid),
-    ("password", None, _password),
-    ("priority", 0, number(0, 255)),  # the highest that can be had is taken
-    ("address", "dhcp", _address),
-    ("gateway", "", host_or_any),
-]
-DOWNLINK = [
-    ("kind", REQUIRED, one_of("wifi-ap", "slip")),
-    ("name", None, _or_none(text)),
-    ("ssid", None, _or_none(_ssid)),
-    ("password", None, _password),
-    ("stations", None, _or_none(number(1, 64))),  # at once; None: as many as the chip takes, or 8
-    ("port", None, _or_none(one_of("usb", "uart"))),
-    ("baud", 115200, number(9600, 5000000)),
-    ("pins", None, _pins),
-]
-BOARD = [
-    ("hostname", "entourage", _host_name),
-    ("portal", None, _password),  # its password; None: there is none
-    ("button", None, _or_none(_PIN)),  # held at the start, the prompt is left alone; None: the one marked BOOT
-    ("led", None, _or_none(_PIN)),
-]
-RECORDER = [
-    ("gps", "", one_of("", "uart1", "uart2")),
-    ("gps_pins", None, _pins),
-    ("marker", None, _or_none(_PIN)),  # a button to ground; the one marked BOOT will do
-    ("battery", None, _or_none(_PIN)),  # of an ADC, behind a divider of two equal resistors if not said otherwise
-    ("battery_mv", [1650, 2100], _voltages),
-]
+def uplink() -> list:
+    return [
+        ("ssid", REQUIRED, _ssid),
+        ("password", None, _password),
+        ("priority", 0, number(0, 255)),  # the highest that can be had is taken
+        ("address", "dhcp", _address),
+        ("gateway", "", host_or_any),
+    ]
+
+
+def downlink() -> list:
+    return [
+        ("kind", REQUIRED, one_of("wifi-ap", "slip")),
+        ("name", None, or_none(text)),
+        ("ssid", None, or_none(_ssid)),
+        ("password", None, _password),
+        ("stations", None, or_none(number(1, 64))),  # at once; None: as many as the chip takes, or 8
+        ("port", None, or_none(one_of("usb", "uart"))),
+        ("baud", 115200, number(9600, 5000000)),
+        ("pins", None, or_none(_pins)),
+    ]
+
+
+def recorder() -> list:
+    return [
+        ("gps", "", one_of("", "uart1", "uart2")),
+        ("gps_pins", None, or_none(_pins)),
+        ("marker", None, or_none(_pin)),  # a button to ground; the one marked BOOT will do
+        ("battery", None, or_none(_pin)),  # of an ADC, behind a divider of two equal resistors if not said otherwise
+        ("battery_mv", [1650, 2100], _voltages),
+    ]
+
+
+def further() -> list:
+    """Of the board itself."""
+    return [
+        ("hostname", "entourage", _host_name),
+        ("portal", None, _password),  # its password; None: there is none
+        ("button", None, or_none(_pin)),  # held at the start, the prompt is left alone; None: the one marked BOOT
+        ("led", None, or_none(_pin)),
+    ]
 
 
 def check_links(config: dict) -> None:

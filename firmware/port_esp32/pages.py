@@ -43,7 +43,7 @@ def status(document: dict) -> str:
         ("Node", document["nai"]),
         ("Home agent", document["home_agent"]),
         ("By way of", document["agent"] or document["mode"] or "nobody"),
-        ("Tunnel", document["tunnel"] or "none"),
+        ("Tunnel", document["tunnel"] or document["tunnel_refused"] or "none"),
         ("Packets out, in", "%d, %d" % (runtime["forwarder"]["sent"], runtime["forwarder"]["received"])),
         ("Running for", "%d minutes" % (runtime["uptime_ms"] // 60000)),
         ("Memory free", "%d octets" % runtime["heap_free"]),

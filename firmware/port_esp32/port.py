@@ -19,7 +19,8 @@ from mip4.effects import (
     UseHomeLink,
     UseTunnel,
 )
-from port_esp32 import fields, programs
+from port_esp32 import fields as fields
+from port_esp32 import programs
 from port_esp32.carrying import settle
 from port_esp32.chip import chip_of
 from port_esp32.health import Health
@@ -37,8 +38,6 @@ from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
-UPLINK, DOWNLINK, RECORDER, FURTHER = fields.UPLINK, fields.DOWNLINK, fields.RECORDER, fields.BOARD
-check_links = fields.check_links
 _KEYSTORE = Keystore()
 _LONGEST = 1600  # octets of a packet of whatever kind
 

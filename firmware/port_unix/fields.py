@@ -1,7 +1,7 @@
 """What the configuration says of this platform's links, checked key by key (as runtime/fields.py does)."""
 
 from mip4.address import is_unicast, parse
-from runtime.fields import REQUIRED, host_or_any, number, one_of, text, unique
+from runtime.fields import REQUIRED, host_or_any, number, one_of, or_none, text, unique
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -25,7 +25,7 @@ def _uplink_address(value, folder: str):
 
 
 def _device(value, folder: str):
-    return value if value is None or text(value).startswith("/") else folder + "/" + value
+    return value if text(value).startswith("/") else folder + "/" + value
 
 
 def _kind(value, folder: str) -> str:
@@ -34,21 +34,30 @@ def _kind(value, folder: str) -> str:
     return one_of("ethernet", "slip")(value, folder)
 
 
-UPLINK = [
-    ("interface", REQUIRED, _interface),
-    ("address", "dhcp", _uplink_address),
-    ("gateway", "", host_or_any),  # where the address is given; DHCP names its own
-]
-DOWNLINK = [
-    ("kind", "ethernet", _kind),
-    ("interface", None, lambda value, folder: None if value is None else _interface(value, folder)),
-    ("device", None, _device),
-    ("baud", 115200, number(300, 4000000)),
-    ("name", None, lambda value, folder: None if value is None else text(value)),
-]
-RECORDER = [
-    ("gps", "", lambda value, folder: "" if value == "" else _device(value, folder)),
-]
+def uplink() -> list:
+    return [
+        ("interface", REQUIRED, _interface),
+        ("address", "dhcp", _uplink_address),
+        ("gateway", "", host_or_any),  # where the address is given; DHCP names its own
+    ]
+
+
+def downlink() -> list:
+    return [
+        ("kind", "ethernet", _kind),
+        ("interface", None, or_none(_interface)),
+        ("device", None, or_none(_device)),
+        ("baud", 115200, number(300, 4000000)),
+        ("name", None, or_none(text)),
+    ]
+
+
+def recorder() -> list:
+    return [("gps", "", lambda value, folder: "" if value == "" else _device(value, folder))]
+
+
+def further() -> list:
+    return []
 
 
 def check_links(config: dict) -> None:

@@ -15,7 +15,7 @@ from mip4.effects import (
     UseHomeLink,
     UseTunnel,
 )
-from port_unix import fields
+from port_unix import fields as fields
 from port_unix.control_socket import be_the_only_one, listen
 from port_unix.device_packets import bring
 from port_unix.downlink import Downlink
@@ -33,8 +33,6 @@ from runtime.forwarder import Forwarder
 
 Clock = clock.Clock
 seed = clock.seed
-UPLINK, DOWNLINK, RECORDER, FURTHER = fields.UPLINK, fields.DOWNLINK, fields.RECORDER, []
-check_links = fields.check_links
 
 
 def prepare(document) -> None:

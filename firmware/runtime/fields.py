@@ -32,6 +32,16 @@ def fields(table: list, document, folder: str) -> dict:
     return found
 
 
+def inner(table: list, value, folder: str) -> dict:
+    """A check for such a document inside another."""
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    try:
+        return fields(table, value, folder)
+    except ValueError as error:
+        raise ValueError("." + error.args[0])
+
+
 def list_of(table: list, value, folder: str) -> list:
     """A check for a list of such documents."""
     found = []
@@ -83,6 +93,11 @@ def number(least: int, most: int):
         return value
 
     return check
+
+
+def or_none(check):
+    """The same check, where nothing need be said."""
+    return lambda value, folder: None if value is None else check(value, folder)
 
 
 def a_list(value, folder: str = "") -> list:

@@ -29,7 +29,7 @@ class FlightRecorder:
     """One of a node that has one. Without one the runtime asks `is None`, once for each event."""
 
     def __init__(self, config: dict, nai: str, vendor: int, instruments, clock, log):
-        """config: the node's key "recorder" (config.py). instruments: what the platform can tell of itself."""
+        """config: the node's key "recorder" (node_fields.py). instruments: what the platform can tell of itself."""
         self._config = config
         self._nai = nai
         self._vendor = vendor

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import sys
 
-from mip4.effects import Dropped, Said
+from mip4.effects import Dropped, Said, UseTunnel
 from runtime.control import Control
 from runtime.errors import KernelRefused
 
@@ -52,28 +52,40 @@ class Runtime:
         """Tell the engine that something happened, in its own words, and do what it answers."""
         now = self._clock.now()
         effects = getattr(self._node, what)(*arguments, now)
-        self.run_effects(effects)
+        no_tunnel = self.run_effects(effects)
         if self._recorder is not None:
             self._recorder.told(what, arguments, effects, now)
         deadline = self._node.deadline()
         if deadline != self._deadline:
             self._deadline = deadline
             self._moved.set()
+        if no_tunnel:
+            self.tell("no_tunnel", no_tunnel)
 
-    def run_effects(self, effects: list) -> None:
-        """One that fails is a line in the log and keeps none of the others from being tried."""
+    def run_effects(self, effects: list) -> str:
+        """One that fails is a line in the log and keeps none of the others from being tried.
+
+        Returns why a tunnel could not be made, if that was among them: the one failure that the engine has to know of.
+        """
+        no_tunnel = ""
         for effect in effects:
-            self.attempt(self._runners[type(effect)], effect)
+            failed = self.attempt(self._runners[type(effect)], effect)
+            if type(effect) is UseTunnel:
+                no_tunnel = failed
+        return no_tunnel
 
-    def attempt(self, action, *arguments) -> None:
-        """Do what may fail for reasons outside of us: links go, tables are full, disks too."""
+    def attempt(self, action, *arguments) -> str:
+        """Do what may fail for reasons outside of us: links go, tables are full, disks too. Returns why, "" if done."""
         try:
             action(*arguments)
+            return ""
         except KernelRefused as error:
-            self._log.seldom(str(error), str(error))
+            kind = text = str(error)
         except OSError as error:
             what = type(arguments[0]).__name__ if arguments else "link event"
-            self._log.seldom("%s %d" % (what, error.errno), "%s failed: errno %d" % (what, error.errno))
+            kind, text = "%s %d" % (what, error.errno), "%s failed: errno %d" % (what, error.errno)
+        self._log.seldom(kind, text)
+        return text
 
     async def _keep(self, name: str, source) -> None:
         """Run one source for ever. A fault in it is logged, and it starts again after a pause."""

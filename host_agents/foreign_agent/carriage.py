@@ -17,6 +17,8 @@ from mip4.address import in_prefix, is_unicast, show
 from mip4.const import FA_RESOURCES, FLAG_T
 from mip4.errors import Denied
 
+CARRIAGE = (InstallTunnel, InstallDelivery, RemoveDelivery, RemoveTunnel)  # what of a turn is for the data path
+
 
 def refuse_address(home_address: int, policy: Policy) -> None:
     """Raises Denied 66 for an address that we could not deliver to without harm to our own links."""

@@ -1,6 +1,7 @@
 """What both daemons do: run an engine's turns in order, wake it when it wants, end cleanly.
 
-A turn's rows become durable, then the kernel learns of it, then messages leave; whatever fails, the engine hears of it.
+A turn's rows become durable, then the kernel learns of it (at a foreign agent before), then messages leave; whatever
+fails, the engine hears of it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from host_agents.effects import (
     SendFrame,
     Turn,
 )
-from host_agents.foreign_agent.carriage import carry
+from host_agents.foreign_agent.carriage import CARRIAGE, carry
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.foreign_agent.policy import Policy, VisitedInterface
 from host_agents.runtime.agent_link import AgentLink, Arrived
@@ -120,6 +120,24 @@ class ForeignAgentDaemon(Daemon):
         for one in (self._upkeep, getattr(self, "datapath", None), self._router, getattr(self, "store", None)):
             if one is not None:
                 one.close()
+
+    def take(self, turn: Turn, since: float = 0.0) -> None:
+        """The data path first: packets come close behind the home agent's reply, and the disk may take its time.
+
+        It promises nothing: what no row confirms is swept away at the next start.
+        """
+        rest: list[object] = []
+        try:
+            for effect in turn.effects:
+                if isinstance(effect, CARRIAGE):
+                    self.does[type(effect)](effect)
+                else:
+                    rest.append(effect)
+        except KernelRefused as error:
+            self.refuse(turn, "kernel-refused", str(error))
+            self.alarm.look()
+            return
+        super().take(Turn(rest, turn.session), since)
 
     def say(self, effect: Said) -> None:
         super().say(effect)

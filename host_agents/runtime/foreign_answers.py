@@ -36,10 +36,12 @@ class ForeignAnswers:
             visitors[visitor.home_agent] += 1
         return [{"address": show(peer), "key": peer in keys, "visitors": count} for peer, count in visitors.items()]
 
-    def _drain(self, request: Request) -> Document:
+    async def _drain(self, request: Request) -> Document:
+        """Answered when it is done."""
         daemon = self._daemon
         drained = len(daemon.engine.visitors)
         daemon.take(daemon.engine.drain(daemon.now()))
+        await daemon.durable()
         return {"drained": drained}
 
     def _visitors(self) -> list[Visitor | Pending]:

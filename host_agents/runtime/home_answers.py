@@ -68,8 +68,11 @@ class HomeAnswers:
             bindings.update(one.care_of_address for one in each(session) if not one.direct)
         return [{"address": show(peer), "key": peer in keys, "bindings": count} for peer, count in bindings.items()]
 
-    def _release(self, request: Request) -> Document:
-        """{"release": {all, or nai and sub_nai; inform}}. Raises BadRequest where there is no such binding."""
+    async def _release(self, request: Request) -> Document:
+        """{"release": {all, or nai and sub_nai; inform}}; answered when it is done.
+
+        Raises BadRequest where there is no such binding.
+        """
         daemon, wanted = self._daemon, request["release"]
         if not isinstance(wanted, dict):
             raise BadRequest("release takes an object")
@@ -82,6 +85,7 @@ class HomeAnswers:
             daemon.take(daemon.engine.release(session, inform, daemon.now()))
         except KeyError as error:
             raise BadRequest(str(error.args[0])) from error
+        await daemon.durable()
         return {"released": [_named(session)]}
 
     def _shown(self, session: MobilityBinding) -> list[Document]:

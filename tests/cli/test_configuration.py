@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from host_agents.runtime import config, foreign_agent_config, home_config
-from runtime.config import FIELDS
+from port_unix import fields
 from runtime.fields import REQUIRED
+from runtime.node_fields import node
 from tools.lab.anchor import PROJECT
 
 _PAGE = (PROJECT / "docs/configuration.md").read_text()
@@ -28,14 +29,13 @@ def section(cls: type[msgspec.Struct], without: set[str]) -> dict[str, Any]:
 
 
 _IN_BOTH = {one.name for one in msgspec.structs.fields(_BOTH)} - _OWN
-_LINKS = {"uplinks": None, "downlinks": [], "recorder": None}  # whose own keys are each platform's
 _TAKEN = {
     "Both agents": section(_BOTH, _OWN),
     "ha.toml: `[home_agent]`": section(config.HomeAgentSection, _IN_BOTH),
     "ha.toml: `[[network]]`": section(home_config.NetworkSection, set()),
     "ha.toml: `[[subscriber]]`": section(home_config.SubscriberSection, set()) | {"addresses": {}},
     "fa.toml: `[foreign_agent]`": section(foreign_agent_config.ForeignAgentSection, _IN_BOTH),
-    "A node": {name: None if default is REQUIRED else default for name, default, _ in FIELDS} | _LINKS,
+    "A node": {name: None if default is REQUIRED else default for name, default, _ in node(fields)},
 }
 
 

@@ -598,12 +598,40 @@ def test_mn_08_an_agent_that_flaps_is_asked_once_a_second(node):
     assert min(later - earlier for earlier, later in pairwise(node.times())) >= 1000
 
 
-def test_an_agent_that_says_all_the_time_that_it_was_rebooted_is_asked_once_a_second(node):
-    for sequence in range(255, 55, -1):
-        node.now += 50
+def lives_through(node, sequences, seconds=1.0):
+    """An advertisement each so many seconds, and a home agent that says yes to whatever they cause."""
+    answered = len(node.requests)
+    for sequence in sequences:
         node.hear(sequence=sequence, again=False)
+        for pause in (0, seconds):
+            node.pass_time(pause)
+            for _ in node.requests[answered:]:
+                node.answer()
+            answered = len(node.requests)
 
-    assert min(later - earlier for earlier, later in pairwise(node.times())) >= 1000
+
+def test_an_agent_that_says_all_the_time_that_it_was_rebooted_is_asked_less_and_less_often():
+    node = DrivenNode(lifetime=0xFFFE).up()
+    node.answer()
+    node.adverts = {}
+
+    lives_through(node, [300] + [0] * 200)
+
+    pauses = [later - earlier for earlier, later in pairwise(node.times())]
+    assert pauses == [1000, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
+
+
+def test_an_agent_that_is_rebooted_again_at_once_is_asked_again_and_later_believed_at_once():
+    """Such as one that has revoked two sessions (RFC 3543 §4.1), or one that is being set up."""
+    node = DrivenNode(lifetime=0xFFFE).up(registration=0xFFFE)
+    node.answer()
+    node.adverts = {}
+
+    lives_through(node, [300])
+    lives_through(node, [0, 0, 1], seconds=0.1)
+    lives_through(node, [*range(2, 100), 0])
+
+    assert node.times() == [0, 1000, 2000, 99_300]
 
 
 def test_after_a_move_everybody_asks_at_once():

@@ -29,6 +29,7 @@ from host_agents.effects import (
     Turn,
     Visitor,
 )
+from host_agents.foreign_agent.carriage import CARRIAGE
 from host_agents.foreign_agent.foreign_agent import ForeignAgent
 from host_agents.home_agent.home_agent import HomeAgent
 from host_agents.home_agent.simultaneous import each
@@ -294,6 +295,19 @@ class ForeignAgentStation(AgentStation):
     def heard(self, link_address: bytes, packet: bytes) -> None:
         if self.up:
             self.run(self.engine.heard("vis0", link_address, packet, True, self.world.now))
+
+    def run(self, turn: Turn) -> None:
+        """The kernel learns of it before the disk."""
+        rest: list[object] = []
+        for effect in turn.effects:
+            if isinstance(effect, _REFUSABLE) and self.refusing and turn.session is not None:
+                self._refused(turn, self.refusing)
+                return
+            if isinstance(effect, CARRIAGE):
+                self._run(effect)
+            else:
+                rest.append(effect)
+        super().run(Turn(rest, turn.session))
 
     def _run(self, effect: Any) -> None:
         if isinstance(effect, StoreVisitor):

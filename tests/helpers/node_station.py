@@ -29,6 +29,7 @@ class NodeStation(Station):
         self.config = a_node_config(**changes)
         self.gateway = GATEWAY
         self.remembered: list[list[str]] = []
+        self.makes_tunnels = True
         self.at: str | None = None
         self.boot()
 
@@ -97,6 +98,9 @@ class NodeStation(Station):
     def run(self, effects: list[Any]) -> None:
         for effect in effects:
             self._run(effect)
+        asked = [one.kind for one in effects if isinstance(one, node_effects.UseTunnel)]
+        if asked and asked[-1] and not self.makes_tunnels:
+            self.run(self.engine.no_tunnel("out of tunnels", self.now))
 
     def _run(self, effect: Any) -> None:
         if isinstance(effect, node_effects.Solicit):

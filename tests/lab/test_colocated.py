@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import re
+import resource
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.lab.conftest import MakeWorld
@@ -16,7 +22,7 @@ from tools.lab.world import World
 
 _CN = plan.NETWORKS["cn"][0]
 _SOON = 30.0
-_MODES = {"nat": "udp", "fa1": "ipip"}
+_NO_REGISTRATION = {"registration_required": False}
 
 
 def a_world(make_world: MakeWorld, at: str = "fa1", settings: dict[str, object] | None = None, **more: Any) -> World:
@@ -45,6 +51,19 @@ def assert_whole(report: dict[str, Any]) -> None:
     assert report["received"] == report["sent"] > 0
     assert report["connections"] == 1
     assert report["peer"] == report["local"]
+
+
+@contextlib.contextmanager
+def no_further_file(pid: int) -> Iterator[None]:
+    """The smallest descriptor that is free is one too many for the process."""
+    used = {int(one.name) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    free = next(number for number in itertools.count() if number not in used)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def dropped(world: World) -> dict[str, int]:
@@ -92,7 +111,7 @@ def test_a_nat_that_forgets_in_the_middle_of_a_download_costs_a_pause_and_nothin
 
 def test_without_a_nat_packets_go_in_ip_in_ip_and_devices_send_as_well_as_receive(make_world: MakeWorld) -> None:
     settings = {"mode": "co-located"}
-    world = a_world(make_world, settings=settings, foreign_agent={"registration_required": False})
+    world = a_world(make_world, settings=settings, foreign_agent=_NO_REGISTRATION)
     expected = addresses(world)
     await_direct(world, expected, "ipip")
     assert world.entourage("fa1", "show", "visitors")["visitors"] == []
@@ -102,6 +121,29 @@ def test_without_a_nat_packets_go_in_ip_in_ip_and_devices_send_as_well_as_receiv
 
     assert_whole(upload.finish())
     await_ping(world, "cn", expected["telemetry"])
+
+
+def test_a_node_that_can_make_no_tunnel_gives_its_sessions_back_and_has_them_again_when_it_can(
+    make_world: MakeWorld,
+) -> None:
+    world = a_world(make_world, at="nat", settings={"mode": "co-located"}, foreign_agent=_NO_REGISTRATION)
+    expected = addresses(world)
+    await_direct(world, expected, "udp")
+    node = world.crew.process("mn")
+    assert node is not None
+
+    with no_further_file(node.pid):  # and so no socket for IP-in-IP
+        world.roam("mn", "fa1")
+        wait_until(lambda: bindings(world) == [], _SOON, "no binding is left")
+
+    said = status(world, "mn")
+    assert (said["tunnel"], said["tunnel_refused"]) == (None, f"raw socket: errno {errno.EMFILE}")
+    assert {one["state"] for one in said["sessions"]} <= {"leaving", "idle"}
+    assert not pings(world, "pc1", _CN)
+
+    world.roam("mn", "fa2")
+    await_direct(world, expected, "ipip")
+    await_ping(world, "pc1", _CN)
 
 
 def test_an_agent_that_demands_it_relays_for_a_node_with_its_own_address(make_world: MakeWorld) -> None:

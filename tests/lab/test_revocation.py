@@ -65,6 +65,7 @@ def a_state_file_that_cannot_grow(world: World, agent: str) -> Iterator[None]:
 def test_a_drained_agent_has_no_visitors_and_its_nodes_go_elsewhere(world: World) -> None:
     """Not in its kernel either, although there was no room on its disk when they went."""
     routes = ["ip", "route", "show", "table", "all", "root", "10.10.0.0/24"]
+    wait_until(lambda: len(visitors(world, "fa1")) == 3, _SOON, "three visitors")
     assert len(world.run("fa1", routes).stdout.splitlines()) == 3
     with a_state_file_that_cannot_grow(world, "fa1"):
         done = entourage(world, "fa1", "drain")

@@ -14,6 +14,7 @@ import pytest
 
 from host_agents.decoder.capture import read_packets
 from mip4.address import parse
+from tests.lab.test_uplink_dhcp import status as node_status
 from tools.lab import plan
 from tools.lab.anchor import PROJECT
 from tools.lab.crew import wait_until
@@ -55,13 +56,13 @@ def test_recording_begins_when_it_is_asked_for_and_what_it_kept_is_fetched(recor
 
     entourage("trial", "start", "--config", config)
     recorded.roam("mn", "fa2")
-    care_of = plan.NETWORKS["fa2"][0]
+    arrived = (plan.NETWORKS["fa2"][0], 3)
 
-    def moved() -> bool:
-        bindings = recorded.entourage("ha", "show", "bindings")["bindings"]
-        return all(one["care_of_address"] == care_of for one in bindings)
+    def last_handoff() -> tuple[str, int]:
+        handoff = node_status(recorded, "mn")["handoffs"][-1]
+        return handoff["care_of_address"], handoff["registered"]
 
-    wait_until(moved, 10, "every session at fa2")
+    wait_until(lambda: last_handoff() == arrived, 10, "every session at fa2")
     entourage("trial", "mark", "--config", config)
     entourage("trial", "stop", "--config", config)
     done = entourage("trial", "fetch", "--config", config, tmp_path / "node.trial")

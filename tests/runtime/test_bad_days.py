@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from host_agents.runtime.control import ask
 from tests.runtime.test_home_agent_daemon import CONFIG, DAY, HOME_AGENT, NAI, PATIENCE, Home
 from tests.runtime.test_home_agent_daemon import home as home  # a fixture
 from tests.runtime.test_home_agent_daemon import pytestmark as pytestmark
@@ -126,6 +129,28 @@ def test_a_full_disk_holds_up_no_session_for_longer_than_it_is_full(home: Home, 
 
     assert sorted(home.answer() for _ in held) == sorted((name, 0, address) for name, address in held.items())
     assert home.bindings() == held
+
+
+def test_an_operator_hears_of_a_release_when_it_has_come_about_also_on_a_slow_disk(home: Home) -> None:
+    home.start()
+    granted(home, "camera")
+    release = {"release": {"nai": NAI.decode(), "sub_nai": "camera"}}
+    with (
+        contextlib.closing(sqlite3.connect(home.config.with_name("ha.sqlite"), isolation_level=None)) as disk,
+        socket.socket(socket.AF_UNIX) as operator,
+    ):
+        disk.execute("BEGIN IMMEDIATE")  # nobody else writes
+        operator.connect(str(home.control))
+        operator.sendall(json.dumps(release).encode() + b"\n")
+        wait_until(lambda: ask(home.control, {"show": "bindings"}) == {"bindings": []}, PATIENCE, "the release")
+        with pytest.raises(BlockingIOError):
+            operator.recv(4096, socket.MSG_DONTWAIT)
+
+        disk.execute("ROLLBACK")
+
+        operator.settimeout(PATIENCE)
+        assert json.loads(operator.makefile().readline()) == {"released": [{"nai": NAI.decode(), "sub_nai": "camera"}]}
+        assert disk.execute("SELECT count(*) FROM binding").fetchone() == (0,)
 
 
 def test_who_is_released_while_the_disk_is_full_is_gone_for_good_when_it_has_room(home: Home, small_disk: Path) -> None:

