@@ -65,7 +65,7 @@ def test_what_could_not_be_written_is_a_failure() -> None:
         ("ha backup {}/copy --config {}/ha.toml", "{}/ha.toml: Permission denied"),
         ("decode {}/ha.pcap", "decode: {}/ha.pcap: Permission denied"),
         ("trial merge {0}/a {0}/b", "{}/b: Permission denied"),
-        ("lab down --dir {}/lab", "{}/lab/lock: Permission denied"),
+        ("board flash {}/image.bin", "{}/image.bin: Permission denied"),
     ],
 )
 def test_a_folder_that_we_may_not_look_into_is_one_line(tmp_path: Path, words: str, said: str) -> None:
