@@ -64,7 +64,7 @@ class Reader:
     def load(self, cls: type[T]) -> T:
         """The file's tables. Raises ConfigurationError where nothing can be made of it."""
         try:
-            tables = tomllib.loads(self.path.read_text())
+            tables = tomllib.loads(self.path.read_text("utf-8"))
         except OSError as error:
             raise ConfigurationError(f"{self.path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -152,7 +152,7 @@ class Reader:
         try:
             if path.stat().st_mode & 0o077:
                 raise ValueError(f"{path} is open to others: chmod 600 it")
-            return bytes(parse_key(path.read_text().strip()))
+            return bytes(parse_key(path.read_text("utf-8").strip()))
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}") from error
 

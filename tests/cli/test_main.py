@@ -58,6 +58,19 @@ def test_what_could_not_be_written_is_a_failure() -> None:
     assert ended.returncode == 1
 
 
+def test_files_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
+    """Else a name of one letter would be another's of two, or none."""
+    path = tmp_path / "node.json"
+    path.write_text(
+        '{"nai": "käthe@example.net", "spi": 256, "key": "text:k\\u00e4se", "control": "käthe.sock"}', "utf-8"
+    )
+    old = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+    ended = entourage("decode", MESSAGE, "--keys", str(path), stdout=-1, env=old)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give itself less than it has")
 @pytest.mark.parametrize(
     ("words", "said"),
