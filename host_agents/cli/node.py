@@ -81,7 +81,7 @@ def _status(args: argparse.Namespace) -> int:
         where = status["care_of_address"] or status["mode"] or "no agent"  # at home there is no care-of address
         print(f"{status['nai']} at {where}, home agent {status['home_agent']}")
         if status.get("tunnel_refused"):
-            print(f"no tunnel, so nothing is registered: {status['tunnel_refused']}")
+            print(f"no tunnel: {status['tunnel_refused']}")
         print_table(_SESSIONS, status["sessions"])
         if status["handoffs"]:
             print_table(_HANDOFFS, [_parts(one) for one in status["handoffs"]], title="the last handoffs")

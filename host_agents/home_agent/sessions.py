@@ -58,6 +58,9 @@ class Sessions:
         for binding in bindings:
             believed = shortened(binding, self.replay.clock(0))  # the machine's clock may have been put back
             if believed is not binding:
+                session = (binding.nai, binding.sub_nai)
+                # A request that was denied since has a later Identification, which the binding's row takes along
+                believed = believed.but(identification=self.replay.of(session).last(session))
                 self._shortened.append(believed)
                 self.bindings.put(believed)
 

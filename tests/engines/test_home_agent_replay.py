@@ -183,6 +183,19 @@ def test_a_clock_that_was_put_back_starts_where_the_last_request_was(agent):
     assert agent.ask("pc1", identification=an_identification(61_000)).code == 0
 
 
+def test_a_denied_request_is_not_new_again_after_the_clock_was_put_back_and_put_right(agent):
+    """At the first start the binding lasts a shorter time, and is stored anew."""
+    agent.ask("pc1")
+    denied = a_request("pc1", flags=FLAG_r, identification=an_identification(1000))
+    assert _code(agent, denied) == 134
+
+    for ntp_ms in (NTP_2026 - DAY, NTP_2026):
+        agent.kill()
+        agent.start(ntp_ms)
+
+    assert _code(agent, denied) == 133
+
+
 @pytest.mark.parametrize("later", [1, 7, 13, 14])
 def test_nor_is_one_close_to_the_largest_forgotten_for_the_same_day(agent, later):
     """The clock begins a little below the largest then, where the tolerance lets a while of before that pass."""

@@ -72,6 +72,11 @@ class AgentStation(Station):
     def _run(self, effect: Any) -> None:
         raise NotImplementedError
 
+    @property
+    def stores(self) -> bool:
+        """Whether anything waits for the disk: a request's turn, or another's, such as of a visitor that has left."""
+        return bool(self.engine._open) or self._commits_until >= self.world.now
+
     def kill(self) -> None:
         """What is not durable is lost, what waits for the disk included."""
         self.up = False

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from host_agents.effects import RenewBinding, StoreBinding, StoreIdentification
 from mip4.address import show
+from tests.helpers.agent_stations import AgentStation
 from tests.helpers.builders import FOREIGN_AGENTS, HOME_AGENT, NTP_2026
 from tests.helpers.messages import FOREIGN_HOME
-from tests.helpers.station import Station
 from tests.helpers.storm import DISCOVER, Storm
 
 _REQUEST = 3
@@ -42,25 +41,24 @@ class WildStorm(Storm):
             node.config |= {"lifetime": _LIFETIME, "simultaneous": simultaneous}
             node.boot()
         world.watch = lambda source, destination, octets: self._hear(source, destination, octets)
-        run = world.home_agent._run
-        world.home_agent._run = lambda effect: (self._look(effect), run(effect))  # type: ignore[method-assign]
+        commit = world.home_agent._commit
+        world.home_agent._commit = lambda *turn: (commit(*turn), self._look())  # type: ignore[method-assign]
 
     def _hear(self, source: str, destination: str, octets: bytes) -> None:
         self.heard = [*self.heard[-_HEARD:], (source, destination, octets)]
 
-    def _look(self, effect: Any) -> None:
-        """What was accepted once is never accepted again: the durable Identification of a session does not fall."""
-        session, last = ("", ""), 0
-        if isinstance(effect, StoreBinding | RenewBinding):
-            session, last = (effect.binding.nai, effect.binding.sub_nai), effect.binding.identification
-        elif isinstance(effect, StoreIdentification):
-            session, last = (effect.nai, effect.sub_nai), effect.identification
-        assert self._nonces or last >= self.identifications.get(session, 0)
-        self.identifications[session] = last
+    def _look(self) -> None:
+        """What was accepted once is never accepted again: the durable Identification of a session does not fall.
+
+        Between commits: one that puts a former binding back has its Identification, and then the last one, in two rows.
+        """
+        for session, last in self.world.home_agent.identifications.items():
+            assert self._nonces or last >= self.identifications.get(session, 0)
+            self.identifications[session] = last
 
     def blow(self) -> None:
         happening = self.chance.choices(
-            (super().blow, self._repeat, self._refuse, self._release), weights=(7, 2, 1, 1)
+            (super().blow, self._repeat, self._refuse, self._refuse_tunnels, self._release), weights=(7, 2, 1, 1, 1)
         )[0]
         happening()
 
@@ -84,6 +82,11 @@ class WildStorm(Storm):
             station.refusing = "the kernel would not"
             self.world.at(self.world.now + self.chance.randint(1, 4000), lambda: setattr(station, "refusing", ""))
 
+    def _refuse_tunnels(self) -> None:
+        node = self.chance.choice(self.nodes)
+        node.makes_tunnels = False
+        self.world.at(self.world.now + self.chance.randint(1, 30_000), lambda: setattr(node, "makes_tunnels", True))
+
     def _release(self) -> None:
         agent = self.world.home_agent
         free = [one for one in agent.engine.bindings if (one.nai, one.sub_nai) not in agent.engine._open]
@@ -96,10 +99,11 @@ class WildStorm(Storm):
         for station in (self.world.home_agent, *self.world.foreign_agents.values()):
             station.refusing = ""
         for node in self.nodes:
+            node.makes_tunnels = True
             node.device = self._renewing(node, node.device)  # type: ignore[method-assign]
         super().calm()
         for _ in range(_MOMENTS):
-            if not any(station.engine._open for station in self.stations()):
+            if not any(station.stores for station in self.stations()):
                 return
             self.world.pass_time(seconds=0.01)
 
@@ -114,7 +118,7 @@ class WildStorm(Storm):
 
         return asked
 
-    def stations(self) -> list[Station]:
+    def stations(self) -> list[AgentStation]:
         return [self.world.home_agent, *self.world.foreign_agents.values()]
 
     def wanted(self) -> list[tuple[Any, str]]:

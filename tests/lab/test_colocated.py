@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from host_agents.cli.main import main
 from tests.lab.conftest import MakeWorld
 from tests.lab.test_main_job import addresses, await_all_at, await_ping, bindings, pings
 from tests.lab.test_uplink_dhcp import status
@@ -124,7 +127,7 @@ def test_without_a_nat_packets_go_in_ip_in_ip_and_devices_send_as_well_as_receiv
 
 
 def test_a_node_that_can_make_no_tunnel_gives_its_sessions_back_and_has_them_again_when_it_can(
-    make_world: MakeWorld,
+    make_world: MakeWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = a_world(make_world, at="nat", settings={"mode": "co-located"}, foreign_agent=_NO_REGISTRATION)
     expected = addresses(world)
@@ -139,6 +142,8 @@ def test_a_node_that_can_make_no_tunnel_gives_its_sessions_back_and_has_them_aga
     said = status(world, "mn")
     assert (said["tunnel"], said["tunnel_refused"]) == (None, f"raw socket: errno {errno.EMFILE}")
     assert {one["state"] for one in said["sessions"]} <= {"leaving", "idle"}
+    assert main(["node", "status", "--config", str(world.crew.program("mn").config)]) == 0
+    assert f"no tunnel: raw socket: errno {errno.EMFILE}" in capsys.readouterr().out
     assert not pings(world, "pc1", _CN)
 
     world.roam("mn", "fa2")
