@@ -39,8 +39,8 @@ def main() -> int:
     _control(stage, version, architecture)
     # --root-owner-group: whoever builds, root owns. No compression beyond gzip: seconds matter more than kilobytes.
     with whole_file(package) as beside:
-        build = ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", stage, beside]
-        subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+        build = ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build"]
+        subprocess.run([*build, stage, beside], check=True, stdout=subprocess.DEVNULL)
     print(package.relative_to(ROOT))
     return 0
 
