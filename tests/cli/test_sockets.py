@@ -107,7 +107,9 @@ def test_an_answer_that_is_none_is_one_line(
         (b"[" * 100_000, "what is there speaks no "),
     ],
 )
-@pytest.mark.parametrize("words", ["ha show status", "fa watch", "ha capture a@b --write /dev/null", "node status"])
+@pytest.mark.parametrize(
+    "words", ["ha show status", "ha show status --json", "fa watch", "ha capture a@b --write /dev/null", "node status"]
+)
 def test_what_is_no_answer_at_all_is_one_line(
     somebody: Somebody, capsys: pytest.CaptureFixture[str], words: str, answer: bytes, reason: str
 ) -> None:

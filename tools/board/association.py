@@ -122,8 +122,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise BoardFailed(f"{path}: not a JSON document: {error}") from error
     if not isinstance(document, dict):
         raise BoardFailed(f"{path}: not a JSON object")
-    associations = [document, *(one for one in document.get("foreign_agents", []) if isinstance(one, dict))]
-    for one in associations:
+    others = document.get("foreign_agents")  # of which the node will say what it thinks
+    others = others if isinstance(others, list) else []
+    for one in (document, *(one for one in others if isinstance(one, dict))):
         named = one.get("key")
         if isinstance(named, str) and named.startswith("file:"):
             one["key"] = _key_in(path.parent / named.removeprefix("file:"))
