@@ -129,17 +129,18 @@ def _capture(args: argparse.Namespace) -> int:
     where = {"nai": args.nai} | ({} if args.sub_nai is None else {"sub_nai": args.sub_nai})
     table = _SHOWN[args.role][0]
 
-    def addresses() -> list[int] | None:
-        reply = _ask(args, {"show": table, "where": where}, {table: list[capture.Session]})
-        if reply is None:
-            return None
-        try:  # a visitor whose registration is under way has none yet
-            return [parse(one["home_address"]) for one in reply[table] if one["home_address"]]
-        except ValueError as error:
-            _no_answer(args, error)
-            return None
+    def addresses() -> list[int]:
+        reply = ask(_control(args), {"show": table, "where": where}, {table: list[capture.Session]})
+        if "error" in reply:
+            raise ValueError(reply["error"])
+        # A visitor whose registration is under way has none yet
+        return [parse(one["home_address"]) for one in reply[table] if one["home_address"]]
 
-    return capture.run(args, addresses)
+    try:
+        known = addresses()
+    except (OSError, ValueError) as error:
+        return _no_answer(args, error)
+    return capture.run(args, known, addresses)
 
 
 def _release(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from host_agents.runtime.errors import ConfigurationError, KernelRefused
 from host_agents.runtime.session_capture import SessionCapture
 
 _LOOK = 1.0  # seconds between looks at which addresses the sessions have
-Addresses = Callable[[], list[int] | None]
+Addresses = Callable[[], list[int]]
 
 
 class Session(TypedDict):
@@ -43,19 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, addresses: Addresses) -> int:
-    """addresses: those that the wanted sessions have, None if the daemon does not answer. Raises KernelRefused."""
+def run(args: argparse.Namespace, known: list[int], addresses: Addresses) -> int:
+    """known: addresses that the wanted sessions have now.
+
+    addresses: looks again; it raises OSError or ValueError while the daemon does not answer. Raises KernelRefused.
+    """
     if args.write is None and sys.stdout.isatty():
         raise ConfigurationError(
             "capture: pcapng on a terminal is no use: --write FILE, or a pipe to wireshark -k -i -"
         )
-    first = addresses()
-    if first is None:
-        return 1
-    if not first:
+    if not known:
         print("entourage: nobody of that name is registered now; its registrations will be seen", file=sys.stderr)
     with contextlib.closing(SessionCapture(args.nai, args.sub_nai)) as capture, _opened(args.write) as file:
-        capture.follow(set(first))
+        capture.follow(set(known))
         with contextlib.suppress(BrokenPipeError):
             writer = PcapngWriter(file)
             with contextlib.suppress(KeyboardInterrupt):
@@ -72,8 +72,11 @@ def _stream(args: argparse.Namespace, capture: SessionCapture, writer: PcapngWri
     while True:
         now = time.monotonic()
         if now >= looks:
-            found = addresses()
-            if found is not None:  # while the daemon restarts, what was known stays true
+            try:
+                found = addresses()
+            except (OSError, ValueError):
+                pass  # while the daemon restarts, what was known stays true
+            else:
                 capture.follow(set(found))
             looks = now + _LOOK
         until = min(looks, ends or looks)

@@ -82,6 +82,8 @@ def _keys(args: argparse.Namespace) -> Keyring:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
+    except PermissionError:  # to look into its folder
+        return True
     except OSError:  # too long for a name
         return False
 

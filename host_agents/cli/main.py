@@ -78,9 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(1, str(error))
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except OSError as error:  # of stdout, since whoever opens a file says what became of it
+    except OSError as error:  # of stdout, or of a folder into which we may not even look
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is not tried again at the very end
-        return 1 if isinstance(error, BrokenPipeError) else _fail(1, str(error))
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return 1 if isinstance(error, BrokenPipeError) else _fail(1, reason)
 
 
 def _take_any_streams() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 
@@ -31,8 +32,13 @@ def interface(text: str) -> str:
 
 
 def _text(word: str) -> str:
+    """Octets for which the locale has no letters may be UTF-8 all the same."""
     try:
         word.encode()
-    except UnicodeEncodeError as error:
+        return word
+    except UnicodeEncodeError:
+        pass
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeError as error:
         raise argparse.ArgumentTypeError("not UTF-8") from error
-    return word

@@ -115,7 +115,7 @@ def ask_node(control: Path, question: str, kinds: Mapping[str, Any]) -> dict[str
 def control_of(config: Path) -> Path:
     """The control socket that a node's configuration names. Raises ConfigurationError."""
     try:
-        document = json.loads(config.read_text())
+        document = json.loads(config.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{config}: {error.strerror}") from error
     except ValueError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
 _FOLDED = ("nai", "sub_nai", "text")  # what takes several lines where there is little room, so that addresses need not
 _WIDE = 10_000  # columns of what is no terminal: each row is one line there
@@ -65,10 +66,11 @@ def make_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], ti
     return table
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Text:
+    """As it is: a string rich would read as markup, and the `:ab:` of a link address as the name of an emoji."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return Text("yes" if value else "no")
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     nothing = "-" if _few_characters() else "–"
-    return nothing if value in (None, "") else str(value).replace("[", "\\[")
+    return Text(nothing if value in (None, "") else str(value))

@@ -47,7 +47,7 @@ class Keyring:
     def load(self, path: Path) -> None:
         """Every table with `spi` and `key` in an ha.toml, fa.toml or node.json. Raises ConfigurationError."""
         try:
-            content = path.read_text()
+            content = path.read_text("utf-8")
             document = json.loads(content) if path.suffix == ".json" else tomllib.loads(content)
         except OSError as error:
             raise ConfigurationError(f"{path}: {error.strerror}") from error
@@ -109,7 +109,7 @@ def _octets(path: Path, text: str) -> bytes:
         return bytes(parse_key(text))
     beside = path.parent / text.removeprefix("file:")
     try:
-        return bytes(parse_key(beside.read_text().strip()))
+        return bytes(parse_key(beside.read_text("utf-8").strip()))
     except OSError as error:
         raise ValueError(f"{beside}: {error.strerror}") from error
 

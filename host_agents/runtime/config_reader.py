@@ -28,6 +28,7 @@ _EXPECTED = re.compile(r"Expected `(\w+)")
 _OF_TYPE = {"str": "", "int": 1, "float": 1.0, "bool": False, "array": [], "object": {}}
 _NAMED = {"spi": 256, "pool": [], "interfaces": [], "network": [], "home_agent": {}, "foreign_agent": {}}
 _ANY_KEY = bytes(16)
+_OTHER = {"home_agent": "foreign_agent", "foreign_agent": "home_agent"}
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class Reader:
     def load(self, cls: type[T]) -> T:
         """The file's tables. Raises ConfigurationError where nothing can be made of it."""
         try:
-            tables = tomllib.loads(self.path.read_text())
+            tables = tomllib.loads(self.path.read_text("utf-8"))
         except OSError as error:
             raise ConfigurationError(f"{self.path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -72,6 +73,10 @@ class Reader:
 
     def fit(self, tables: dict[str, Any], cls: type[T]) -> T:
         """The tables of a file, which are changed where they do not fit. Raises ConfigurationError as load()."""
+        own = msgspec.structs.fields(cls)[0].name  # type: ignore[arg-type]  # a Struct, whose first is the agent's own
+        other = _OTHER[own]
+        if isinstance(tables.get(other), dict) and not isinstance(tables.get(own), dict):
+            raise ConfigurationError(f"{self.path}: has no [{own}], but a [{other}]: it is the other agent's file")
         for _ in range(_MOST):
             try:
                 return msgspec.convert(tables, cls)
@@ -147,7 +152,7 @@ class Reader:
         try:
             if path.stat().st_mode & 0o077:
                 raise ValueError(f"{path} is open to others: chmod 600 it")
-            return bytes(parse_key(path.read_text().strip()))
+            return bytes(parse_key(path.read_text("utf-8").strip()))
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}") from error
 

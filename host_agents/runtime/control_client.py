@@ -70,11 +70,12 @@ def understood(octets: bytes, kinds: Mapping[str, Any] = _ANYTHING) -> dict[str,
 def copy(path: Path, request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
     """Write the daemon's answer to `out` as it comes; {} then. One that says no is returned instead.
 
-    Raises OSError when nobody is there, or it ends before its answer does.
+    Raises OSError when nobody is there, or it ends before its answer does; ValueError where that is no JSON object.
     """
     with asked(path, json.dumps(request).encode()) as client, client.makefile("rb") as answer:
-        if answer.peek(len(_NO))[: len(_NO)] == _NO:
-            return understood(answer.readline())
+        begins = answer.peek(len(_NO))[: len(_NO)]
+        if begins == _NO or not begins.startswith(b"{"):
+            return understood(answer.readline(_PIECE))
         piece = b""
         while not piece.endswith(b"\n"):
             piece = answer.readline(_PIECE)

@@ -153,7 +153,8 @@ class Rule:
         return self.source
 
     def __str__(self) -> str:
-        return f"rule iif {self.iif}" + (f" from {show(self.source)}" if self.source else "")
+        words = [f"iif {self.iif}"] * bool(self.iif) + [f"from {show(self.source)}"] * bool(self.source)
+        return " ".join(["rule", *(words or [str(self.priority)])])
 
     def packed(self, taking: bool = False) -> Packed:
         """As Route's."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from pathlib import Path
 
 from host_agents.runtime.errors import StoreFailed
 from host_agents.store.upgrade import upgrade
+from host_agents.store.whole_file import whole_file
 
 VERSION = 3  # 2 differs from it in what a journal can have, and ours can have all of that
 _PATIENCE = 1.0  # seconds; a killed predecessor may need a moment to be gone
@@ -137,7 +139,7 @@ def _prepare(connection: sqlite3.Connection, path: str, application_id: int, sch
 def _keep(connection: sqlite3.Connection, path: str) -> None:
     """A copy for whoever goes back to the program that wrote it."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        with whole_file(Path(path), 0o600) as beside:
+            connection.execute("VACUUM INTO ?", (str(beside),))
     except OSError as error:
         raise StoreFailed(f"{path}: {error.strerror}") from error
-    connection.execute("VACUUM INTO ?", (path,))

@@ -16,6 +16,7 @@ import pytest
 import serial
 
 from tools.board import files, payload
+from tools.board.association import read_config
 from tools.board.connection import Connection
 from tools.board.differences import differences
 from tools.board.errors import BoardFailed
@@ -238,6 +239,13 @@ def test_a_configuration_that_is_none_is_refused_before_the_board_is_touched(
 
         assert (code, out) == (1, "")
         assert len(err.splitlines()) == 1 and f"{config}: {reason}" in err
+
+
+@pytest.mark.parametrize("others", [5, None, "all", [7, None]])
+def test_what_a_configuration_says_of_foreign_agents_is_for_the_node_to_judge(config: Path, others: object) -> None:
+    config.write_text(json.dumps({**CONFIG, "foreign_agents": others}))
+
+    assert read_config(config)["foreign_agents"] == others
 
 
 def test_differences_of_lists_objects_and_what_is_empty() -> None:

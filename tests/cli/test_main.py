@@ -58,6 +58,42 @@ def test_what_could_not_be_written_is_a_failure() -> None:
     assert ended.returncode == 1
 
 
+def test_files_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
+    """Else a name of one letter would be another's of two, or none."""
+    path = tmp_path / "node.json"
+    path.write_text(
+        '{"nai": "käthe@example.net", "spi": 256, "key": "text:k\\u00e4se", "control": "käthe.sock"}', "utf-8"
+    )
+    old = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+    ended = entourage("decode", MESSAGE, "--keys", str(path), stdout=-1, env=old)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give itself less than it has")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("ha backup {}/copy --config {}/ha.toml", "{}/ha.toml: Permission denied"),
+        ("decode {}/ha.pcap", "decode: {}/ha.pcap: Permission denied"),
+        ("trial merge {0}/a {0}/b", "{}/b: Permission denied"),
+        ("board flash {}/image.bin", "{}/image.bin: Permission denied"),
+    ],
+)
+def test_a_folder_that_we_may_not_look_into_is_one_line(tmp_path: Path, words: str, said: str) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir(0o700)
+    os.chown(folder, 1234, 1234)
+    stranger = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *ENTOURAGE]  # a root that may not do everything
+
+    argv = [*stranger, *words.format(folder, folder).split()]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+    assert (ended.returncode in (1, 2), ended.stdout) == (True, "")
+    assert ended.stderr.endswith(said.format(folder) + "\n") and ended.stderr.count("\n") == 1
+
+
 def test_a_terminal_without_a_character_shows_a_question_mark() -> None:
     ended = entourage("decode", MESSAGE, stdout=-1, env={**os.environ, "PYTHONIOENCODING": "ascii"})
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import functools
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from host_agents.cli import capture
 from host_agents.cli.main import main, make_parser
 
 HANDOFF = {
@@ -28,11 +30,13 @@ NODE = {
 
 
 class Somebody:
-    """Says `answer` to whoever asks, whatever is asked."""
+    """Says `answer` to whoever asks, whatever is asked; from then on `later`, where that is set."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answer = b""
+        self.later: bytes | None = None
+        self.asked = 0
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
@@ -44,7 +48,10 @@ class Somebody:
                 client, _ = self._server.accept()
                 with client, contextlib.suppress(OSError):
                     client.recv(4096)
+                    self.asked += 1
                     client.sendall(self.answer)
+                if self.later is not None:
+                    self.answer, self.later = self.later, None
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -103,7 +110,9 @@ def test_an_answer_that_is_none_is_one_line(
         (b"[" * 100_000, "what is there speaks no "),
     ],
 )
-@pytest.mark.parametrize("words", ["ha show status", "fa watch", "ha capture a@b --write /dev/null", "node status"])
+@pytest.mark.parametrize(
+    "words", ["ha show status", "ha show status --json", "fa watch", "ha capture a@b --write /dev/null", "node status"]
+)
 def test_what_is_no_answer_at_all_is_one_line(
     somebody: Somebody, capsys: pytest.CaptureFixture[str], words: str, answer: bytes, reason: str
 ) -> None:
@@ -141,6 +150,24 @@ def test_a_capture_of_somebody_without_an_address_says_so(
 @functools.cache
 def parser(command: str) -> argparse.ArgumentParser:
     return make_parser(command)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a capture needs root")
+def test_a_capture_goes_on_without_a_word_while_the_daemon_restarts(
+    somebody: Somebody, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "_LOOK", 0.02)
+    somebody.answer = json.dumps({"bindings": []}).encode() + b"\n"
+    asked = somebody.asked
+    somebody.later = b""
+
+    ended = main(["ha", "capture", "a@b", "--write", "/dev/null", "--seconds", "0.4", "--control", str(somebody.path)])
+
+    assert ended == 0 and somebody.asked >= asked + 2
+    assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "nobody of that name is registered now; its registrations will be seen",
+        "0 packets, 0 lost by the kernel",
+    ]
 
 
 _VALUES = st.recursive(

@@ -48,6 +48,15 @@ def test_a_program_gets_each_row_on_a_line(capsys: pytest.CaptureFixture[str], m
     assert rows == [[str(value) for value in BINDING.values()]] * 2
 
 
+def test_every_name_and_address_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = [":smile:@example.net", "[bold]x[/]@example.net", "x\\", "02:ab:00:cd:00:01", "[", "-", "ä@example.net"]
+
+    print_table({"nai": "NAI", "link_address": "link address"}, [{"nai": one, "link_address": one} for one in odd])
+
+    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()[3:-1]]
+    assert rows == [[one, one] for one in odd]
+
+
 def test_a_story_that_shows_a_table_keeps_its_own_width() -> None:
     console = Console(file=io.StringIO(), width=60)
 

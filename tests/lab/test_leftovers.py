@@ -54,6 +54,21 @@ def test_a_folder_that_a_down_was_pointed_at_by_mistake_is_not_taken_for_a_labs(
     assert [one.name for one in tmp_path.rglob("*")] == ["log", "of mine"]
 
 
+def test_who_interrupts_the_making_of_a_lab_finds_nothing_of_it(
+    _capable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(World, "_start_all", interrupted)
+    world = World()
+
+    with pytest.raises(KeyboardInterrupt), world:
+        pass
+
+    assert not world.directory.path.exists()
+
+
 @pytest.mark.parametrize("milliseconds", [150, 220, 260, 300, 340, 400])
 def test_an_up_that_is_killed_in_the_middle_is_swept_by_the_next_down(path: Path, milliseconds: int) -> None:
     killed = bring_up(path)

@@ -10,6 +10,7 @@ import pytest
 from host_agents.runtime.errors import ConfigurationError
 from host_agents.runtime.foreign_agent_config import load_foreign_agent
 from host_agents.runtime.home_agent_config import load_home_agent
+from host_agents.runtime.remains import read_remains
 
 HOME_AGENT = """
 [home_agent]
@@ -135,3 +136,24 @@ def test_every_mistake_about_radius_is_told(tmp_path: Path) -> None:
     ]
     path.write_text(path.read_text().partition("accounting")[0])
     assert _complaints(load_home_agent, path) == ["radius: neither server nor accounting is named"]
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "own", "other"),
+    [
+        (load_foreign_agent, HOME_AGENT, "foreign_agent", "home_agent"),
+        (load_home_agent, FOREIGN_AGENT, "home_agent", "foreign_agent"),
+    ],
+)
+@pytest.mark.parametrize("what", ["run", "withdrawn"])
+def test_the_other_agents_file_is_known_for_what_it_is(
+    tmp_path: Path, load: Callable[[Path], object], text: str, own: str, other: str, what: str
+) -> None:
+    """Nothing is taken out of the kernel by it, either."""
+    path = tmp_path / "file"
+    path.write_text(text)
+
+    with pytest.raises(ConfigurationError) as refused:
+        load(path) if what == "run" else read_remains(path, home=own == "home_agent")
+
+    assert str(refused.value) == f"{path}: has no [{own}], but a [{other}]: it is the other agent's file"

@@ -1,6 +1,7 @@
 """What comes from elsewhere into a trial: captures, agents' events, tracks; and what is refused."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from host_agents.decoder.pcapng_writer import PcapngWriter
 from mip4.address import parse
 from mip4.ip import Datagram
 from mip4.messages import RegistrationReply, RegistrationRequest
-from tools.trial import importing
+from tools.trial import importing, trial_file
 from tools.trial.errors import TrialFailed
 
 GPX = """<?xml version="1.0"?>
@@ -66,6 +67,19 @@ def test_an_agents_events_keep_their_words(tmp_path):
     (found,) = importing.load(tmp_path / "ha.jsonl", "ha").events
 
     assert (found["at"] % 100_000, found["kind"], found["text"]) == (30_123, "bound", "bound home=…")
+
+
+def test_a_capture_of_which_no_packet_is_left_is_not_taken_for_a_quiet_one(tmp_path):
+    (tmp_path / "cut.pcap").write_bytes(b"\xd4\xc3\xb2\xa1\2\0\4\0")
+
+    with pytest.raises(TrialFailed, match=r"cut\.pcap: the file ends 4 octets into the file header"):
+        importing.load(tmp_path / "cut.pcap", "ha")
+
+
+def test_a_line_without_end_is_not_read_to_its_end():
+    for read in (lambda path: importing.load(path, "ha"), trial_file.read):
+        with pytest.raises(TrialFailed, match="/dev/zero: line 1: "):
+            read(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def subscribe(ha_toml: Path, nai: str, key: str, sessions: int, rekey: bool) -> 
     spi = FIRST_SPI if known is None else max(known.associations) + 1
     beside = key_file(ha_toml.parent, nai, spi)
     secret_files.put(beside, key + "\n", like=ha_toml)
-    added = ha_toml.read_text() + subscriber(nai, spi, "file:" + beside.name, sessions)
+    added = ha_toml.read_text("utf-8") + subscriber(nai, spi, "file:" + beside.name, sessions)
     trial = ha_toml.with_name(f".{ha_toml.name}.trial")
     try:
         secret_files.put(trial, added)
@@ -115,15 +115,16 @@ def node_config(wishes: Wishes, home_agent: str, spi: int, key: str) -> dict[str
 def read_config(path: Path) -> dict[str, Any]:
     """A node's configuration as a board gets it: with the key itself where it names a file. Raises BoardFailed."""
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BoardFailed(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise BoardFailed(f"{path}: not a JSON document: {error}") from error
     if not isinstance(document, dict):
         raise BoardFailed(f"{path}: not a JSON object")
-    associations = [document, *(one for one in document.get("foreign_agents", []) if isinstance(one, dict))]
-    for one in associations:
+    others = document.get("foreign_agents")  # of which the node will say what it thinks
+    others = others if isinstance(others, list) else []
+    for one in (document, *(one for one in others if isinstance(one, dict))):
         named = one.get("key")
         if isinstance(named, str) and named.startswith("file:"):
             one["key"] = _key_in(path.parent / named.removeprefix("file:"))
@@ -134,6 +135,6 @@ def _key_in(path: Path) -> str:
     try:
         if path.stat().st_mode & 0o077:
             raise BoardFailed(f"{path}: open to others: chmod 600 it")
-        return path.read_text().strip()
+        return path.read_text("utf-8").strip()
     except OSError as error:
         raise BoardFailed(f"{path}: {error.strerror}") from error

@@ -12,7 +12,7 @@ def put(path: Path, text: str, like: Path | None = None, mode: int = 0o600) -> N
     """Make `path`, or replace it as a whole. like: the owner shall be the same. Raises BoardFailed."""
     try:
         with whole_file(path, mode, like) as beside:
-            beside.write_text(text)
+            beside.write_text(text, "utf-8")
     except OSError as error:
         raise BoardFailed(f"{path}: {error.strerror}") from error
 

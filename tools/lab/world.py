@@ -80,7 +80,7 @@ class World:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.down(keep_files=kind is not None and issubclass(kind, Exception))  # who interrupts us is not curious
+        self.down(keep_files=error is not None and _is_curious(error))
 
     # Making and removing
 
@@ -107,8 +107,8 @@ class World:
                 self._build(state)
                 if programs:
                     self._start_all(say)
-            except BaseException:
-                self._forget(replace(state, temporary=False))
+            except BaseException as error:
+                self._forget(replace(state, temporary=state.temporary and not _is_curious(error)))
                 raise
             if self._stays:
                 self.directory.save(replace(state, owner=None))
@@ -309,3 +309,8 @@ class World:
         if self.plan.node(name):
             found["at"] = whereabouts.get(name)
         return found
+
+
+def _is_curious(error: BaseException) -> bool:
+    """Whether somebody may want to read logs now: not who interrupted us himself."""
+    return isinstance(error, Exception)

@@ -19,6 +19,7 @@ from py_compile import PycInvalidationMode
 
 from packaging.requirements import Requirement
 
+from host_agents.store.whole_file import whole_file
 from tools import pages
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +38,9 @@ def main() -> int:
     package = ROOT / "build" / f"entourage_{version}_{architecture}.deb"
     _control(stage, version, architecture)
     # --root-owner-group: whoever builds, root owns. No compression beyond gzip: seconds matter more than kilobytes.
-    subprocess.run(
-        ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", stage, package], check=True, stdout=subprocess.DEVNULL
-    )
+    with whole_file(package) as beside:
+        build = ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build"]
+        subprocess.run([*build, stage, beside], check=True, stdout=subprocess.DEVNULL)
     print(package.relative_to(ROOT))
     return 0
 

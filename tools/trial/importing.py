@@ -17,10 +17,11 @@ from mip4.errors import MipError
 from mip4.ip import Datagram, Packet
 from mip4.messages import RegistrationReply, RegistrationRequest
 from tools.trial.errors import TrialFailed
-from tools.trial.trial_file import Event, Trial, fault
+from tools.trial.trial_file import Event, Trial, fault, lines_of
 
 _CAPTURES = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
 _LARGEST = 1 << 28  # octets of a GPX file
+_LONGEST = 1 << 16  # characters of an agent's event
 
 
 def load(path: Path, source: str) -> Trial:
@@ -38,14 +39,22 @@ def load(path: Path, source: str) -> Trial:
 
 
 def _messages(path: Path, source: str) -> Iterator[Event]:
-    """Registration messages in a capture, by the kernel's time; a capture that is cut ends where it is cut."""
+    """Registration messages in a capture, by the kernel's time; a capture that is cut ends where it is cut.
+
+    Raises TrialFailed where that is before its first packet.
+    """
     with open(path, "rb") as file:
-        packets = read_packets(file)
+        packets, is_first = read_packets(file), True
         while True:
             try:
                 captured = next(packets)
-            except (StopIteration, CaptureFault):
+            except StopIteration:
                 return
+            except CaptureFault as error:
+                if is_first:
+                    raise TrialFailed(f"{path}: {error}")
+                return
+            is_first = False
             octets = ipv4_in(captured.link_type, captured.octets)
             if octets is None or captured.time is None:
                 continue
@@ -77,7 +86,7 @@ def _message(datagram: Datagram) -> Event | None:
 def _lines(path: Path, source: str) -> Iterator[Event]:
     """An agent's events, a JSON object a line with "time" (ISO 8601, or seconds since 1970) and "kind"."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines_of(file, _LONGEST), 1):
             if not line.strip():
                 continue
             try:

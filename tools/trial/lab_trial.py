@@ -49,11 +49,12 @@ def run(out: Path, roams: int, stay: float, printed: bool) -> int:
     """Exit code 0 only if every gap, cause, place and clock of the report is what the lab knows it to be."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrialFailed(f"{out}: {error.strerror}")
+    try:
         driven = record(roams, stay)
     except (LabFailed, KernelRefused) as error:
         raise TrialFailed(str(error))
-    except OSError as error:
-        raise TrialFailed(f"{out}: {error.strerror}")
     trial_file.write(driven.trial, out / "drive.trial")
     figures = driven.figures
     write_report(figures, out / "report.html", "a drive in the lab", printed)

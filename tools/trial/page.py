@@ -41,7 +41,7 @@ def page(figures: Figures, title: str = "") -> str:
 
 
 def _document(name: str, body: str) -> str:
-    style = _STYLE.read_text() + "".join(
+    style = _STYLE.read_text("utf-8") + "".join(
         f".n{n} {{ fill: var(--n{n}); }} .way.n{n} {{ stroke: var(--n{n}); }} i.n{n} {{ background: var(--n{n}); }}\n"
         for n in range(_COLOURS)
     )

@@ -6,10 +6,10 @@ Bounded both ways: a line has at most 4096 octets, a file a million of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TextIO, TypedDict
 
 import msgspec
 from msgspec import Meta
@@ -105,11 +105,16 @@ def read(path: Path) -> Trial:
     """Raises TrialFailed: file, line, reason."""
     try:
         with open(path, encoding="utf-8") as file:
-            return _read(path, file)
+            return _read(path, lines_of(file, _LONGEST))
     except OSError as error:
         raise TrialFailed(f"{path}: {error.strerror}")
     except UnicodeDecodeError:
         raise TrialFailed(f"{path}: not text")
+
+
+def lines_of(file: TextIO, longest: int) -> Iterator[str]:
+    """One that is longer comes in pieces: a file that a power cut has filled with zeros is a single one."""
+    return iter(lambda: file.readline(longest + 1), "")
 
 
 def is_recording(path: Path) -> bool:
