@@ -102,7 +102,7 @@ class Connection:
         internet.run("node", f"systemd-run --unit=camera {sys.executable} -c '{_CAMERA}'")
         self._said = 0
         with network.inside("inet"):
-            wait_until(self._connected, 10, "a connection to the camera")
+            wait_until(self._connected, 30, "a connection to the camera")
 
     def _connected(self) -> bool:
         try:

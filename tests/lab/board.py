@@ -17,7 +17,7 @@ from tools.lab.world import World
 
 ROOT = Path(__file__).parent.parent.parent
 _POWER_ON = ROOT / "tests" / "mpy" / "power_on_board.py"
-_SOON = 15.0
+_SOON = 30.0
 OURS, STOCK = "Entourage node with ESP32", "Generic ESP32 module with ESP32"
 PASSWORD = "a long password"
 

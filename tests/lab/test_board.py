@@ -18,7 +18,7 @@ from tools.lab.world import World
 
 MakeBoard = Callable[..., Board]
 _CN = plan.NETWORKS["cn"][0]
-_SOON = 15.0
+_SOON = 30.0
 _ECHO = """
 async def run(application):
     sock = application.open(7)

@@ -93,10 +93,10 @@ def capture(world: World, place: str, interface: str, path: Path) -> Iterator[No
     """By dumpcap, in the format that it writes unless told otherwise."""
     dumpcap = world.spawn(place, ["dumpcap", "-q", "-i", interface, "-w", str(path)], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: path.exists() and path.stat().st_size >= HEADER_SIZE, 10, f"a capture in {place}")
+        wait_until(lambda: path.exists() and path.stat().st_size >= HEADER_SIZE, 30, f"a capture in {place}")
         yield
         world.run(place, [sys.executable, "-c", _SEND_END, interface, _END.decode()], check=True)
-        wait_until(lambda: _END in path.read_bytes(), 10, f"the end of the capture in {place}")
+        wait_until(lambda: _END in path.read_bytes(), 30, f"the end of the capture in {place}")
     finally:
         dumpcap.terminate()
         dumpcap.wait(10)
@@ -111,13 +111,13 @@ def story(world: World) -> dict[str, str]:
     world.start("pc2")
     control = world.crew.program("mn").control
     assert control is not None
-    wait_until(lambda: any(one["code"] for one in ask_node(control)["sessions"]), 10, "a denial")
+    wait_until(lambda: any(one["code"] for one in ask_node(control)["sessions"]), 30, "a denial")
     addresses = bindings(world)
     world.release("pc1")
-    wait_until(lambda: "KleungPC1" not in bindings(world), 10, "a deregistration")
+    wait_until(lambda: "KleungPC1" not in bindings(world), 30, "a deregistration")
     world.roam("mn", "fa2")  # and asks for pc2 again at once
     world.await_address("pc2")
-    wait_until(lambda: visitors(world, "fa2") == bindings(world), 10, "both sessions at fa2")
+    wait_until(lambda: visitors(world, "fa2") == bindings(world), 30, "both sessions at fa2")
     return addresses | bindings(world)
 
 

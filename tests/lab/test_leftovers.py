@@ -88,7 +88,7 @@ def test_an_up_that_is_killed_in_the_middle_is_swept_by_the_next_down(path: Path
 def test_an_up_that_is_interrupted_leaves_nothing_and_says_nothing(path: Path) -> None:
     argv = [sys.executable, "-m", "host_agents.cli.main", "lab", "up", "--dir", str(path)]
     up = subprocess.Popen(argv, env=environment(), cwd=PROJECT, stdout=-1, stderr=-1, text=True)
-    wait_until(lambda: len(recorded(path)) > 3, 10, "the first places are there")
+    wait_until(lambda: len(recorded(path)) > 3, 30, "the first places are there")
     left = recorded(path)
 
     up.send_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ from tools.lab.crew import wait_until
 from tools.lab.world import World
 
 NAI = "kleung@example.net"
-_SOON = 10.0  # seconds
+_SOON = 30.0  # seconds
 
 
 def entourage(world: World, agent: str, *words: str) -> subprocess.CompletedProcess[str]:

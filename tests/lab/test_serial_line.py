@@ -16,7 +16,7 @@ from tools.lab.traffic import Download
 from tools.lab.world import World
 
 _CN = plan.NETWORKS["cn"][0]
-_SOON = 15.0
+_SOON = 30.0
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_recording_begins_when_it_is_asked_for_and_what_it_kept_is_fetched(recor
         handoff = node_status(recorded, "mn")["handoffs"][-1]
         return handoff["care_of_address"], handoff["registered"]
 
-    wait_until(lambda: last_handoff() == arrived, 10, "every session at fa2")
+    wait_until(lambda: last_handoff() == arrived, 30, "every session at fa2")
     entourage("trial", "mark", "--config", config)
     entourage("trial", "stop", "--config", config)
     done = entourage("trial", "fetch", "--config", config, tmp_path / "node.trial")
@@ -81,7 +81,7 @@ def captured(world: World, path: Path, *words: str) -> Iterator[subprocess.Popen
     command = [*_CLI, "ha", "capture", *words, "--config", config]
     with open(path, "wb") as file:
         process = world.spawn("ha", command, stdout=file, stderr=subprocess.PIPE, cwd=PROJECT)
-    wait_until(lambda: path.stat().st_size > 0, 10, "a capture that has begun")
+    wait_until(lambda: path.stat().st_size > 0, 30, "a capture that has begun")
     try:
         yield process
     finally:

@@ -285,4 +285,4 @@ async def until(true: Callable[[], bool]) -> None:
         while not true():
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(asked(), 5)
+    await asyncio.wait_for(asked(), 30)
